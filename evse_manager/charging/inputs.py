@@ -1,0 +1,263 @@
+"""What can happen to the kernel: one small type per input, and the two clocks that come with each."""
+
+from dataclasses import dataclass
+
+from .types import (
+    BoardCapabilities,
+    BoardState,
+    EnforcedLimits,
+    EVInfo,
+    ExternalLimits,
+    HardwareCapabilities,
+    Powermeter,
+    ProvidedIdToken,
+    ResponseExiStreamStatus,
+    StopTransactionRequest,
+    Telemetry,
+    Time,
+    ValidationResult,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """
+    The time of an input on both clocks.
+
+    ``steady`` counts seconds and never jumps: every deadline is on it.  ``wall`` is UTC and may jump: it stamps
+    events and decides what is wall time by nature (schedules, the expiry of tokens).
+    """
+
+    steady: float
+    wall: Time
+
+
+# --- commands: fields are named as in the requests of the services of the same names -------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    """Make the connector available."""
+
+    connector_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Disable:
+    """Make the connector unavailable; a running session is closed in order."""
+
+    connector_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizeResponse:
+    """Result of an authorization request."""
+
+    provided_token: ProvidedIdToken = ProvidedIdToken()
+    validation_result: ValidationResult = ValidationResult()
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawAuthorization:
+    """The authorization given before the transaction began is no longer valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Keep the connector for a reservation."""
+
+    reservation_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReservation:
+    """Drop the reservation, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetFaulted:
+    """Put the connector out of order until ``ClearFault``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearFault:
+    """The operator's reset of a latched fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseCharging:
+    """Pause the transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeCharging:
+    """End the pause of ``PauseCharging``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopTransaction:
+    """End the transaction; only a replug can begin another one."""
+
+    request: StopTransactionRequest = StopTransactionRequest()
+
+
+@dataclass(frozen=True, slots=True)
+class ForceUnlock:
+    """Stop, open and unlock."""
+
+    connector_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetExternalLimits:
+    """Replace the operator's schedules."""
+
+    value: ExternalLimits = ExternalLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchThreePhasesWhileCharging:
+    """Change between one phase and three."""
+
+    three_phases: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetGetCertificateResponse:
+    """Answer to a certificate request; the argument's misspelling is the interface's own."""
+
+    certificate_reponse: ResponseExiStreamStatus = ResponseExiStreamStatus()
+
+
+Command = (
+    Enable
+    | Disable
+    | AuthorizeResponse
+    | WithdrawAuthorization
+    | Reserve
+    | CancelReservation
+    | SetFaulted
+    | ClearFault
+    | PauseCharging
+    | ResumeCharging
+    | StopTransaction
+    | ForceUnlock
+    | SetExternalLimits
+    | SwitchThreePhasesWhileCharging
+    | SetGetCertificateResponse
+)
+
+
+# --- everything else that happens ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The node is up; the kernel waits for the first complete board state, at most 5 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The deadline has come (a tick at any other time changes nothing)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """The node is to end: withdraw power, close what is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandReceived:
+    """A command, answered under its ``ticket``."""
+
+    ticket: int
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class BoardObserved:
+    """A board state; ``answered`` tells whether the board has taken the newest change of the outputs."""
+
+    state: BoardState
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BoardLost:
+    """The board can't be asked or obeys somebody else; ``text`` says which, for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilitiesReceived:
+    """What the power path can carry became known or changed."""
+
+    capabilities: HardwareCapabilities
+
+
+@dataclass(frozen=True, slots=True)
+class BoardCapabilitiesReceived:
+    """What else the board can do became known or changed."""
+
+    capabilities: BoardCapabilities
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSampled:
+    """The billing meter reported."""
+
+    sample: Powermeter
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySampled:
+    """The board reported its health."""
+
+    sample: Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsEnforced:
+    """The energy manager handed out a limit."""
+
+    limits: EnforcedLimits
+
+
+@dataclass(frozen=True, slots=True)
+class EvInfoReceived:
+    """The high-level-communication node told of the EV."""
+
+    info: EVInfo
+
+
+@dataclass(frozen=True, slots=True)
+class EvccIdReceived:
+    """The EV's MAC address became known."""
+
+    evcc_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HlcPresence:
+    """A high-level-communication node appeared or went."""
+
+    present: bool
+
+
+Input = (
+    Start
+    | Tick
+    | Shutdown
+    | CommandReceived
+    | BoardObserved
+    | BoardLost
+    | CapabilitiesReceived
+    | BoardCapabilitiesReceived
+    | MeterSampled
+    | TelemetrySampled
+    | LimitsEnforced
+    | EvInfoReceived
+    | EvccIdReceived
+    | HlcPresence
+)
