@@ -2,7 +2,7 @@
 Every topic and service of the package, once.
 
 The nodes create their endpoints from these tables, ``evse`` finds connectors by them, ``docs/interface.md``
-prints them, and the tests compare the graph with them.  Names are relative to the connector's namespace, except
+prints them, and tests compare the graph with them.  Names are relative to the connector's namespace, except
 the absolute ones.  Importing this module needs no ROS.
 """
 

@@ -1,0 +1,305 @@
+"""
+The one way every executable of the package runs.
+
+rclpy's executors and signal handlers are used with care here, so that nobody else has to:
+
+- ``EventsExecutor`` where rclpy has it, else the single-threaded one.  Its ``spin`` without a deadline may
+  never dispatch anything, so a loop calls ``spin_once`` with a time-out.
+- After rclpy's own signal handlers nothing can be published any more.  So there are none: a thread hands each
+  signal to the executor as a task.  (Blocking the signals and waiting for them would not do: libraries start
+  threads while they are imported, and the system gives the signal to one of those.)
+- An exception in a callback ends ``spin_once``.  Entry points are guarded: log, go to the safe state, go on.
+"""
+
+import functools
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import NameValidationException
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from evse_manager.charging.inputs import Now
+from evse_manager.charging.types import Time
+
+from .parameters import ParameterError
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that ask for an orderly end (a closed terminal sends SIGHUP)."""
+
+IDLE_WAIT_S = 1.0
+"""Longest wait of one ``spin_once``; events, timers and tasks end it at once, so idling costs nothing."""
+
+END_LIMIT_S = 2.6
+"""How long an orderly end may take before the process ends all the same (3 s with its own teardown)."""
+
+REPEAT_S = 10.0
+"""The same failure of the same callback is logged with its traceback once in this time."""
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+"""Exit codes: ended as asked; could not start or broke; wrong parameters or arguments."""
+
+
+class Role(Protocol):
+    """What ``run`` makes go: a node and the four moments of its life, all called in the executor's thread."""
+
+    node: Node
+    finished: bool
+    """Set when the orderly end is complete."""
+
+    def begin(self) -> None:
+        """Start working; the executor spins from here on."""
+
+    def end(self) -> None:
+        """Somebody asks for the end: go to the safe state, then set ``finished``."""
+
+    def withdraw(self) -> None:
+        """Withdraw power at once and wait for its delivery; called once more before the process ends."""
+
+
+class Guard:
+    """Wraps entry points, so that an exception in one is logged and answered by the safe state."""
+
+    def __init__(self, node: Node, fail_safe: Callable[[str], None]) -> None:
+        """``fail_safe`` gets a sentence for people and drives the connector to its safe state."""
+        self._log = node.get_logger()
+        self._fail_safe = fail_safe
+        self._logged: dict[tuple[str, str], float] = {}
+
+    def __call__(
+        self, entry: Callable[..., Any], on_failure: Callable[[], Any] | None = None
+    ) -> Callable[..., Any]:
+        """Return the guarded entry point; when it fails it returns what ``on_failure`` does."""
+
+        @functools.wraps(entry)
+        def guarded(*arguments: Any) -> Any:
+            try:
+                return entry(*arguments)
+            except Exception as error:
+                self.failed(getattr(entry, '__name__', repr(entry)), error)
+                return on_failure() if on_failure is not None else None
+
+        return guarded
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Log a failure of the entry point ``name`` and go to the safe state."""
+        key, now = (name, repr(error)), time.monotonic()
+        if now - self._logged.get(key, -REPEAT_S) >= REPEAT_S:
+            self._logged[key] = now
+            self._log.error(
+                f'{name} failed; power is withdrawn.\n{"".join(traceback.format_exception(error))}'
+            )
+        try:
+            self._fail_safe(f'{name} failed: {error}')
+        except Exception:
+            self._log.fatal(f'The safe state could not be reached.\n{traceback.format_exc()}')
+
+
+class NodeTime:
+    """
+    The time of a node: the clock of its deadlines, and the wall.
+
+    Deadlines are on the steady clock, or on the node's when time is simulated.  The simulated clock is held
+    when it jumps back.
+    """
+
+    def __init__(self, node: Node) -> None:
+        """Take the clocks of a node; ``use_sim_time`` counts as it is now."""
+        self.simulated: bool = bool(node.get_parameter('use_sim_time').value)
+        self._node_clock = node.get_clock()
+        self._newest = 0.0
+        self.clock: Clock = self._node_clock if self.simulated else steady_clock()
+
+    @property
+    def running(self) -> bool:
+        """Return whether time is known: a simulated clock is zero until its first message."""
+        return not self.simulated or self._node_clock.now().nanoseconds > 0
+
+    def seconds(self) -> float:
+        """Return the seconds of the deadlines' clock; they never run backwards."""
+        if not self.simulated:
+            return time.monotonic()
+        self._newest = max(self._newest, self._node_clock.now().nanoseconds * 1e-9)
+        return self._newest
+
+    def now(self) -> Now:
+        """Return both clocks."""
+        wall = self._node_clock.now().nanoseconds if self.simulated else time.time_ns()
+        return Now(self.seconds(), Time(wall))
+
+
+class DeadlineTimer:
+    """A one-shot timer that can be armed again and again, on any clock."""
+
+    _SHORTEST_S = 0.0002  # a period of next to nothing fires several times before it can be cancelled
+    _NEVER_S = 1e6
+
+    def __init__(
+        self, node: Node, callback: Callable[[], None], seconds: Callable[[], float], clock: Clock
+    ) -> None:
+        """Call ``callback`` when ``seconds`` has reached the deadline; ``clock`` is the same for rclpy."""
+        self._callback = callback
+        self._seconds = seconds
+        self._deadline: float | None = None
+        self._timer = node.create_timer(self._NEVER_S, self._fire, clock=clock, autostart=False)
+
+    @property
+    def deadline(self) -> float | None:
+        """Return the seconds it is armed to, if it is."""
+        return self._deadline
+
+    def arm(self, deadline: float | None) -> None:
+        """Replace the deadline; None disarms.  Arming to the same deadline again costs nothing."""
+        if deadline == self._deadline:
+            return
+        self._deadline = deadline
+        if deadline is None:
+            self._timer.cancel()
+        else:
+            self._start(deadline - self._seconds())
+
+    def _start(self, delay_s: float) -> None:
+        self._timer.timer_period_ns = int(min(max(delay_s, self._SHORTEST_S), self._NEVER_S) * 1e9)
+        self._timer.reset()
+
+    def _fire(self) -> None:
+        self._timer.cancel()
+        if self._deadline is None:
+            return
+        early = self._deadline - self._seconds()
+        if early > 1e-6:  # an event of the former deadline was still queued, or the clock was set back
+            self._start(early)
+            return
+        self._deadline = None
+        self._callback()
+
+
+@functools.cache
+def steady_clock() -> Clock:
+    """Return rclpy's steady clock; its seconds are those of ``time.monotonic``."""
+    return Clock(clock_type=ClockType.STEADY_TIME)
+
+
+def new_executor() -> Executor:
+    """Return the executor that costs least with this rclpy: events where there are any."""
+    try:
+        from rclpy.experimental.events_executor import EventsExecutor  # noqa: PLC0415 - not in every rclpy
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
+def run(name: str, make: Callable[[], Role], args: Sequence[str] | None = None) -> int:
+    """
+    Run one role in this process until a signal ends it; return the exit code.
+
+    The first signal asks for an orderly end of at most ``END_LIMIT_S``, a second one ends at once; power is
+    withdrawn in both cases.
+    """
+    signals = _SignalPipe()
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # rclpy raises many unrelated classes for wrong arguments and YAML
+        return _refuse(name, str(error).strip().splitlines()[0])
+    try:
+        role = make()
+    except (ParameterError, NameValidationException) as error:
+        rclpy.try_shutdown()
+        return _refuse(name, str(error).strip())
+    except BaseException:
+        rclpy.try_shutdown()
+        raise
+    try:
+        return _Loop(role, signals).run()
+    finally:
+        role.node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _refuse(name: str, reason: str) -> int:
+    print(f'{name}: {reason}', file=sys.stderr)
+    return EXIT_USAGE
+
+
+class _SignalPipe:
+    """
+    Takes the signals that ask for the end from now on, and delivers them from a thread of its own.
+
+    Python's handlers run in the main thread only when rclpy lets go of it; the pipe that the interpreter
+    writes to at once does not wait for that.
+    """
+
+    def __init__(self) -> None:
+        self._reading, self._writing = socket.socketpair()
+        self._writing.setblocking(False)
+        signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
+        for number in END_SIGNALS:
+            if (
+                number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+            ):  # nohup stays nohup
+                signal.signal(number, lambda *_: None)
+
+    def deliver(self, receive: Callable[[int], object]) -> None:
+        """Call ``receive`` with each signal's number, also with those that came already."""
+        threading.Thread(target=self._read, args=(receive,), name='signals', daemon=True).start()
+
+    def _read(self, receive: Callable[[int], object]) -> None:
+        while number := self._reading.recv(1):
+            if number[0] in END_SIGNALS:
+                receive(number[0])
+
+
+class _Loop:
+    """Spins one role, and ends it when signals say so."""
+
+    def __init__(self, role: Role, signals: '_SignalPipe') -> None:
+        self._role = role
+        self._pipe = signals
+        self._executor = new_executor()
+        self._executor.add_node(role.node)
+        self._signals = 0
+        self._give_up: float | None = None
+
+    def run(self) -> int:
+        self._pipe.deliver(lambda number: self._executor.create_task(self._signalled, number))
+        code = EXIT_OK
+        try:
+            self._role.begin()
+            self._spin()
+        except Exception:
+            # Entry points are guarded; what comes here is rclpy's own and would come again.
+            self._role.node.get_logger().fatal(
+                f'The executor broke; power is withdrawn.\n{traceback.format_exc()}'
+            )
+            code = EXIT_FAILED
+        self._role.withdraw()
+        self._executor.remove_node(self._role.node)
+        return code
+
+    def _spin(self) -> None:
+        while not self._role.finished and self._signals < 2:
+            wait = IDLE_WAIT_S
+            if self._give_up is not None:
+                wait = min(wait, self._give_up - time.monotonic())
+                if wait <= 0.0:
+                    self._role.node.get_logger().warning(
+                        f'Not finished within {END_LIMIT_S} s; ending all the same.'
+                    )
+                    return
+            self._executor.spin_once(timeout_sec=wait)
+
+    def _signalled(self, number: int) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            self._give_up = time.monotonic() + END_LIMIT_S
+            self._role.node.get_logger().info(f'{signal.Signals(number).name}: withdrawing power and ending.')
+            self._role.end()
