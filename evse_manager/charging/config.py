@@ -8,7 +8,7 @@ documents them.
 import math
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 
 class ConfigError(ValueError):
@@ -47,25 +47,44 @@ def parameter(
 class Config:
     """Parameters of the ``evse_manager`` node that the kernel obeys."""
 
-    connector_id: int = parameter(1, 'Number of this connector, as get_id returns it.', minimum=1, maximum=65535)
-    evse_id: str = parameter('DE*PNX*E1234567*1', 'Identification of the EVSE (ISO 15118), published as it is.')
+    connector_id: int = parameter(
+        1, 'Number of this connector, as get_id returns it.', minimum=1, maximum=65535
+    )
+    evse_id: str = parameter(
+        'DE*PNX*E1234567*1', 'Identification of the EVSE (ISO 15118), published as it is.'
+    )
     charge_mode: str = parameter('AC', 'Kind of current.', choices=('AC',))
     ac_nominal_voltage_v: float = parameter(
-        230.0, 'Voltage between phase and neutral, for converting power to current.', unit='V', minimum=80.0, maximum=300.0
+        230.0,
+        'Voltage between phase and neutral, for converting power to current.',
+        unit='V',
+        minimum=80.0,
+        maximum=300.0,
     )
     ac_hlc_enabled: bool = parameter(
         False, 'Whether ISO 15118 may be used; without such a node charging is by duty cycle all the same.'
     )
     has_ventilation: bool = parameter(False, 'Whether state D (ventilation required) may be charged.')
     max_current_import_a: float = parameter(
-        32.0, 'Most current per phase that the installation allows.', unit='A', minimum=0.0, maximum=80.0, read_only=False
+        32.0,
+        'Most current per phase that the installation allows.',
+        unit='A',
+        minimum=0.0,
+        maximum=80.0,
+        read_only=False,
     )
     max_current_export_a: float = parameter(
-        0.0, 'Most current per phase that may flow back; no effect on AC.', unit='A', minimum=0.0, maximum=80.0
+        0.0,
+        'Most current per phase that may flow back; no effect on AC.',
+        unit='A',
+        minimum=0.0,
+        maximum=80.0,
     )
     three_phases: bool = parameter(True, 'Whether three phases may be connected.')
     connector_type: str = parameter(
-        'cable', 'Fixed cable, or socket whose cable is read by its proximity resistor.', choices=('cable', 'socket')
+        'cable',
+        'Fixed cable, or socket whose cable is read by its proximity resistor.',
+        choices=('cable', 'socket'),
     )
     lock_connector_in_state_b: bool = parameter(
         True, 'Lock from plug-in on; otherwise from authorization on.', read_only=False
@@ -77,41 +96,72 @@ class Config:
     payment_enable_contract: bool = parameter(True, 'Accept Plug & Charge tokens.', read_only=False)
     disable_authentication: bool = parameter(False, 'Charge every car without a token.')
     soft_over_current_tolerance_percent: float = parameter(
-        10.0, 'Tolerated excess over the signalled current.', unit='%', minimum=0.0, maximum=50.0, read_only=False
+        10.0,
+        'Tolerated excess over the signalled current.',
+        unit='%',
+        minimum=0.0,
+        maximum=50.0,
+        read_only=False,
     )
     soft_over_current_measurement_noise_a: float = parameter(
-        0.5, "The meter's noise, added to the signalled current.", unit='A', minimum=0.0, maximum=5.0, read_only=False
+        0.5,
+        "The meter's noise, added to the signalled current.",
+        unit='A',
+        minimum=0.0,
+        maximum=5.0,
+        read_only=False,
     )
     soft_over_current_timeout_s: float = parameter(
         7.0, 'How long an excess may last.', unit='s', minimum=6.0, maximum=60.0, read_only=False
     )
     switch_3ph1ph_delay_s: float = parameter(
-        10.0, 'Time with the contactor open around a change of phases.', unit='s', minimum=1.0, maximum=600.0, read_only=False
+        10.0,
+        'Time with the contactor open around a change of phases.',
+        unit='s',
+        minimum=1.0,
+        maximum=600.0,
+        read_only=False,
     )
     state_f_after_fault_s: float = parameter(
-        0.3, 'How long the pilot shows F after a fault (IEC 61851-1 table A.5).', unit='s', minimum=0.3, maximum=10.0,
-        read_only=False,
+        0.3, 'How long the pilot shows F after a fault (IEC 61851-1 table A.5).', unit='s', minimum=0.3,
+        maximum=10.0, read_only=False,
     )  # fmt: skip
     legacy_wakeup_enabled: bool = parameter(
         True, 'Wake an EV that does not ask for power by one break in F (IEC 61851-1 A.5.3).', read_only=False
     )
     energy_source: str = parameter(
-        'local', 'Who grants energy: this connector itself, or the energy manager of the site.', choices=('local', 'manager')
+        'local',
+        'Who grants energy: this connector itself, or the energy manager of the site.',
+        choices=('local', 'manager'),
     )
     enforced_limits_max_age_s: float = parameter(
-        10.0, "Longest life of an energy manager's limit.", unit='s', minimum=1.0, maximum=60.0, read_only=False
+        10.0,
+        "Longest life of an energy manager's limit.",
+        unit='s',
+        minimum=1.0,
+        maximum=60.0,
+        read_only=False,
     )
     fail_on_powermeter_errors: bool = parameter(
         False, 'Charge only while the billing meter reports.', read_only=False
     )
     board_lease_s: float = parameter(
-        1.0, 'The board opens the contactor when no command came for this long.', unit='s', minimum=0.3, maximum=2.0
+        1.0,
+        'The board opens the contactor when no command came for this long.',
+        unit='s',
+        minimum=0.3,
+        maximum=2.0,
     )
     temperature_derate_half_c: float = parameter(
         65.0, 'From here on half the current.', unit='°C', minimum=20.0, maximum=120.0, read_only=False
     )
     temperature_derate_quarter_c: float = parameter(
-        68.0, 'From here on a quarter of the current, 6 A at least.', unit='°C', minimum=20.0, maximum=120.0, read_only=False
+        68.0,
+        'From here on a quarter, 6 A at least.',
+        unit='°C',
+        minimum=20.0,
+        maximum=120.0,
+        read_only=False,
     )
     temperature_stop_c: float = parameter(
         71.0, 'From here on no current.', unit='°C', minimum=20.0, maximum=120.0, read_only=False
@@ -121,7 +171,7 @@ class Config:
     )
     replug_grace_s: float = parameter(
         0.0,
-        'How long an open transaction outlives the EV leaving B or C for A in its first 30 s (worn plugs bounce); 0 = it ends at once.',
+        'How long a transaction in its first 30 s survives a cable that bounces out; 0 = it ends at once.',
         unit='s', minimum=0.0, maximum=10.0, read_only=False,
     )  # fmt: skip
     refuse_unsafe_board: bool = parameter(
@@ -160,9 +210,9 @@ def check(spec: Field[Any], value: Any) -> None:
         With the parameter's name, the value and what is allowed.
 
     """
-    if not isinstance(value, spec.type) or (spec.type is not bool and isinstance(value, bool)):  # type: ignore[arg-type]
-        raise ConfigError(f'{spec.name} is {value!r}, but must be of type {spec.type.__name__}.')  # type: ignore[union-attr]
-    limits = spec.metadata
+    kind, limits = cast(type, spec.type), spec.metadata
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise ConfigError(f'{spec.name} is {value!r}, but must be of type {kind.__name__}.')
     if limits['choices'] is not None and value not in limits['choices']:
         allowed = ', '.join(map(str, limits['choices']))
         raise ConfigError(f'{spec.name} is {value!r}, but must be one of: {allowed}.')
@@ -170,4 +220,6 @@ def check(spec: Field[Any], value: Any) -> None:
         raise ConfigError(f'{spec.name} is {value!r}, but must be a finite number.')
     low, high = limits['minimum'], limits['maximum']
     if (low is not None and value < low) or (high is not None and value > high):
-        raise ConfigError(f'{spec.name} is {value!r}, but must lie in {low} to {high} {limits["unit"]}'.rstrip() + '.')
+        raise ConfigError(
+            f'{spec.name} is {value!r}, but must lie in {low} to {high} {limits["unit"]}'.rstrip() + '.'
+        )

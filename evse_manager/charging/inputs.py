@@ -24,8 +24,8 @@ class Now:
     """
     The time of an input on both clocks.
 
-    ``steady`` counts seconds and never jumps: every deadline is on it.  ``wall`` is UTC and may jump: it stamps
-    events and decides what is wall time by nature (schedules, the expiry of tokens).
+    ``steady`` counts seconds and never jumps: every deadline is on it.  ``wall`` is UTC and may jump: it
+    stamps events and decides what is wall time by nature (schedules, the expiry of tokens).
     """
 
     steady: float

@@ -1,9 +1,10 @@
 """
 Plain data types of the interface.
 
-Every class here has a message of the same name with the same fields (``docs/interface.md``); units stand in the
-names.  *Unknown* is ``None`` for numbers, objects and times, and the empty string for text.  Fields marked
-with ``ABSENT_MINUS_ONE`` say -1 in the message where a person may type them, because rosidl has no NaN default.
+Every class here has a message of the same name with the same fields (``docs/interface.md``); units stand in
+the names.  *Unknown* is ``None`` for numbers, objects and times, and the empty string for text.  Fields
+marked with ``ABSENT_MINUS_ONE`` say -1 in the message where a person may type them, because rosidl has no
+NaN default.
 """
 
 from dataclasses import dataclass, field
@@ -470,8 +471,8 @@ class BoardCommand:
     """
     The complete wanted state of a board's outputs.
 
-    Counters instead of flags make it idempotent: the board resets its RCD, or plays a virtual replug, once each
-    time the counter has grown.
+    Counters instead of flags make it idempotent: the board resets its RCD, or plays a virtual replug, once
+    each time the counter has grown.
     """
 
     manager_id: str = ''

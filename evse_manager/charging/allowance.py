@@ -1,0 +1,181 @@
+"""
+What the connector may draw at this moment, and whose limit is the lowest (charging.md section 5).
+
+Every source gives an upper bound for current and phases; the minimum counts, whatever the order of arrival.
+"""
+
+import math
+from dataclasses import dataclass
+
+from . import pilot
+from .enums import LimitSource, StatusReason
+from .types import EnforcedLimits, ExternalLimits, LimitsReq, LimitsRes, ScheduleReqEntry, Time
+
+SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An upper bound of one source: amperes per phase, watts over all phases, phases."""
+
+    source: LimitSource
+    current_a: float = math.inf
+    power_w: float = math.inf
+    phases: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The outcome: the limit, what is signalled of it (0 = no energy), phases, and why."""
+
+    limit_a: float
+    signalled_a: float
+    phases: int
+    source: LimitSource
+    reason: StatusReason
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An energy manager's limit and when, on the steady clock, it ends."""
+
+    limits: EnforcedLimits
+    bound: Bound
+    ends: float
+
+
+def grant(limits: EnforcedLimits, steady: float, max_age_s: float) -> Grant:
+    """
+    Return the grant of an accepted message.
+
+    Its life is what the sender meant (``valid_until`` - ``stamp``), capped, counted from now; a message
+    without both times, or without any number, grants nothing.
+    """
+    life = 0.0
+    if limits.valid_until is not None and limits.stamp is not None:
+        life = (limits.valid_until - limits.stamp) / SECOND
+    granted = limits.limits_root_side or LimitsRes()
+    current, power = granted.ac_max_current_a, granted.total_power_w
+    if current is None and power is None:
+        current = 0.0
+    bound = Bound(
+        LimitSource.ENERGY_MANAGER,
+        math.inf if current is None else max(0.0, current),
+        math.inf if power is None else max(0.0, power),
+        granted.ac_max_phase_count or 3,
+    )
+    return Grant(limits, bound, steady + min(max(0.0, life), max_age_s))
+
+
+def external_bound(limits: ExternalLimits, wall: Time) -> tuple[Bound, Time | None]:
+    """Return what the operator's schedule allows now, and when it changes next (UTC)."""
+    entry, change = _active_entry(limits.schedule_import, wall)
+    if entry is None:
+        return Bound(LimitSource.EXTERNAL), None
+    root, leaves = entry.limits_to_root, entry.limits_to_leaves
+    efficiency = entry.conversion_efficiency
+    current = min(_number(root.ac_max_current_a) * efficiency, _number(leaves.ac_max_current_a))
+    power = min(_number(root.total_power_w) * efficiency, _number(leaves.total_power_w))
+    phases = min(root.ac_max_phase_count or 3, leaves.ac_max_phase_count or 3)
+    least = max(root.ac_min_current_a or 0.0, leaves.ac_min_current_a or 0.0)
+    if current < least:
+        current = 0.0
+    return Bound(LimitSource.EXTERNAL, current, power, phases), change
+
+
+def combine(
+    bounds: list[Bound],
+    *,
+    voltage_v: float,
+    connectable: tuple[int, ...],
+    wanted_phases: int,
+    hardware_minimum_a: float,
+) -> Allowance:
+    """
+    Return the allowance that all bounds leave.
+
+    ``connectable`` are the phase counts that the contactor can connect, ``wanted_phases`` the count that is
+    asked for; power limits count through the voltage and the phases that are connected.
+    """
+    allowed = min(bound.phases for bound in bounds)
+    fitting = [count for count in connectable if count <= min(allowed, wanted_phases)]
+    phases = max(fitting, default=min(connectable))
+    limit, source = math.inf, LimitSource.UNSPECIFIED
+    for bound in bounds:
+        current = min(bound.current_a, bound.power_w / (voltage_v * phases))
+        if current < limit:
+            limit, source = current, bound.source
+    if phases > allowed:
+        narrow = min(bounds, key=lambda bound: bound.phases)
+        return Allowance(0.0, 0.0, phases, narrow.source, StatusReason.TOO_FEW_PHASES)
+    signalled = pilot.signalled(limit, hardware_minimum_a)
+    reason = StatusReason.CHARGING if signalled else StatusReason.NO_ENERGY
+    return Allowance(limit, signalled, phases, source, reason)
+
+
+def objection(limits: ExternalLimits) -> str:
+    """Return why external limits are refused as a whole; empty when they are not."""
+    for name, schedule in (
+        ('schedule_import', limits.schedule_import),
+        ('schedule_export', limits.schedule_export),
+    ):
+        previous = -1
+        for index, entry in enumerate(schedule):
+            place = f'{name}[{index}]'
+            time = entry.timestamp or 0
+            if time <= previous:
+                return f'{place}.timestamp is not later than the one before; sort the entries by time.'
+            previous = time
+            if not (math.isfinite(entry.conversion_efficiency) and 0.0 < entry.conversion_efficiency <= 1.0):
+                return (
+                    f'{place}.conversion_efficiency is {entry.conversion_efficiency}, but must lie in 0 to 1.'
+                )
+            sides = (('limits_to_root', entry.limits_to_root), ('limits_to_leaves', entry.limits_to_leaves))
+            for side, values in sides:
+                text = _side_objection(values)
+                if text:
+                    return f'{place}.{side}.{text}'
+            if not any(_limits_something(values) for _, values in sides):
+                return f'{place} limits nothing; give ac_max_current_a, total_power_w or ac_max_phase_count.'
+    return ''
+
+
+def _side_objection(values: LimitsReq) -> str:
+    """Return what is wrong with one side of an entry."""
+    for name in ('total_power_w', 'ac_max_current_a', 'ac_min_current_a'):
+        number = getattr(values, name)
+        if number is None:
+            continue
+        if not math.isfinite(number) or number < 0.0:
+            return f'{name} is {number}, but must be a number of 0 or more.'
+        if name != 'total_power_w' and number > pilot.MAXIMUM_CURRENT_A:
+            return f'{name} is {number} A, but at most {pilot.MAXIMUM_CURRENT_A:.0f} A can be signalled.'
+    for name in ('ac_max_phase_count', 'ac_min_phase_count'):
+        count = getattr(values, name)
+        if not 0 <= count <= 3:
+            return f'{name} is {count}, but must lie in 1 to 3 (0 = not given).'
+    return ''
+
+
+def _limits_something(values: LimitsReq) -> bool:
+    return (
+        values.total_power_w is not None
+        or values.ac_max_current_a is not None
+        or values.ac_max_phase_count > 0
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+def _active_entry(
+    schedule: tuple[ScheduleReqEntry, ...], wall: Time
+) -> tuple[ScheduleReqEntry | None, Time | None]:
+    """Return the entry in force and the time of the next; the first holds already before its time."""
+    active = schedule[0] if schedule else None
+    for entry in schedule[1:]:
+        if (entry.timestamp or 0) > wall:
+            return active, entry.timestamp
+        active = entry
+    return active, None

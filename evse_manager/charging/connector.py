@@ -1,0 +1,287 @@
+"""
+The facts about one connector, and nothing that decides.
+
+Charging is described by these orthogonal facts rather than by many states; the published state follows from
+them (``status.py``).  The rooms beside this file change the facts; only ``Connector.emit`` makes events.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum, auto
+from typing import Any
+
+from .allowance import Allowance, Bound, Grant
+from .config import Config
+from .enums import (
+    Availability,
+    ContactorState,
+    ControlPilotState,
+    LimitSource,
+    PilotMode,
+    SessionEventEnum,
+    StartSessionReason,
+    StatusReason,
+    StopTransactionReason,
+)
+from .faults import ErrorSet
+from .inputs import Now
+from .metering import MeterAccount
+from .types import (
+    BoardCapabilities,
+    BoardCommand,
+    BoardState,
+    CarManufacturer,
+    EnforcedLimits,
+    EVInfo,
+    ExternalLimits,
+    HardwareCapabilities,
+    ProvidedIdToken,
+    ResponseExiStreamStatus,
+    SessionEvent,
+    Telemetry,
+    Time,
+)
+
+
+class Cause(IntEnum):
+    """Why no energy flows in a transaction, by rank: the lowest number dominates."""
+
+    ERROR = auto()
+    PAUSED_BY_EVSE = auto()
+    NO_ENERGY = auto()
+    PAUSED_BY_EV = auto()
+    OFFERED = auto()
+    FLOWING = auto()
+
+
+@dataclass(slots=True)
+class Stop:
+    """A transaction is ending: why, since when, and when the contactor was seen open."""
+
+    reason: StopTransactionReason
+    id_tag: str
+    begun: float
+    opened: float | None = None
+    opened_stamp: Time | None = None
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What is known of the one transaction of a session."""
+
+    token: ProvidedIdToken
+    begun: float
+    start_wh: float | None
+    announced: Cause = Cause.OFFERED
+    energy_flowed: bool = False
+    flowing_since: float | None = None
+    charged_s: float = 0.0
+    demand_since: float = 0.0
+    stop: Stop | None = None
+    finished: bool = False
+    end_wh: float | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """From the first touch of a user to the last."""
+
+    uuid: str
+    reason: StartSessionReason
+    begun: float
+    auth_required_announced: bool = False
+    transaction: Transaction | None = None
+    ended: bool = False
+    """The cable was seen out, or the session was ended from outside: it closes as soon as it can."""
+
+
+@dataclass(slots=True)
+class Offer:
+    """A current is on the pilot."""
+
+    since: float
+    changed: float
+    current_a: float
+    ev_asked: bool = False
+    woken: bool = False
+    wake_step_until: float | None = None
+    wake_step_mode: PilotMode = PilotMode.PWM
+    wake_over: float | None = None
+
+
+@dataclass(slots=True)
+class PhaseSwitch:
+    """Another number of phases is wanted: from when on the board was told, if it was."""
+
+    target: int
+    told: float | None = None
+
+
+@dataclass(slots=True)
+class Pending:
+    """A command that is answered later."""
+
+    ticket: int
+    deadline: float
+
+
+def _no_allowance() -> Allowance:
+    return Allowance(0.0, 0.0, 0, LimitSource.HARDWARE, StatusReason.STARTING)
+
+
+@dataclass(slots=True)
+class Connector:
+    """Every fact of one connector, with what the present step has produced so far."""
+
+    config: Config
+    new_uuid: Callable[[], str]
+    uuid: str
+    now: Now = Now(0.0, Time(0))
+
+    # availability
+    started: float | None = None
+    announced: Availability = Availability.UNSPECIFIED
+    wanted_enabled: bool = True
+    faulted: bool = False
+    disabled_while_faulted: bool = False
+    shutting_down: float | None = None
+    reservation_id: int | None = None
+
+    # board
+    capabilities: HardwareCapabilities | None = None
+    board_capabilities: BoardCapabilities = BoardCapabilities()
+    board: BoardState | None = None
+    board_seen: float = -math.inf
+    board_lost: str = ''
+    answered: bool = False
+    cp_state: ControlPilotState = ControlPilotState.UNSPECIFIED
+    pilot_read_after_f: bool = False
+    plugged: bool = False
+    plugged_at: float = 0.0
+    left_at: float | None = None
+    contactor: ContactorState = ContactorState.UNKNOWN
+    contactor_open_since: float = math.inf
+    contactor_open_stamp: Time | None = None
+    contactor_cycles: int = 0
+    transition_counter: int | None = None
+    open_first: bool = False
+    replug_active: bool = False
+
+    # faults
+    errors: ErrorSet = field(default_factory=ErrorSet)
+    f_until: float = -math.inf
+    judged_openings: int | None = None
+    close_wanted_since: float | None = None
+    weld_suspected_since: float | None = None
+    excess_since: float | None = None
+    disagreement_since: float | None = None
+    offered_peaks: deque[tuple[float, float]] = field(default_factory=deque)
+    ev_pauses: deque[float] = field(default_factory=deque)
+    rcd_resets: int = 0
+    rcd_reset_wanted: bool = False
+
+    # session
+    authorization: ProvidedIdToken | None = None
+    authorized_at: float = 0.0
+    session: Session | None = None
+    paused_by_user: bool = False
+    force_unlocked: bool = False
+    disable_pending: list[Pending] = field(default_factory=list)
+    unlock_pending: list[Pending] = field(default_factory=list)
+
+    # energy
+    meter: MeterAccount = field(default_factory=MeterAccount)
+    telemetry: Telemetry | None = None
+    derating_step: int = 0
+    grant: Grant | None = None
+    external: ExternalLimits = ExternalLimits()
+    external_change: Time | None = None
+    wanted_phases: int = 3
+    phases: int = 0
+    phase_switch: PhaseSwitch | None = None
+    allowance: Allowance = field(default_factory=_no_allowance)
+    offer: Offer | None = None
+    x1_since: float = 0.0
+    f_since: float = 0.0
+
+    # high-level communication
+    hlc_present: bool = False
+    ev_info: EVInfo = EVInfo()
+    car_manufacturer: CarManufacturer = CarManufacturer()
+
+    # outputs
+    outputs: BoardCommand = BoardCommand()
+    sequence_number: int = 0
+    events: list[SessionEvent] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+    certificate_response: ResponseExiStreamStatus | None = None
+    enforced_limits: EnforcedLimits | None = None
+    powermeter_sampled: bool = False
+
+    def emit(self, event: SessionEventEnum, **payload: Any) -> None:
+        """Append an event, stamped and numbered."""
+        self.sequence_number += 1
+        self.events.append(
+            SessionEvent(
+                stamp=self.now.wall,
+                sequence_number=self.sequence_number,
+                uuid=self.session.uuid if self.session is not None else '',
+                connector_id=self.config.connector_id,
+                event=event,
+                **payload,
+            )
+        )
+
+    @property
+    def transaction(self) -> Transaction | None:
+        """The session's transaction while it is open, be it stopping."""
+        if self.session is None or self.session.transaction is None or self.session.transaction.finished:
+            return None
+        return self.session.transaction
+
+    @property
+    def running(self) -> Transaction | None:
+        """The session's transaction while it is open and not stopping."""
+        transaction = self.transaction
+        return transaction if transaction is not None and transaction.stop is None else None
+
+    @property
+    def link_up(self) -> bool:
+        """Whether the board can be asked and obeys this manager."""
+        return self.board is not None and not self.board_lost
+
+    @property
+    def ev_asks(self) -> bool:
+        """Whether the EV is in a state that asks for power which this bay may give."""
+        if self.cp_state is ControlPilotState.D:
+            return self.config.has_ventilation
+        return self.cp_state is ControlPilotState.C
+
+    @property
+    def in_c_or_d(self) -> bool:
+        """Whether the EV is in C or D."""
+        return self.cp_state in (ControlPilotState.C, ControlPilotState.D)
+
+    @property
+    def temperature_bound(self) -> Bound:
+        """What the temperature allows of the hardware's and the installation's current."""
+        if self.derating_step == 0 or self.capabilities is None:
+            return Bound(LimitSource.TEMPERATURE)
+        full = min(self.capabilities.max_current_a_import, self.config.max_current_import_a)
+        factor = 0.5 if self.derating_step == 1 else 0.25
+        return Bound(LimitSource.TEMPERATURE, max(6.0, full * factor))
+
+    @property
+    def connectable_phases(self) -> tuple[int, ...]:
+        """The phase counts that the contactor can connect, lowest first."""
+        if self.capabilities is None:
+            return (1,)
+        most = max(1, self.capabilities.max_phase_count_import)
+        least = max(1, min(self.capabilities.min_phase_count_import, most))
+        if not self.config.three_phases and least == 1:
+            return (1,)
+        if self.capabilities.supports_changing_phases_during_charging and least < most:
+            return (least, most)
+        return (most,)

@@ -1,0 +1,285 @@
+"""
+The charging kernel: one input and the time in, the outputs and the next deadline out.
+
+It is deterministic and complete in itself: the same inputs at the same times give the same outputs.  An
+input is run to completion before the next; a board state with several transitions is taken step by step.
+The order inside a step is the order of importance: what is wrong, what ends, what begins, what flows, and
+the outputs last.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from . import allowance, commands, observation, outputs, power, sessions, supervision
+from .commands import Answer
+from .config import Config
+from .connector import Connector
+from .enums import CarManufacturerEnum, ContactorState
+from .inputs import (
+    BoardCapabilitiesReceived,
+    BoardLost,
+    BoardObserved,
+    CapabilitiesReceived,
+    CommandReceived,
+    EvccIdReceived,
+    EvInfoReceived,
+    HlcPresence,
+    Input,
+    LimitsEnforced,
+    MeterSampled,
+    Now,
+    Shutdown,
+    Start,
+    TelemetrySampled,
+)
+from .status import status
+from .types import (
+    BoardCommand,
+    BoardState,
+    CarManufacturer,
+    Duration,
+    EnforcedLimits,
+    EVInfo,
+    EvseStatus,
+    HardwareCapabilities,
+    Limits,
+    Powermeter,
+    ResponseExiStreamStatus,
+    SessionEvent,
+)
+
+_T = TypeVar('_T')
+
+MANUFACTURERS = {
+    '00:7D:FA': CarManufacturerEnum.VOLKSWAGEN_GROUP,
+    '98:ED:5C': CarManufacturerEnum.TESLA,
+    '0C:29:8F': CarManufacturerEnum.TESLA,
+    '4C:FC:AA': CarManufacturerEnum.TESLA,
+    '54:F8:F0': CarManufacturerEnum.TESLA,
+    'DC:44:27:1': CarManufacturerEnum.TESLA,
+}
+"""Beginnings of the MAC addresses of cars whose maker is known (everest reference 1.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a step brought about; ``None`` means nothing new."""
+
+    events: tuple[SessionEvent, ...] = ()
+    outputs: BoardCommand | None = None
+    answers: tuple[tuple[int, Answer], ...] = ()
+    limits: Limits | None = None
+    ev_info: EVInfo | None = None
+    car_manufacturer: CarManufacturer | None = None
+    hw_capabilities: HardwareCapabilities | None = None
+    enforced_limits: EnforcedLimits | None = None
+    powermeter: Powermeter | None = None
+    certificate_response: ResponseExiStreamStatus | None = None
+    status: EvseStatus | None = None
+    deadline: float | None = None
+    finished: bool = False
+
+
+class Kernel:
+    """The state machine of one connector."""
+
+    def __init__(self, config: Config, new_uuid: Callable[[], str], uuid: str = '') -> None:
+        """
+        Begin with nothing known and power withdrawn.
+
+        ``new_uuid`` names sessions; ``uuid`` is the connector's own (its namespace), which enforced limits
+        address.
+        """
+        self._connector = Connector(config, new_uuid, uuid)
+        self._begun: float | None = None
+        self._published: dict[str, object] = {}
+
+    def step(self, happened: Input, now: Now) -> Output:
+        """Take one input; ``now.steady`` must not run backwards."""
+        connector = self._connector
+        connector.now = now
+        connector.events, connector.answers = [], []
+        connector.certificate_response = connector.enforced_limits = None
+        sampled: Powermeter | None = None
+        changed = False
+        match happened:
+            case BoardObserved(state, answered):
+                changed = self._observe(state, answered)
+            case MeterSampled(sample):
+                sampled = sample
+                self._take(happened)
+            case _:
+                self._take(happened)
+        changed = self._settle() or changed
+        commands.answer_pending(connector)
+        return self._output(changed, sampled)
+
+    def status(self, now: Now) -> EvseStatus:
+        """Return the status as it is at ``now``."""
+        self._connector.now = now
+        return status(self._connector)
+
+    def configure(self, config: Config) -> None:
+        """Take over changed parameters; they hold from the next step on."""
+        self._connector.config = config
+
+    def _observe(self, state: BoardState, answered: bool) -> bool:
+        """Take a board state step by step."""
+        connector, changed = self._connector, False
+        missed = observation.missed_steps(connector, state)
+        observation.take_state(connector, state, answered)
+        for step in missed[:-1]:
+            observation.take_step(connector, step.cp_state, step.contactor, step.stamp)
+            changed = self._settle() or changed
+        stamp = missed[-1].stamp if missed else state.stamp
+        observation.take_step(connector, state.cp_state, state.contactor, stamp)
+        return changed
+
+    def _take(self, happened: Input) -> None:
+        """Change the facts by anything but a board state."""
+        connector, steady = self._connector, self._connector.now.steady
+        match happened:
+            case Start():
+                if self._begun is None:
+                    self._begun = connector.x1_since = steady
+            case CommandReceived(ticket, command):
+                answer = commands.execute(connector, ticket, command)
+                if answer is not None:
+                    connector.answers.append((ticket, answer))
+            case BoardLost(text):
+                connector.board_lost = text
+                connector.contactor = ContactorState.UNKNOWN
+                connector.weld_suspected_since = connector.close_wanted_since = None
+            case CapabilitiesReceived(capabilities):
+                connector.capabilities = _reduced(capabilities, connector.config)
+            case BoardCapabilitiesReceived(board_capabilities):
+                connector.board_capabilities = board_capabilities
+            case MeterSampled(sample):
+                connector.meter.take(sample, steady, self._most_power_w())
+            case TelemetrySampled(telemetry):
+                connector.telemetry = telemetry
+            case LimitsEnforced(limits):
+                if limits.uuid == connector.uuid:
+                    age = connector.config.enforced_limits_max_age_s
+                    connector.grant = allowance.grant(limits, steady, age)
+                    connector.enforced_limits = limits
+            case EvInfoReceived(info):
+                if connector.session is not None:
+                    connector.ev_info = info
+            case EvccIdReceived(evcc_id):
+                connector.car_manufacturer = CarManufacturer(_manufacturer(evcc_id))
+            case HlcPresence(present):
+                connector.hlc_present = present
+            case Shutdown():
+                if connector.shutting_down is None:
+                    connector.shutting_down = steady
+            case _:
+                pass
+
+    def _settle(self) -> bool:
+        """Let everything follow from the facts; return whether the outputs changed."""
+        connector = self._connector
+        if self._begun is None:
+            return False
+        observation.settle_unplug(connector)
+        sessions.boot(connector, self._begun)
+        supervision.supervise(connector)
+        sessions.advance(connector)
+        power.advance(connector)
+        return outputs.settle(connector)
+
+    def _output(self, changed: bool, sampled: Powermeter | None) -> Output:
+        connector = self._connector
+        now = connector.now
+        current = status(connector)
+        limits = Limits(connector.allowance.limit_a, connector.phases, connector.uuid)
+        discrete = replace(
+            current,
+            stamp=None,
+            power_w=None,
+            session_energy_wh=None,
+            session_duration=Duration(0.0),
+            charging_duration=Duration(0.0),
+        )
+        begun = self._begun
+        return Output(
+            events=tuple(connector.events),
+            outputs=connector.outputs if changed else None,
+            answers=tuple(connector.answers),
+            limits=limits if connector.capabilities is not None and self._new('limits', limits) else None,
+            ev_info=connector.ev_info
+            if begun is not None and self._new('ev_info', connector.ev_info)
+            else None,
+            car_manufacturer=self._fresh('car_manufacturer', connector.car_manufacturer),
+            hw_capabilities=self._fresh('hw_capabilities', connector.capabilities),
+            enforced_limits=connector.enforced_limits,
+            powermeter=sampled,
+            certificate_response=connector.certificate_response,
+            status=current if self._new('status', discrete) else None,
+            deadline=self._deadline() if begun is not None else None,
+            finished=connector.shutting_down is not None and self._finished(now),
+        )
+
+    def _new(self, name: str, value: object) -> bool:
+        """Tell whether a published value has changed, and remember it."""
+        if self._published.get(name) == value:
+            return False
+        self._published[name] = value
+        return True
+
+    def _fresh(self, name: str, value: _T) -> _T | None:
+        return value if value is not None and self._new(name, value) else None
+
+    def _finished(self, now: Now) -> bool:
+        """Tell whether a shutdown has done all it can."""
+        connector = self._connector
+        assert connector.shutting_down is not None
+        if now.steady >= connector.shutting_down + sessions.SHUTDOWN_S:
+            return True
+        safe = connector.contactor is ContactorState.OPEN or not connector.link_up
+        return safe and connector.session is None
+
+    def _deadline(self) -> float | None:
+        """Return the earliest time at which anything happens by itself."""
+        connector = self._connector
+        assert self._begun is not None
+        times = [
+            observation.end_of_grace(connector),
+            *sessions.deadlines(connector, self._begun),
+            *supervision.deadlines(connector),
+            *power.deadlines(connector),
+            *outputs.deadlines(connector),
+        ]
+        return min((time for time in times if time is not None and time > connector.now.steady), default=None)
+
+    def _most_power_w(self) -> float:
+        """Return what the connector can carry, for telling energy from jumps."""
+        connector = self._connector
+        if connector.capabilities is None:
+            return 3 * 80.0 * connector.config.ac_nominal_voltage_v
+        capabilities = connector.capabilities
+        phases = max(1, capabilities.max_phase_count_import)
+        return capabilities.max_current_a_import * phases * connector.config.ac_nominal_voltage_v
+
+
+def _reduced(capabilities: HardwareCapabilities, config: Config) -> HardwareCapabilities:
+    """Return the hardware's capabilities with what the installation takes away."""
+    phases = capabilities.max_phase_count_import
+    if not config.three_phases and capabilities.min_phase_count_import <= 1:
+        phases = min(1, phases)
+    return replace(
+        capabilities,
+        max_current_a_import=min(capabilities.max_current_a_import, config.max_current_import_a),
+        max_current_a_export=min(capabilities.max_current_a_export, config.max_current_export_a),
+        max_phase_count_import=phases,
+    )
+
+
+def _manufacturer(evcc_id: str) -> CarManufacturerEnum:
+    """Return who made the car with this MAC address."""
+    address = evcc_id.upper().replace('-', ':')
+    for beginning, manufacturer in MANUFACTURERS.items():
+        if address.startswith(beginning):
+            return manufacturer
+    return CarManufacturerEnum.UNKNOWN

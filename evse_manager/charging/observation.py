@@ -1,0 +1,137 @@
+"""
+What the board reports, taken in legal order (ros_interface.md section 5).
+
+Pilot and contactor are taken step by step from the list of transitions, so that two changes in one message
+are two steps; everything else is taken from the state as it is now.
+"""
+
+from .connector import Connector
+from .enums import ContactorState, ControlPilotState, ProximityState, SessionEventEnum
+from .faults import RCD_FAULTS
+from .types import BoardState, BoardTransition, Time
+
+PILOT_READINGS = (
+    ControlPilotState.A,
+    ControlPilotState.B,
+    ControlPilotState.C,
+    ControlPilotState.D,
+    ControlPilotState.E,
+)
+
+PLUGGED = (ControlPilotState.B, ControlPilotState.C, ControlPilotState.D)
+
+REPLUG_WINDOW_S = 30.0
+"""Only in this first part of a transaction may the cable bounce (catalogue F42)."""
+
+
+def missed_steps(connector: Connector, state: BoardState) -> list[BoardTransition]:
+    """
+    Return the transitions that this state adds to what was seen.
+
+    A manager that starts takes only the final state.  A gap asks for the contactor to open first: what
+    happened in it is not known.
+    """
+    seen = connector.transition_counter
+    connector.transition_counter = state.transition_counter
+    if seen is None or state.transition_counter <= seen:
+        return []
+    new = [step for step in state.transitions if step.counter > seen]
+    if len(new) < state.transition_counter - seen:
+        connector.open_first = True
+    return new
+
+
+def take_state(connector: Connector, state: BoardState, answered: bool) -> None:
+    """Take everything of a state but pilot and contactor."""
+    restarted = connector.board is not None and state.transition_counter < (connector.transition_counter or 0)
+    connector.board = state
+    connector.board_seen = connector.now.steady
+    connector.board_lost = ''
+    connector.answered = answered
+    if restarted:
+        connector.transition_counter = state.transition_counter
+    if state.replug_active != connector.replug_active:
+        connector.replug_active = state.replug_active
+        started = SessionEventEnum.REPLUG_STARTED if state.replug_active else SessionEventEnum.REPLUG_FINISHED
+        connector.emit(started)
+    if connector.phases == 0 and state.phases:
+        connector.phases = state.phases
+
+
+def take_step(
+    connector: Connector, cp_state: ControlPilotState, contactor: ContactorState, stamp: Time | None
+) -> None:
+    """Take one step of pilot and contactor."""
+    if contactor is not connector.contactor and contactor is not ContactorState.UNSPECIFIED:
+        connector.contactor = contactor
+        if contactor is ContactorState.OPEN:
+            connector.contactor_open_since = connector.now.steady
+            connector.contactor_open_stamp = stamp
+            connector.open_first = False
+        elif contactor is ContactorState.CLOSED:
+            connector.contactor_cycles += 1
+    if connector.replug_active:
+        return
+    if cp_state is ControlPilotState.F:
+        connector.cp_state = cp_state
+        connector.pilot_read_after_f = False
+    elif cp_state in PILOT_READINGS:
+        connector.cp_state = cp_state
+        connector.pilot_read_after_f = True
+        if cp_state in PLUGGED:
+            _plugged(connector)
+        elif cp_state is ControlPilotState.A:
+            _in_a(connector)
+
+
+def proximity_invalid(connector: Connector) -> bool:
+    """Tell whether a plugged socket has no cable whose rating is known."""
+    if connector.config.connector_type != 'socket' or not connector.plugged or connector.board is None:
+        return False
+    return connector.board.proximity in (ProximityState.INVALID, ProximityState.NO_PLUG)
+
+
+def end_of_grace(connector: Connector) -> float | None:
+    """Return when a cable that left for a moment counts as unplugged."""
+    return None if connector.left_at is None else connector.left_at + connector.config.replug_grace_s
+
+
+def settle_unplug(connector: Connector) -> None:
+    """Count the cable as out once the grace for bouncing plugs is over."""
+    end = end_of_grace(connector)
+    if end is not None and connector.now.steady >= end:
+        _unplugged(connector)
+
+
+def _plugged(connector: Connector) -> None:
+    connector.left_at = None
+    if not connector.plugged:
+        connector.plugged = True
+        connector.plugged_at = connector.now.steady
+
+
+def _in_a(connector: Connector) -> None:
+    if not connector.plugged:
+        _unplugged(connector)
+        return
+    if connector.left_at is not None:
+        return
+    transaction = connector.running
+    grace = connector.config.replug_grace_s
+    if transaction is not None and grace > 0.0 and connector.now.steady - transaction.begun < REPLUG_WINDOW_S:
+        connector.left_at = connector.now.steady
+    else:
+        _unplugged(connector)
+
+
+def _unplugged(connector: Connector) -> None:
+    """Note that there is no EV: what an unplug ends, ends."""
+    if connector.plugged and connector.session is not None:
+        connector.session.ended = True
+    connector.left_at = None
+    connector.plugged = False
+    connector.force_unlocked = False
+    connector.errors.unplugged()
+    if any(fault in connector.errors for fault in RCD_FAULTS) and not connector.rcd_reset_wanted:
+        connector.rcd_reset_wanted = True
+        connector.rcd_resets += 1

@@ -1,0 +1,135 @@
+"""
+The wanted outputs of the board: the one place from which pilot, contactor permission, lock and phases come.
+
+They follow from the facts alone.  Power needs everything to be right at once: an offer on the pilot, the lock
+confirmed, no error.
+"""
+
+from . import pilot
+from .connector import Connector
+from .enums import Availability, ContactorState, LockState, PilotMode
+from .faults import EMERGENCY_STOP, WELD
+from .types import BoardCommand
+
+FORCED_OPENING_S = 6.0
+"""
+An EV that stays in C after X1 is switched off under load after so long (IEC 61851-1 table A.6 sequence
+10.2).
+"""
+
+UNLOCK_IN_F_S = 5.0
+"""In F and Disabled the connector is unlocked so long after the contactor opened (everest reference 3.8)."""
+
+
+def settle(connector: Connector) -> bool:
+    """Derive the outputs; return whether they changed."""
+    holding = _holding(connector)
+    mode = _pilot_mode(connector, holding)
+    offer = connector.offer if mode is PilotMode.PWM else None
+    before = connector.outputs
+    if mode is not before.pilot_mode:
+        if mode is PilotMode.X1:
+            connector.x1_since = connector.now.steady
+        elif mode is PilotMode.F:
+            connector.f_since = connector.now.steady
+    acknowledged = before.acknowledged_fault_counter
+    if connector.board is not None and not connector.errors:
+        acknowledged = connector.board.fault_counter
+    current = offer.current_a if offer is not None else 0.0
+    outputs = BoardCommand(
+        pilot_mode=mode,
+        duty_cycle_percent=pilot.duty_cycle(current),
+        current_a=current,
+        allow_power_on=holding or (offer is not None and _may_close(connector)),
+        ventilation_allowed=connector.config.has_ventilation,
+        lock=_lock(connector, mode),
+        phases=connector.phases,
+        over_current_limit_a=current,
+        rcd_reset_counter=connector.rcd_resets,
+        acknowledged_fault_counter=acknowledged,
+    )
+    if outputs == before:
+        return False
+    connector.outputs = outputs
+    connector.answered = False
+    return True
+
+
+def deadlines(connector: Connector) -> list[float | None]:
+    """Return when an output changes by time alone."""
+    times: list[float | None] = []
+    if connector.outputs.allow_power_on and connector.offer is None:
+        times.append(connector.x1_since + FORCED_OPENING_S)
+    if connector.outputs.lock and connector.outputs.pilot_mode is PilotMode.F:
+        times.append(max(connector.contactor_open_since, connector.f_since) + UNLOCK_IN_F_S)
+    return times
+
+
+def lock_ready(connector: Connector) -> bool:
+    """Tell whether the connector is locked, or need not be."""
+    if not connector.board_capabilities.has_lock:
+        return True
+    return connector.board is not None and connector.board.lock is LockState.LOCKED
+
+
+def _may_close(connector: Connector) -> bool:
+    return (
+        connector.running is not None and not connector.errors and connector.link_up and lock_ready(connector)
+    )
+
+
+def _holding(connector: Connector) -> bool:
+    """
+    Tell whether the contactor stays closed though the offer is withdrawn.
+
+    The EV has to leave C first, so that the contactor does not open under load; it gets a limited time for
+    it.
+    """
+    since = connector.now.steady if connector.outputs.pilot_mode is PilotMode.PWM else connector.x1_since
+    return (
+        connector.offer is None
+        and connector.outputs.allow_power_on
+        and connector.transaction is not None
+        and connector.in_c_or_d
+        and connector.contactor is ContactorState.CLOSED
+        and connector.link_up
+        and not connector.errors.emergency
+        and not connector.replug_active
+        and not connector.open_first
+        and connector.shutting_down is None
+        and connector.now.steady < since + FORCED_OPENING_S
+    )
+
+
+def _pilot_mode(connector: Connector, holding: bool) -> PilotMode:
+    if connector.offer is not None:
+        return connector.offer.wake_step_mode
+    if holding or connector.started is None or not connector.board_capabilities.supports_cp_state_f:
+        return PilotMode.X1
+    unavailable = (
+        connector.announced in (Availability.DISABLED, Availability.FAULTED) and connector.transaction is None
+    )
+    after_fault = connector.errors.emergency and connector.now.steady < connector.f_until
+    latched = WELD in connector.errors or connector.errors.present(EMERGENCY_STOP)
+    return PilotMode.F if unavailable or after_fault or latched else PilotMode.X1
+
+
+def _lock(connector: Connector, mode: PilotMode) -> bool:
+    """Lock from B to A; never move the lock while the contactor is not confirmed open."""
+    config, locked = connector.config, connector.outputs.lock
+    if not connector.board_capabilities.has_lock:
+        return False
+    if connector.contactor is not ContactorState.OPEN or not connector.link_up or WELD in connector.errors:
+        return locked
+    if not connector.plugged or connector.force_unlocked:
+        return False
+    if mode is PilotMode.F:
+        unlock_at = max(connector.contactor_open_since, connector.f_since) + UNLOCK_IN_F_S
+        return locked and (
+            connector.outputs.pilot_mode is not PilotMode.F or connector.now.steady < unlock_at
+        )
+    authorized = connector.authorization is not None or connector.transaction is not None
+    if config.unlock_when_deauthorized and not authorized:
+        return False
+    used = connector.session is not None and connector.session.transaction is not None
+    return config.lock_connector_in_state_b or authorized or used

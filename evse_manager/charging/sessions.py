@@ -1,0 +1,293 @@
+"""
+Availability, sessions and transactions (charging.md sections 2 and 3): when each begins, and how it ends.
+
+``advance`` runs after every input, in the order of an orderly end: availability that was wanted, the running
+stop, the end of the session, and only then what may begin.
+"""
+
+from .connector import Connector, Session, Stop, Transaction
+from .enums import (
+    Availability,
+    CarManufacturerEnum,
+    ContactorState,
+    SessionEventEnum,
+    StartSessionReason,
+    StopTransactionReason,
+)
+from .faults import WELD
+from .types import (
+    CarManufacturer,
+    EVInfo,
+    ProvidedIdToken,
+    SessionStarted,
+    TransactionFinished,
+    TransactionStarted,
+)
+
+BOOT_S = 5.0
+"""The first event follows the first board state, at the latest after so long (charging.md 6)."""
+
+METER_WAIT_S = 2.0
+"""So long the stop waits for a meter value from after the opening (charging.md 2)."""
+
+SHUTDOWN_S = 2.5
+"""So long a shutdown waits for the contactor and the meter; the process is gone within 3 s (sequence 29)."""
+
+FREE_TOKEN = ProvidedIdToken(id_token='FREESERVICE', prevalidated=True)
+"""The token of a connector that charges without authentication."""
+
+Event = SessionEventEnum
+
+
+def boot(connector: Connector, begun: float) -> None:
+    """Announce the availability once the board is known, or has kept silent for too long."""
+    if connector.started is not None:
+        return
+    known = connector.link_up and connector.capabilities is not None
+    if not known and connector.now.steady < begun + BOOT_S:
+        return
+    connector.started = connector.now.steady
+    if connector.faulted:
+        announce(connector, Availability.FAULTED)
+    elif connector.wanted_enabled:
+        announce(connector, Availability.ENABLED)
+    else:
+        announce(connector, Availability.DISABLED)
+    if not known:
+        connector.board_lost = connector.board_lost or 'The board node has not reported; check that it runs.'
+
+
+def announce(connector: Connector, availability: Availability) -> None:
+    """Publish a change of availability, once."""
+    if connector.announced is availability:
+        return
+    connector.announced = availability
+    match availability:
+        case Availability.ENABLED:
+            connector.emit(Event.ENABLED)
+        case Availability.DISABLED:
+            connector.emit(Event.DISABLED)
+        case Availability.FAULTED:
+            connector.emit(Event.PERMANENT_FAULT)
+
+
+def end_reservation(connector: Connector) -> None:
+    """Drop a reservation that nobody used."""
+    if connector.reservation_id is not None:
+        connector.reservation_id = None
+        connector.emit(Event.RESERVATION_END)
+
+
+def stop(connector: Connector, reason: StopTransactionReason, id_tag: str = '') -> bool:
+    """Begin to stop the open transaction; false when there is none, or it is stopping already."""
+    transaction = connector.running
+    if transaction is None:
+        return False
+    _note_energy_end(connector, transaction)
+    transaction.stop = Stop(reason, id_tag, connector.now.steady)
+    connector.emit(Event.STOPPING_CHARGING)
+    return True
+
+
+def advance(connector: Connector) -> None:
+    """Let everything end that has to, then begin what may."""
+    if connector.started is None:
+        return
+    _stops(connector)
+    _finish_transaction(connector)
+    _finish_session(connector)
+    _availability(connector)
+    _start_session(connector)
+    _require_authorization(connector)
+    _start_transaction(connector)
+
+
+def closing(connector: Connector) -> bool:
+    """Tell whether the session has to end for another reason than the cable."""
+    return not connector.wanted_enabled or connector.faulted or connector.shutting_down is not None
+
+
+def _stops(connector: Connector) -> None:
+    """Stop a transaction whose conditions are gone for good."""
+    session = connector.session
+    if session is None:
+        return
+    if session.ended:
+        stop(connector, StopTransactionReason.EV_DISCONNECTED)
+    elif closing(connector):
+        session.ended = True
+        shutting_down = connector.shutting_down is not None
+        stop(connector, StopTransactionReason.REBOOT if shutting_down else StopTransactionReason.OTHER)
+
+
+def _finish_transaction(connector: Connector) -> None:
+    """Close a stopping transaction once the contactor is open and the meter has been read after that."""
+    transaction = connector.transaction
+    if transaction is None or transaction.stop is None:
+        return
+    now, stopping = connector.now.steady, transaction.stop
+    if not connector.board_lost and WELD not in connector.errors:
+        if connector.contactor is ContactorState.OPEN and stopping.opened is None:
+            stopping.opened = now
+            stopping.opened_stamp = connector.contactor_open_stamp
+            if connector.contactor_open_since < stopping.begun:
+                stopping.opened = connector.contactor_open_since
+        if not _stop_complete(connector, stopping):
+            return
+    transaction.finished = True
+    transaction.end_wh = connector.meter.register_wh
+    connector.emit(Event.CHARGING_FINISHED)
+    connector.emit(
+        Event.TRANSACTION_FINISHED,
+        transaction_finished=TransactionFinished(
+            timestamp=connector.now.wall,
+            meter_value=connector.meter.value(),
+            reason=stopping.reason,
+            id_tag=stopping.id_tag,
+        ),
+    )
+    connector.authorization = None
+
+
+def _stop_complete(connector: Connector, stopping: Stop) -> bool:
+    """Tell whether nothing more needs to be waited for."""
+    now = connector.now.steady
+    if connector.shutting_down is not None and now >= connector.shutting_down + SHUTDOWN_S:
+        return True
+    if stopping.opened is None:
+        return False
+    return (
+        connector.meter.sample is None
+        or connector.meter.sampled_after(stopping.opened_stamp, stopping.opened)
+        or now >= stopping.opened + METER_WAIT_S
+    )
+
+
+def _finish_session(connector: Connector) -> None:
+    """Close a session that has ended and has no open transaction."""
+    session = connector.session
+    if session is None or not session.ended or connector.transaction is not None:
+        return
+    connector.emit(Event.SESSION_FINISHED)
+    connector.session = None
+    connector.authorization = None
+    connector.paused_by_user = False
+    connector.ev_info = EVInfo()
+    connector.ev_pauses.clear()
+
+
+def _availability(connector: Connector) -> None:
+    """Become what is wanted once no session is open and the board obeys."""
+    if connector.session is not None:
+        return
+    if connector.faulted:
+        if connector.disabled_while_faulted:
+            announce(connector, Availability.DISABLED)
+    elif connector.wanted_enabled:
+        announce(connector, Availability.ENABLED)
+    elif connector.link_up and connector.contactor is ContactorState.OPEN:
+        announce(connector, Availability.DISABLED)
+
+
+def _start_session(connector: Connector) -> None:
+    """Begin a session with the first touch of a user, unless something forbids it."""
+    if (
+        connector.session is not None
+        or connector.announced is not Availability.ENABLED
+        or closing(connector)
+        or connector.errors
+        or connector.replug_active
+        or not connector.pilot_read_after_f
+    ):
+        return
+    token_first = connector.authorization is not None and (
+        not connector.plugged or connector.authorized_at < connector.plugged_at
+    )
+    if not connector.plugged and not token_first:
+        return
+    reason = StartSessionReason.AUTHORIZED if token_first else StartSessionReason.EV_CONNECTED
+    connector.session = Session(connector.new_uuid(), reason, connector.now.steady)
+    connector.ev_info = EVInfo()
+    connector.car_manufacturer = CarManufacturer(CarManufacturerEnum.UNKNOWN)
+    connector.emit(
+        Event.SESSION_STARTED, session_started=SessionStarted(timestamp=connector.now.wall, reason=reason)
+    )
+    if connector.config.disable_authentication and connector.authorization is None:
+        connector.authorization = FREE_TOKEN
+        connector.authorized_at = connector.now.steady
+
+
+def _require_authorization(connector: Connector) -> None:
+    """Ask for a token, once, when the car is there before it."""
+    session = connector.session
+    if (
+        session is None
+        or session.ended
+        or session.transaction is not None
+        or session.auth_required_announced
+        or not connector.plugged
+        or connector.authorization is not None
+    ):
+        return
+    session.auth_required_announced = True
+    connector.emit(Event.AUTH_REQUIRED)
+
+
+def _start_transaction(connector: Connector) -> None:
+    """Begin the one transaction of a session: plugged, authorized, nothing wrong."""
+    session = connector.session
+    token = connector.authorization
+    if (
+        session is None
+        or session.ended
+        or session.transaction is not None
+        or token is None
+        or not connector.plugged
+        or connector.errors
+        or not connector.link_up
+        or connector.replug_active
+    ):
+        return
+    connector.meter.rebase()
+    now = connector.now.steady
+    session.transaction = Transaction(token, now, connector.meter.register_wh, demand_since=now)
+    connector.paused_by_user = False
+    connector.wanted_phases = connector.connectable_phases[-1]
+    connector.emit(
+        Event.TRANSACTION_STARTED,
+        transaction_started=TransactionStarted(
+            timestamp=connector.now.wall,
+            id_tag=token,
+            meter_value=connector.meter.value(),
+            reservation_id=connector.reservation_id,
+        ),
+    )
+    connector.reservation_id = None
+    connector.emit(Event.PREPARE_CHARGING)
+
+
+def _note_energy_end(connector: Connector, transaction: Transaction) -> None:
+    """Close the running stretch of charging time."""
+    if transaction.flowing_since is not None:
+        transaction.charged_s += connector.now.steady - transaction.flowing_since
+        transaction.flowing_since = None
+
+
+def deadlines(connector: Connector, begun: float) -> list[float | None]:
+    """Return when something here happens by time alone."""
+    times: list[float | None] = []
+    if connector.started is None:
+        times.append(begun + BOOT_S)
+    transaction = connector.transaction
+    if transaction is not None and transaction.stop is not None and transaction.stop.opened is not None:
+        times.append(transaction.stop.opened + METER_WAIT_S)
+    if connector.shutting_down is not None:
+        times.append(connector.shutting_down + SHUTDOWN_S)
+    times.extend(pending.deadline for pending in connector.disable_pending)
+    times.extend(pending.deadline for pending in connector.unlock_pending)
+    return times
+
+
+def withdrawn(connector: Connector) -> bool:
+    """Tell whether the board has acknowledged that there is no power to be had."""
+    return connector.link_up and connector.answered and connector.offer is None

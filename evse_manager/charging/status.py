@@ -1,0 +1,253 @@
+"""
+The status: the published state, and above all why this connector is (not) charging.
+
+The state follows from the facts; ``reason`` names the first thing that has to change before energy flows.
+"""
+
+from . import power
+from .connector import Cause, Connector, Session
+from .enums import (
+    Availability,
+    ChargerState,
+    ContactorState,
+    LimitSource,
+    LinkState,
+    LockState,
+    PilotMode,
+    StatusReason,
+)
+from .faults import BOARD_LOST
+from .metering import SILENT_AFTER_S
+from .outputs import lock_ready
+from .types import Duration, EvseStatus
+
+Reason = StatusReason
+State = ChargerState
+
+SOURCES = {
+    LimitSource.HARDWARE: 'the hardware',
+    LimitSource.PARAMETER: 'the parameter max_current_import_a',
+    LimitSource.CABLE: 'the cable',
+    LimitSource.ENERGY_MANAGER: 'the energy manager',
+    LimitSource.EXTERNAL: 'the external limits',
+    LimitSource.TEMPERATURE: 'the temperature',
+    LimitSource.UNSPECIFIED: 'nobody',
+}
+
+
+def status(connector: Connector) -> EvseStatus:
+    """Return the complete status at ``connector.now``."""
+    board, session = connector.board, connector.session
+    transaction = session.transaction if session is not None else None
+    reason, text = _reason(connector)
+    now = connector.now.steady
+    charged = 0.0
+    energy = None
+    if transaction is not None:
+        charged = transaction.charged_s
+        if transaction.flowing_since is not None:
+            charged += now - transaction.flowing_since
+        end = transaction.end_wh if transaction.finished else connector.meter.register_wh
+        if end is not None and transaction.start_wh is not None:
+            energy = end - transaction.start_wh
+    link = LinkState.CONNECTING
+    if connector.board_lost:
+        link = LinkState.LOST
+    elif board is not None:
+        link = LinkState.UP
+    return EvseStatus(
+        stamp=connector.now.wall,
+        connector_id=connector.config.connector_id,
+        evse_id=connector.config.evse_id,
+        state=_state(connector),
+        availability=connector.announced,
+        reason=reason,
+        reason_text=text,
+        session_uuid=session.uuid if session is not None else '',
+        transaction_active=connector.transaction is not None,
+        reservation_id=connector.reservation_id,
+        token=_masked(connector, session),
+        plugged=connector.plugged,
+        authorized=connector.authorization is not None,
+        paused_by_user=connector.paused_by_user,
+        signalled_current_a=connector.outputs.current_a,
+        phases=connector.phases,
+        limit_a=connector.allowance.limit_a,
+        limit_source=connector.allowance.source,
+        power_w=None if connector.meter.silent(now) else connector.meter.power_w(),
+        session_energy_wh=energy,
+        session_duration=Duration(now - session.begun if session is not None else 0.0),
+        charging_duration=Duration(charged),
+        active_errors=tuple(active.message() for active in connector.errors),
+        warnings=_warnings(connector),
+        contactor=ContactorState.UNKNOWN if not connector.link_up else connector.contactor,
+        lock=_lock(connector),
+        cp_state=connector.cp_state,
+        link_state=link,
+        contactor_cycles=connector.contactor_cycles,
+        openings_under_load=board.openings_under_load if board is not None else 0,
+    )
+
+
+def _masked(connector: Connector, session: Session | None) -> str:
+    """Return the token with only its last characters readable."""
+    token = connector.authorization
+    if token is None and session is not None and session.transaction is not None:
+        token = session.transaction.token
+    if token is None:
+        return ''
+    shown = token.id_token[-4:] if len(token.id_token) > 6 else ''
+    return '*' * (len(token.id_token) - len(shown)) + shown
+
+
+def _lock(connector: Connector) -> LockState:
+    if not connector.board_capabilities.has_lock:
+        return LockState.NONE
+    if connector.board is None or not connector.link_up:
+        return LockState.UNKNOWN
+    return connector.board.lock
+
+
+def _warnings(connector: Connector) -> tuple[str, ...]:
+    """Return what is not right but blocks nothing."""
+    warnings = []
+    now, started = connector.now.steady, connector.started
+    expected = connector.board_capabilities.has_meter and started is not None and now > started + SILENT_AFTER_S
+    if expected and connector.meter.silent(now):
+        warnings.append(
+            'The meter is silent: energy is not counted and the soft over-current check is suspended.'
+        )
+    if connector.meter.warning:
+        warnings.append(connector.meter.warning)
+    if connector.derating_step in (1, 2):
+        warnings.append('The charger is warm: the current is reduced.')
+    if connector.telemetry is not None and connector.telemetry.temperature_c is None:
+        warnings.append('There is no temperature reading: the current is not reduced by temperature.')
+    if connector.board is not None:
+        known = {active.fault.code for active in connector.errors}
+        for error in connector.board.active_errors:
+            if error.code.name.endswith(('WARNING', 'METER_FAULT')) or (
+                error.code.name == 'SAFETY_TESTS_OFF' and 'SafetyTestsOff' not in known
+            ):
+                warnings.append(error.detail or error.code.name.replace('_', ' ').capitalize())
+    return tuple(warnings)
+
+
+def _state(connector: Connector) -> ChargerState:
+    """Return the state that the facts amount to, in the original's vocabulary."""
+    session, transaction = connector.session, connector.transaction
+    if connector.started is None:
+        return State.STARTING
+    if transaction is not None and transaction.stop is not None:
+        return State.STOPPING_CHARGING
+    if connector.faulted:
+        return State.FAULTED
+    if connector.announced is Availability.DISABLED:
+        return State.DISABLED
+    if connector.errors:
+        return State.ERROR
+    if connector.replug_active:
+        return State.REPLUG
+    if session is None:
+        return State.IDLE
+    if session.transaction is not None and session.transaction.finished:
+        return State.FINISHED
+    if transaction is None:
+        return State.WAITING_FOR_AUTHENTICATION if connector.plugged else State.IDLE
+    offer = connector.offer
+    if offer is not None and offer.wake_step_mode is PilotMode.F:
+        return State.T_STEP_EF
+    if offer is not None and offer.wake_step_mode is PilotMode.X1:
+        return State.T_STEP_X1
+    match transaction.announced:
+        case Cause.FLOWING:
+            return State.CHARGING
+        case Cause.PAUSED_BY_EV:
+            return State.CHARGING_PAUSED_EV
+        case Cause.PAUSED_BY_EVSE:
+            return State.CHARGING_PAUSED_EVSE
+        case Cause.NO_ENERGY:
+            return State.WAITING_FOR_ENERGY
+        case _:
+            return State.PREPARE_CHARGING
+
+
+def _reason(connector: Connector) -> tuple[StatusReason, str]:
+    """Return the first thing that has to change before energy flows."""
+    session, transaction = connector.session, connector.transaction
+    if connector.shutting_down is not None:
+        return Reason.SHUTTING_DOWN, 'The charger is shutting down.'
+    if connector.started is None:
+        return Reason.STARTING, 'Waiting for the first state of the board.'
+    if transaction is not None and transaction.stop is not None:
+        return Reason.STOPPING, 'The transaction is being closed: contactor first, then the meter.'
+    if connector.faulted:
+        return Reason.FAULTED, 'Put out of order; clear_fault ends that.'
+    if not connector.wanted_enabled:
+        return Reason.DISABLED, 'Disabled; enable makes it available.'
+    if BOARD_LOST in connector.errors:
+        return Reason.BOARD_LOST, connector.board_lost or BOARD_LOST.sentence
+    if connector.errors:
+        first = next(iter(connector.errors))
+        return Reason.ERROR, first.detail or first.fault.sentence
+    if connector.replug_active:
+        return Reason.REPLUG, 'The board plays an unplug and a plug to the car.'
+    if session is None:
+        if connector.reservation_id is not None:
+            return Reason.RESERVED, f'Reserved (reservation {connector.reservation_id}).'
+        return Reason.AVAILABLE, 'Available; plug in a car or present a token.'
+    if session.transaction is not None and session.transaction.finished:
+        return Reason.TRANSACTION_FINISHED, 'The transaction has ended; unplug the car.'
+    if transaction is None:
+        if not connector.plugged:
+            return Reason.WAITING_FOR_PLUG, 'Authorized; plug in the car.'
+        return Reason.WAITING_FOR_AUTHORIZATION, 'Plugged in; present a token.'
+    return _reason_in_transaction(connector, transaction.announced)
+
+
+def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[StatusReason, str]:
+    """Return why energy (does not) flow in an open transaction without errors."""
+    limits = connector.allowance
+    if connector.paused_by_user:
+        return Reason.PAUSED_BY_USER, 'Paused by the user; resume_charging ends that.'
+    if connector.phase_switch is not None:
+        return (
+            Reason.SWITCHING_PHASES,
+            f'Switching to {connector.phase_switch.target} phase(s).',
+        )
+    if power.waiting_for_first_limit(connector) and limits.signalled_a == 0.0:
+        return Reason.WAITING_FOR_FIRST_LIMIT, 'Waiting for the energy manager to grant a limit.'
+    if limits.reason is Reason.LIMIT_EXPIRED:
+        return (
+            Reason.LIMIT_EXPIRED,
+            "The energy manager's limit has run out; check that the energy manager runs.",
+        )
+    if limits.reason is Reason.TOO_FEW_PHASES:
+        return (
+            Reason.TOO_FEW_PHASES,
+            f'Fewer phases are allowed by {SOURCES[limits.source]} than can be connected.',
+        )
+    if limits.signalled_a == 0.0:
+        text = f'{SOURCES[limits.source].capitalize()} allows {limits.limit_a:.1f} A, less than can be
+        signalled.' return Reason.NO_ENERGY, text
+    if announced is Cause.FLOWING:
+        return (
+            Reason.CHARGING,
+            f'Charging; the limit of {limits.limit_a:.1f} A comes from {SOURCES[limits.source]}.',
+        )
+    if power.backing_off_until(connector) is not None:
+        return Reason.EV_TOGGLES, 'The car starts and stops too often; waiting a minute before the next try.'
+    if connector.offer is None:
+        return Reason.MINIMUM_PAUSE, 'The pilot rests for 3 s before a new offer.'
+    if connector.offer.wake_step_mode is not PilotMode.PWM:
+        return Reason.WAKING_UP_EV, 'The car did not ask for power; waking it up.'
+    if connector.ev_asks:
+        if not lock_ready(connector):
+            return Reason.WAITING_FOR_LOCK, 'Waiting for the connector to lock.'
+        return Reason.WAITING_FOR_CONTACTOR, 'Waiting for the contactor to close.'
+    if announced is Cause.PAUSED_BY_EV:
+        return Reason.PAUSED_BY_EV, 'Paused by the car; it resumes when the car asks for power.'
+    return (
+        Reason.WAITING_FOR_EV,
+        f'{connector.offer.current_a:.1f} A are offered; waiting for the car to ask.',
+    )

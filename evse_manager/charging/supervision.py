@@ -1,0 +1,256 @@
+"""
+Raising and ending errors: every condition that blocks power is looked at after every input.
+
+Each function below owns the conditions of one subject; ``supervise`` runs them all.
+"""
+
+import math
+
+from . import faults
+from .connector import Connector
+from .enums import (
+    BoardErrorEnum,
+    ContactorState,
+    ControlPilotState,
+    OpeningReason,
+    PilotMode,
+    SessionEventEnum,
+)
+from .faults import Fault, Severity
+from .metering import SILENT_AFTER_S
+from .observation import PILOT_READINGS, proximity_invalid
+
+CLOSING_S = 3.0
+"""From the EV's request to the closed contactor (IEC 61851-1 table A.6; catalogue F16)."""
+
+OPENING_S = 1.0
+"""Not confirmed open for this long after it had to be: welded (charging.md 6)."""
+
+EV_FOLLOWS_S = 5.0
+"""So long an EV may take to follow a lower duty cycle (hardware reference 1.2)."""
+
+DISAGREEMENT_S = 2.0
+"""So long a board may offer more than it was told (catalogue L15)."""
+
+DISAGREEMENT_A = 0.5
+"""Boards that signal whole amperes, or with coarse timers, round by less than this."""
+
+
+def supervise(connector: Connector) -> None:
+    """Raise what is wrong, end what is over, and announce both."""
+    if connector.started is None:
+        return
+    _link(connector)
+    if connector.link_up:
+        _reported(connector)
+        _pilot(connector)
+        _closing(connector)
+        _opening(connector)
+        _disagreement(connector)
+    _over_current(connector)
+    _temperature(connector)
+    _meter(connector)
+    if not any(fault in connector.errors for fault in faults.RCD_FAULTS):
+        connector.rcd_reset_wanted = False
+    if connector.errors.expire(connector.now.steady) and not connector.faulted:
+        connector.emit(SessionEventEnum.ALL_ERRORS_CLEARED)
+
+
+def raise_fault(connector: Connector, fault: Fault, detail: str = '') -> None:
+    """Raise a fault and announce it if it is new; an emergency shows F on the pilot first."""
+    active = connector.errors.raise_(fault, detail)
+    if active is None:
+        return
+    if fault.severity is Severity.EMERGENCY:
+        connector.f_until = connector.now.steady + connector.config.state_f_after_fault_s
+        if (
+            fault.recovery is faults.Recovery.UNPLUG
+            and not connector.plugged
+            and connector.pilot_read_after_f
+        ):
+            active.unplugged = True
+    connector.emit(SessionEventEnum.ERROR, error=active.message())
+
+
+def condition(connector: Connector, fault: Fault, present: bool, detail: str = '') -> None:
+    """Raise a fault while its condition lasts, and note when it is gone."""
+    if present:
+        raise_fault(connector, fault, detail)
+    else:
+        connector.errors.cause_gone(fault, connector.now.steady)
+
+
+def _seen_for(connector: Connector, since: float | None, seconds: float) -> bool:
+    """
+    Tell whether the board itself has shown a condition for so long.
+
+    A board that fell silent meanwhile shows nothing: it is lost, and never ends as a contactor fault.
+    """
+    return since is not None and connector.board_seen >= since + seconds
+
+
+def _link(connector: Connector) -> None:
+    condition(connector, faults.BOARD_LOST, not connector.link_up, connector.board_lost)
+
+
+def _reported(connector: Connector) -> None:
+    """Take over what the board itself reports."""
+    assert connector.board is not None
+    reported = {error.code: error.detail for error in connector.board.active_errors}
+    for code, fault in faults.BOARD_FAULTS.items():
+        if fault in (faults.PILOT, faults.PROXIMITY, faults.WELD):
+            continue
+        condition(connector, fault, code in reported, reported.get(code, ''))
+    if BoardErrorEnum.CONTACTOR_WELDED in reported:
+        raise_fault(connector, faults.WELD, reported[BoardErrorEnum.CONTACTOR_WELDED])
+    unsafe = BoardErrorEnum.SAFETY_TESTS_OFF in reported and connector.config.refuse_unsafe_board
+    condition(connector, faults.SAFETY_TESTS, unsafe)
+    proximity = BoardErrorEnum.PROXIMITY_FAULT in reported or proximity_invalid(connector)
+    condition(connector, faults.PROXIMITY, proximity, reported.get(BoardErrorEnum.PROXIMITY_FAULT, ''))
+
+
+def _pilot(connector: Connector) -> None:
+    """Look at the pilot; under F it cannot be read, so nothing changes then."""
+    assert connector.board is not None
+    if connector.replug_active or connector.cp_state not in PILOT_READINGS:
+        return
+    reported = any(error.code is BoardErrorEnum.PILOT_FAULT for error in connector.board.active_errors)
+    condition(connector, faults.PILOT, reported or connector.cp_state is ControlPilotState.E)
+    unventilated = connector.cp_state is ControlPilotState.D and not connector.config.has_ventilation
+    condition(connector, faults.VENTILATION, unventilated)
+
+
+def _closing(connector: Connector) -> None:
+    """Watch that the contactor closes when it must, and does not open by itself."""
+    board = connector.board
+    assert board is not None
+    must_close = (
+        connector.outputs.allow_power_on
+        and connector.outputs.pilot_mode is PilotMode.PWM
+        and connector.answered
+        and board.pilot_mode is PilotMode.PWM
+        and connector.ev_asks
+        and board.fault_counter == connector.outputs.acknowledged_fault_counter
+    )
+    if not must_close or connector.contactor is ContactorState.CLOSED:
+        connector.close_wanted_since = None
+    elif connector.close_wanted_since is None:
+        connector.close_wanted_since = connector.now.steady
+    overdue = _seen_for(connector, connector.close_wanted_since, CLOSING_S)
+    condition(connector, faults.NOT_CLOSING, overdue)
+    if connector.judged_openings is None:
+        connector.judged_openings = board.fault_counter
+    elif board.fault_counter != connector.judged_openings:
+        connector.judged_openings = board.fault_counter
+        if board.opening_reason is OpeningReason.BY_ITSELF:
+            raise_fault(connector, faults.OPENED)
+            connector.errors.cause_gone(faults.OPENED, connector.now.steady)
+
+
+def _opening(connector: Connector) -> None:
+    """Watch that the contactor opens when it must; one that does not is welded."""
+    board = connector.board
+    assert board is not None
+    must_open = not connector.outputs.allow_power_on and connector.answered
+    must_open = must_open or connector.cp_state in (ControlPilotState.A, ControlPilotState.B)
+    if not must_open or connector.contactor is not ContactorState.CLOSED:
+        connector.weld_suspected_since = None
+        if connector.contactor is ContactorState.OPEN:
+            reported = any(error.code is BoardErrorEnum.CONTACTOR_WELDED for error in board.active_errors)
+            if not reported:
+                connector.errors.cause_gone(faults.WELD, connector.now.steady)
+    elif connector.weld_suspected_since is None:
+        connector.weld_suspected_since = connector.now.steady
+    elif _seen_for(connector, connector.weld_suspected_since, OPENING_S):
+        raise_fault(connector, faults.WELD)
+
+
+def _disagreement(connector: Connector) -> None:
+    """Watch that the board never offers more than it was told."""
+    board = connector.board
+    assert board is not None
+    more = (
+        connector.answered
+        and board.pilot_mode is PilotMode.PWM
+        and board.current_a > connector.outputs.current_a + DISAGREEMENT_A
+        and not board.replug_active
+    )
+    if not more:
+        connector.disagreement_since = None
+    elif connector.disagreement_since is None:
+        connector.disagreement_since = connector.now.steady
+    condition(
+        connector, faults.DISAGREEMENT, _seen_for(connector, connector.disagreement_since, DISAGREEMENT_S)
+    )
+
+
+def tolerated_current(connector: Connector) -> float:
+    """
+    Return what the EV may draw: the most that was signalled in the time an EV has to follow, and its
+    tolerance.
+    """
+    horizon = connector.now.steady - EV_FOLLOWS_S
+    peaks = connector.offered_peaks
+    while len(peaks) > 1 and peaks[1][0] <= horizon:
+        peaks.popleft()
+    signalled = max((current for _, current in peaks), default=math.inf)
+    noise = connector.config.soft_over_current_measurement_noise_a
+    return (signalled + noise) * (1.0 + connector.config.soft_over_current_tolerance_percent / 100.0)
+
+
+def _over_current(connector: Connector) -> None:
+    """Watch the metered current against what is signalled; a silent meter suspends it (catalogue M1)."""
+    drawn = connector.meter.highest_current_a()
+    if (
+        connector.offer is None
+        or connector.contactor is not ContactorState.CLOSED
+        or drawn is None
+        or connector.meter.silent(connector.now.steady)
+        or drawn <= tolerated_current(connector)
+    ):
+        connector.excess_since = None
+    elif connector.excess_since is None:
+        connector.excess_since = connector.now.steady
+    elif connector.now.steady >= connector.excess_since + connector.config.soft_over_current_timeout_s:
+        raise_fault(connector, faults.OVER_CURRENT)
+    if connector.excess_since is None:
+        connector.errors.cause_gone(faults.OVER_CURRENT, connector.now.steady)
+
+
+def _temperature(connector: Connector) -> None:
+    """
+    Derate and stop by the temperature's ladder; without a sensor nothing is derated (catalogue F35,
+    F36).
+    """
+    temperature = connector.telemetry.temperature_c if connector.telemetry is not None else None
+    config = connector.config
+    if temperature is not None and math.isfinite(temperature):
+        if temperature < config.temperature_recover_c:
+            connector.derating_step = 0
+        elif temperature >= config.temperature_stop_c:
+            connector.derating_step = 3
+        elif temperature >= config.temperature_derate_quarter_c:
+            connector.derating_step = max(connector.derating_step, 2)
+        elif temperature >= config.temperature_derate_half_c:
+            connector.derating_step = max(connector.derating_step, 1)
+    condition(connector, faults.TEMPERATURE, connector.derating_step == 3)
+
+
+def _meter(connector: Connector) -> None:
+    """Block power without a meter, where the operator wants that."""
+    assert connector.started is not None
+    silent = connector.now.steady - max(connector.meter.received, connector.started) > SILENT_AFTER_S
+    condition(connector, faults.METER, silent and connector.config.fail_on_powermeter_errors)
+
+
+def deadlines(connector: Connector) -> list[float | None]:
+    """Return when a supervision decides by time alone."""
+    now, config = connector.now.steady, connector.config
+    times: list[float | None] = [connector.errors.next_expiry()]
+    if config.fail_on_powermeter_errors and connector.started is not None:
+        times.append(max(connector.meter.received, connector.started) + SILENT_AFTER_S + 0.001)
+    if connector.excess_since is not None:
+        times.append(connector.excess_since + config.soft_over_current_timeout_s)
+    if connector.f_until > now:
+        times.append(connector.f_until)
+    return times
