@@ -1,0 +1,18 @@
+# One front door.  The work is done by tools/environment.sh, which can be read and run by itself.
+#
+#   make build     set up what is missing and build into install/
+#   make demo      build, then a simulated connector goes through a whole session (DRIVER=… for another driver)
+#   make test      build, lint, type-check and test what was installed (PYTEST_ARGS="-k …" for a part)
+#   make lint      ruff and mypy
+#   make docs      write the generated pages of docs/
+#   make clean     remove build products (DEEP=1: the virtual environment too)
+#
+# DISTRO=jazzy (default) or kilted.
+
+SHELL := /bin/bash
+export DISTRO DRIVER PYTEST_ARGS DEEP
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test lint docs clean
+build demo test lint docs clean:
+	@bash tools/environment.sh $@
