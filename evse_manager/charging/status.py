@@ -112,8 +112,8 @@ def _warnings(connector: Connector) -> tuple[str, ...]:
     """Return what is not right but blocks nothing."""
     warnings = []
     now, started = connector.now.steady, connector.started
-    expected = connector.board_capabilities.has_meter and started is not None and now > started + SILENT_AFTER_S
-    if expected and connector.meter.silent(now):
+    expected = started is not None and now > started + SILENT_AFTER_S
+    if expected and connector.board_capabilities.has_meter and connector.meter.silent(now):
         warnings.append(
             'The meter is silent: energy is not counted and the soft over-current check is suspended.'
         )
@@ -228,8 +228,9 @@ def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[Stat
             f'Fewer phases are allowed by {SOURCES[limits.source]} than can be connected.',
         )
     if limits.signalled_a == 0.0:
-        text = f'{SOURCES[limits.source].capitalize()} allows {limits.limit_a:.1f} A, less than can be
-        signalled.' return Reason.NO_ENERGY, text
+        source = SOURCES[limits.source].capitalize()
+        text = f'{source} allows {limits.limit_a:.1f} A, less than can be signalled.'
+        return Reason.NO_ENERGY, text
     if announced is Cause.FLOWING:
         return (
             Reason.CHARGING,
