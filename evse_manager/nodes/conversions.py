@@ -1,9 +1,10 @@
 """
 Plain values to messages and back: the only module that builds or reads messages.
 
-It is driven by the type hints of the dataclasses in ``charging/types.py`` and ``charging/inputs.py``; each class
-has a message, or a service request, of the same name with the same fields.  Generated messages do not check their
-fields at run time (an ``int`` in a float field arrives as garbage), so every field is checked and coerced here.
+It is driven by the type hints of the dataclasses in ``charging/types.py`` and ``charging/inputs.py``; each
+class has a message, or a service request, of the same name with the same fields.  Generated messages do not
+check their fields at run time (an ``int`` in a float field arrives as garbage), so every field is checked and
+coerced here.
 
 ====================  ================================  ====================================================
 Python                message                           absent
@@ -31,7 +32,6 @@ import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import IntEnum
-from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import builtin_interfaces.msg
@@ -48,6 +48,8 @@ Convert = Callable[[Any], Any]
 NANOSECONDS = 1_000_000_000
 SECONDS_MAX = 2**31 - 1
 """The last second of ``builtin_interfaces/Time`` and ``Duration``."""
+TIME_END = (SECONDS_MAX + 1) * NANOSECONDS
+"""The first nanosecond after the last ``Time``: on 19 January 2038."""
 
 _INTEGER_RANGES = {'uint8': (0, 2**8 - 1), 'int32': (-(2**31), 2**31 - 1), 'uint64': (0, 2**64 - 1)}
 
@@ -59,7 +61,8 @@ class ConversionError(ValueError):
     """
     A field's value can't be converted; the text is one sentence for people.
 
-    ``path`` is the field (``value.schedule_import[0].timestamp``), ``value`` what stood there, ``allowed`` what may.
+    ``path`` is the field (``value.schedule_import[0].timestamp``), ``value`` what stood there, and ``allowed``
+    what may stand there.
     """
 
     def __init__(self, value: object, allowed: str, path: str = '') -> None:
@@ -126,7 +129,8 @@ def to_message(value: Any) -> Any:
         When a field holds what its type does not allow.
 
     """
-    return _plan_to(type(value)).encode(value)
+    cls = type(value)
+    return _plan(cls, message_class(cls)).encode(value)
 
 
 def from_message(message: Any, cls: type[Value]) -> Value:
@@ -149,7 +153,7 @@ def request_to_command(request: Any, cls: type[Value]) -> Value:
 
 
 def answer_to_response(answer: Outcome, response: Any) -> Any:
-    """Fill in and return a service's response: those of ``success``, ``result`` and ``message`` that it has."""
+    """Fill in and return a service's response: what it has of ``success``, ``result`` and ``message``."""
     response.message = _text(answer.message)
     if hasattr(response, 'success'):
         response.success = bool(answer.success)
@@ -174,8 +178,8 @@ def time_to_message(time: Time | None) -> Any:
     if time is None:
         return builtin_interfaces.msg.Time()
     value = _integer(time)
-    if not 0 <= value <= SECONDS_MAX * NANOSECONDS:
-        raise ConversionError(value, 'a time from 1970 to 2038, in nanoseconds')
+    if not 0 <= value < TIME_END:
+        raise ConversionError(value, 'a time from 1970 to January 2038, in nanoseconds')
     message = _blank_time()
     message.sec, message.nanosec = divmod(value, NANOSECONDS)
     return message
@@ -350,7 +354,7 @@ _blank_duration = _blank(builtin_interfaces.msg.Duration)
 
 
 class _Plan:
-    """How one dataclass becomes one message type and back; built once, from type hints and the message's types."""
+    """How one dataclass becomes one message and back; built once, from type hints and the message's types."""
 
     def __init__(self, cls: type, message: Any) -> None:
         self._cls = cls
@@ -392,14 +396,14 @@ class _Plan:
         return self._cls(*values)
 
 
-@cache
+_plans: dict[tuple[type, Any], _Plan] = {}
+
+
 def _plan(cls: type, message: Any) -> _Plan:
-    return _Plan(cls, message)
-
-
-@cache
-def _plan_to(cls: type) -> _Plan:
-    return _plan(cls, message_class(cls))
+    plan = _plans.get((cls, message))
+    if plan is None:
+        plan = _plans[cls, message] = _Plan(cls, message)
+    return plan
 
 
 def _codec(hint: Any, wire: str, absent: float | None) -> _Codec:
@@ -434,7 +438,7 @@ def _plain_codec(hint: Any, wire: str) -> _Codec:
         within = _integer_within(*_INTEGER_RANGES[wire])
         return _Codec(within, within)
     if is_dataclass(hint):
-        plan = _plan_to(hint)  # type: ignore[arg-type]
+        plan = _plan(hint, message_class(hint))  # type: ignore[arg-type]
         return _Codec(plan.encode, plan.decode)
     if issubclass(hint, IntEnum):
         return _Codec(_member_to_number(hint), _number_to_member(hint))
