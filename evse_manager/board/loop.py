@@ -1,0 +1,63 @@
+"""One driver and its controller, run to completion: what the board node and the in-process bench share."""
+
+from ..charging.types import BoardCommand
+from .controller import BoardController
+from .driver import Driver
+from .values import Moment, Outputs
+
+
+class BoardLoop:
+    """Hands every observation of the driver to the controller, one by one, and the outputs back at once."""
+
+    def __init__(self, driver: Driver, controller: BoardController) -> None:
+        """Take an open driver; nothing is asked of it yet."""
+        self.driver = driver
+        self.controller = controller
+        self._applied: Outputs | None = None
+        self._link_and_resets: object = None
+
+    def run(self, now: Moment) -> None:
+        """Take what the driver has, decide, apply; then let time pass for the controller."""
+        self._refresh_capabilities()
+        self._drain(now)
+        self.controller.tick(now)
+        self._apply()
+        self._drain(now)
+
+    def command(self, command: BoardCommand, now: Moment) -> None:
+        """Hand a manager's command to the controller, after everything that happened before it."""
+        self._drain(now)
+        self.controller.command(command, now)
+        self._apply()
+        self._drain(now)
+
+    def replug(self, now: Moment) -> None:
+        """Begin a virtual replug of the board's own."""
+        self._drain(now)
+        self.controller.replug(now)
+        self._apply()
+        self._drain(now)
+
+    def shut_down(self, now: Moment) -> None:
+        """Withdraw power for good."""
+        self.controller.shut_down(now)
+        self._apply()
+        self._drain(now)
+
+    def _drain(self, now: Moment) -> None:
+        while (observed := self.driver.poll()) is not None:
+            self.controller.observe(observed, now)
+            link_and_resets = (observed.link, observed.resets)
+            if link_and_resets != self._link_and_resets:
+                self._link_and_resets = link_and_resets
+                self._applied = None
+            self._apply()
+
+    def _apply(self) -> None:
+        if self.controller.outputs != self._applied:
+            self._applied = self.controller.outputs
+            self.driver.apply(self._applied)
+
+    def _refresh_capabilities(self) -> None:
+        self.controller.capabilities = self.driver.capabilities()
+        self.controller.hardware = self.driver.hw_capabilities()

@@ -1,0 +1,405 @@
+"""
+A whole connector in one process and in lock-step: kernel, board loop, simulated world; no ROS, no waiting.
+
+An engineer plays with the model, a test writes down a scenario, a month of charging takes minutes::
+
+    bench = Bench()
+    bench.plug_in('single_phase', soc_percent=70.0)
+    bench.authorize()
+    bench.run_until(lambda b: b.flows, limit_s=30)
+    bench.run_for(3600)
+    bench.unplug()
+    print(bench.codes())          # SS AR TS PC CS SC CF TF SF
+
+Time stands still between the calls; only ``run_for``, ``run_until`` and commands that answer later let it
+pass.  With ``leases`` the manager renews its lease and supervises the link as the real node does; without,
+nothing but changes is exchanged, which is much quicker.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from ..board.controller import LEASE_MAX_S, BoardController
+from ..board.driver import DriverContext
+from ..board.drivers.simulated import SimulatedDriver
+from ..board.loop import BoardLoop
+from ..board.values import Moment
+from ..charging.commands import Answer
+from ..charging.config import Config
+from ..charging.enums import AuthorizationStatus, AuthorizationType, SessionEventEnum
+from ..charging.inputs import (
+    AuthorizeResponse,
+    BoardCapabilitiesReceived,
+    CapabilitiesReceived,
+    Command,
+    CommandReceived,
+    Input,
+    MeterSampled,
+    Now,
+    SetExternalLimits,
+    Shutdown,
+    Start,
+    TelemetrySampled,
+    Tick,
+)
+from ..charging.kernel import Kernel, Output
+from ..charging.link import BoardLink
+from ..charging.types import (
+    BoardCommand,
+    BoardState,
+    EvseStatus,
+    ExternalLimits,
+    LimitsReq,
+    Powermeter,
+    ProvidedIdToken,
+    ScheduleReqEntry,
+    SessionEvent,
+    Time,
+    ValidationResult,
+)
+from .codes import code
+from .profiles import PROFILES, EvProfile
+from .world import World, WorldSettings
+
+EPOCH = Time(1_767_225_600_000_000_000)
+"""2026-01-01 00:00:00 UTC: when the bench's time begins, unless told otherwise."""
+
+MANAGER = 'bench'
+ANSWER_LIMIT_S = 10.0
+"""No command takes longer to answer (8 s for ``force_unlock``)."""
+
+DEFAULT_TOKEN = 'DEADBEEF'
+
+
+class BenchError(Exception):
+    """A scenario did not go as written; the text tells what was seen instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event and when it came, in seconds of the bench."""
+
+    at: float
+    event: SessionEvent
+
+    @property
+    def code(self) -> str:
+        """Return it in short: ``CS``, ``TF(Remote)``."""
+        return code(self.event, details=True)
+
+
+class Bench:
+    """See the module's description; every call acts at ``now``."""
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        settings: WorldSettings | None = None,
+        *,
+        leases: bool = False,
+        epoch: Time = EPOCH,
+    ) -> None:
+        """Put everything together and start it; the first event (Enabled) comes at once."""
+        self.now = 0.0
+        self.events: list[Recorded] = []
+        """Every session event since the start."""
+        self.sample: Powermeter | None = None
+        """The meter's newest sample."""
+        self.renewing = True
+        """With ``leases``: set it to False and the manager is as good as dead for the board."""
+        self.finished = False
+        """Whether a shutdown is complete."""
+        self.watchers: list[Callable[[Bench], None]] = []
+        """Called after everything that happened at one instant: a place for a test's invariants."""
+        self._leases = leases
+        self._epoch = epoch
+        self._answers: dict[int, Answer] = {}
+        self._tickets = 0
+        self._uuids = 0
+        self._deadline: float | None = None
+        self._planned: list[tuple[float, Callable[[], None]]] = []
+        context = DriverContext(clock=lambda: self.now, wall=self._wall, wake=lambda: None)
+        self._driver = SimulatedDriver(settings or WorldSettings(), context)
+        self._driver.open()
+        config = config or Config()
+        lease_s, longest_s = (config.board_lease_s, LEASE_MAX_S) if leases else (math.inf, math.inf)
+        self.board = BoardController(lease_max_s=longest_s)
+        """The board's loop; ``board.state(...)`` is easier had as ``bench.board_state``."""
+        self._loop = BoardLoop(self._driver, self.board)
+        self._link = BoardLink(MANAGER, lease_s)
+        self._renewal = math.inf
+        self._wanted: BoardCommand | None = None
+        self.kernel = Kernel(config, self._new_uuid)
+        """The charging kernel."""
+        self._loop.run(self._moment())
+        self._kernel(BoardCapabilitiesReceived(self._driver.capabilities()))
+        self._kernel(CapabilitiesReceived(self._driver.hw_capabilities()))
+        self._kernel(Start())
+        self._greet()
+        self._settle()
+
+    # --- what can be seen ----------------------------------------------------------------------------
+
+    @property
+    def world(self) -> World:
+        """The simulated world: voltages, temperatures, the EV."""
+        return self._driver.world
+
+    @property
+    def board_state(self) -> BoardState:
+        """The board's state as it is now."""
+        return self.board.state(self._moment())
+
+    @property
+    def status(self) -> EvseStatus:
+        """The kernel's status as it is now."""
+        return self.kernel.status(self._now())
+
+    @property
+    def flows(self) -> bool:
+        """Whether the EV draws current at this moment."""
+        return max(self.world.currents_a) > 0.0
+
+    def codes(self, since: int = 0, *, details: bool = False) -> str:
+        """
+        Return the events in short codes, as ``SS AR TS PC CS``.
+
+        ``since`` leaves out so many of the oldest; ``details`` adds what the payload says, as ``TF(Remote)``.
+        """
+        return ' '.join(code(recorded.event, details=details) for recorded in self.events[since:])
+
+    # --- time ----------------------------------------------------------------------------------------
+
+    def run_for(self, seconds: float) -> None:
+        """Let time pass."""
+        self._run(self.now + seconds, None)
+
+    def run_until(self, predicate: Callable[['Bench'], bool], limit_s: float = 60.0) -> float:
+        """
+        Let time pass until ``predicate`` of this bench holds; return how long that took in seconds.
+
+        Raises
+        ------
+        BenchError
+            When it does not within ``limit_s``.
+
+        """
+        start = self.now
+        if not self._run(start + limit_s, predicate):
+            raise BenchError(
+                f'Not within {limit_s:g} s; events: {self.codes(details=True)}; {self.status.reason_text}'
+            )
+        return self.now - start
+
+    def plan(self, at: float, action: Callable[[], None]) -> None:
+        """Plan an action for a time of the bench, for scripts."""
+        self._planned.append((at, action))
+        self._planned.sort(key=lambda planned: planned[0])
+
+    # --- the world --------------------------------------------------------------------------------------
+
+    def plug_in(self, profile: EvProfile | str = 'default', **changes: float) -> None:
+        """Plug in an EV by name; ``changes`` are fields of its profile, as ``soc_percent=20.0``."""
+        if changes:
+            known = PROFILES.get(profile) if isinstance(profile, str) else profile
+            if known is not None:
+                profile = replace(known, **changes)  # type: ignore[arg-type]
+        self.world.plug_in(profile)
+        self._settle()
+
+    def unplug(self) -> None:
+        """Pull the plug at the car."""
+        self.world.unplug()
+        self._settle()
+
+    def ev_pause(self) -> None:
+        """Let the EV want no power."""
+        self.world.ev_pause()
+        self._settle()
+
+    def ev_resume(self) -> None:
+        """Let the EV want power again."""
+        self.world.ev_resume()
+        self._settle()
+
+    def set_proximity(self, ampacity_a: float) -> None:
+        """Change the cable's coding."""
+        self.world.set_proximity(ampacity_a)
+        self._settle()
+
+    def inject(self, fault: str) -> None:
+        """Inject a fault by name."""
+        self.world.inject(fault)
+        self._settle()
+
+    def clear(self, fault: str = '') -> None:
+        """Clear a fault by name, or all."""
+        self.world.clear(fault)
+        self._settle()
+
+    def replug(self) -> None:
+        """Begin a virtual replug of the board's own."""
+        self._loop.replug(self._moment())
+        self._settle()
+
+    # --- the manager ------------------------------------------------------------------------------------
+
+    def command(self, command: Command) -> Answer:
+        """
+        Send a command and return its answer; time passes only where the answer takes time.
+
+        Raises
+        ------
+        BenchError
+            When no answer comes.
+
+        """
+        ticket = self.send(command)
+        if ticket not in self._answers and not self._run(
+            self.now + ANSWER_LIMIT_S, lambda _: ticket in self._answers
+        ):
+            raise BenchError(f'No answer to {command!r} within {ANSWER_LIMIT_S:g} s.')
+        return self._answers.pop(ticket)
+
+    def send(self, command: Command) -> int:
+        """Send a command without waiting; return its ticket, for ``answer``."""
+        self._tickets += 1
+        self._kernel(CommandReceived(self._tickets, command))
+        self._settle()
+        return self._tickets
+
+    def answer(self, ticket: int) -> Answer | None:
+        """Return the answer to a command that was sent, ``None`` while there is none."""
+        return self._answers.get(ticket)
+
+    def tell(self, happened: Input) -> None:
+        """Hand any other input to the kernel."""
+        self._kernel(happened)
+        self._settle()
+
+    def authorize(self, token: str = DEFAULT_TOKEN) -> Answer:
+        """Authorize as a card reader and its backend would."""
+        provided = ProvidedIdToken(id_token=token, authorization_type=AuthorizationType.RFID)
+        return self.command(AuthorizeResponse(provided, ValidationResult(AuthorizationStatus.ACCEPTED)))
+
+    def limit(self, current_a: float | None = None) -> Answer:
+        """Set an external limit in A per phase; ``None`` takes it away."""
+        if current_a is None:
+            return self.command(SetExternalLimits(ExternalLimits()))
+        entry = ScheduleReqEntry(self._wall(), LimitsReq(ac_max_current_a=current_a))
+        return self.command(SetExternalLimits(ExternalLimits(schedule_import=(entry,))))
+
+    def shut_down(self, limit_s: float = 5.0) -> float:
+        """Shut the manager down in order; return how long it took in seconds."""
+        self.tell(Shutdown())
+        return self.run_until(lambda bench: bench.finished, limit_s)
+
+    # --- inside ------------------------------------------------------------------------------------------
+
+    def _wall(self) -> Time:
+        return Time(self._epoch + round(self.now * 1e9))
+
+    def _now(self) -> Now:
+        return Now(self.now, self._wall())
+
+    def _moment(self) -> Moment:
+        return Moment(self.now, self.now, self._wall())
+
+    def _new_uuid(self) -> str:
+        self._uuids += 1
+        return f'00000000-0000-4000-8000-{self._uuids:012d}'
+
+    def _run(self, end: float, predicate: Callable[['Bench'], bool] | None) -> bool:
+        if predicate is not None and predicate(self):
+            return True
+        while (at := self._next()) <= end:
+            self.now = max(self.now, at)
+            self._settle()
+            if predicate is not None and predicate(self):
+                return True
+        self.now = end
+        self._loop.run(self._moment())
+        return predicate is not None and predicate(self)
+
+    def _next(self) -> float:
+        """Return when something happens next, anywhere."""
+        times = (self._driver.next_poll(), self.board.clock_deadline(), self._deadline)
+        due = min((time for time in times if time is not None), default=math.inf)
+        if self._planned:
+            due = min(due, self._planned[0][0])
+        if self._leases:
+            due = min(due, self.board.steady_deadline(), self._renewal if self.renewing else math.inf)
+        return due
+
+    def _settle(self) -> None:
+        """Let everything that is due at this instant happen, in the order of the real nodes."""
+        while self._planned and self._planned[0][0] <= self.now:
+            self._planned.pop(0)[1]()
+        while True:
+            self._loop.run(self._moment())
+            progress = self._report()
+            if self._deadline is not None and self._deadline <= self.now:
+                self._deadline = None
+                self._kernel(Tick())
+                progress = True
+            if self._leases:
+                self._renew()
+            if not progress:
+                break
+        for watcher in self.watchers:
+            watcher(self)
+
+    def _report(self) -> bool:
+        """Hand what the board has to say to the kernel; return whether there was anything."""
+        moment = self._moment()
+        state = self.board.take_state(moment, heartbeat=self._leases)
+        if state is not None:
+            observed = self._link.observe(state, self.now)
+            if observed is not None:
+                self._kernel(observed)
+        sample, telemetry = self._driver.meter(), self._driver.telemetry()
+        if sample is not None:
+            self.sample = sample
+            self._kernel(MeterSampled(sample))
+        if telemetry is not None:
+            self._kernel(TelemetrySampled(telemetry))
+        return state is not None or sample is not None or telemetry is not None
+
+    def _kernel(self, happened: Input) -> None:
+        output = self.kernel.step(happened, self._now())
+        self._carry_out(output)
+
+    def _carry_out(self, output: Output) -> None:
+        self.events.extend(Recorded(self.now, event) for event in output.events)
+        self._answers.update(output.answers)
+        self._deadline = output.deadline
+        self.finished = self.finished or output.finished
+        if output.outputs is not None:
+            self._wanted = output.outputs
+            self._send()
+
+    def _greet(self) -> None:
+        """Send the first outputs twice: the board wants two fresh commands before it allows power."""
+        if self._wanted is None:
+            self._wanted = BoardCommand()
+        self._send()
+        self._send()
+
+    def _send(self) -> None:
+        if self._wanted is None or not self.renewing:
+            return
+        self._loop.command(self._link.stamp(self._wanted, self.now), self._moment())
+        self._renewal = self.now + self._link.renewal_period
+
+    def _renew(self) -> None:
+        if self.now >= self._renewal:
+            self._send()
+        lost = self._link.check(self.now)
+        if lost is not None:
+            self._kernel(lost)
+
+
+def event_names(events: Iterable[Recorded]) -> list[SessionEventEnum]:
+    """Return what happened, without times and payloads."""
+    return [recorded.event.event for recorded in events]

@@ -1,0 +1,140 @@
+"""
+Every fault of the simulated world by name: what happens, what ends it, and how the world does it.
+
+``simulation/inject_fault`` and ``simulation/clear_fault`` take these names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..charging.enums import BoardErrorEnum
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+class SimulationError(ValueError):
+    """The simulated world cannot do that; the text says why, and what it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault; ``set`` is called with True to inject and False to clear it."""
+
+    description: str
+    set: Callable[[World, bool], None]
+    momentary: bool = False
+    """It happens once and leaves nothing to clear."""
+
+
+def _attribute(name: str) -> Callable[[World, bool], None]:
+    def set_it(world: World, active: bool) -> None:
+        setattr(world, name, active)
+
+    return set_it
+
+
+def _trip(code: BoardErrorEnum) -> Callable[[World, bool], None]:
+    def set_it(world: World, active: bool) -> None:
+        world.protection.cause(code, active)
+
+    return set_it
+
+
+FAULTS: dict[str, Fault] = {
+    'diode': Fault(
+        "The EV's diode is missing, on this and every later EV; the board sees it while the pilot is PWM, "
+        'until unplugged.',
+        _attribute('diode_missing'),
+    ),
+    'pilot_short': Fault(
+        'The pilot is shorted to earth: state E, until cleared.', _attribute('pilot_shorted')
+    ),
+    'pilot_noise': Fault(
+        'The pilot of a plugged EV flaps between B and C at 20 Hz, until cleared.',
+        lambda world, active: world.set_noise(active),
+    ),
+    'ventilation': Fault(
+        'The EV asks for ventilation: D instead of C, until cleared.',
+        lambda world, active: world.set_ventilation(active),
+    ),
+    'relay_weld': Fault(
+        'The contacts weld as soon as they touch: closed for ever, until cleared.',
+        lambda world, active: world.contactor.weld(active),
+    ),
+    'relay_stuck_open': Fault(
+        'The contactor does not close, until cleared.', lambda world, active: world.contactor.block(active)
+    ),
+    'relay_drops': Fault(
+        'The contactor falls at once, and 1 s after each closing, until cleared.',
+        lambda world, active: world.contactor.let_drop(active),
+    ),
+    'rcd_ac': Fault(
+        'The residual current device trips (30 mA AC); after clearing it needs a reset by the manager.',
+        _trip(BoardErrorEnum.RCD_AC),
+    ),
+    'rcd_dc': Fault(
+        'The residual current device trips (6 mA DC); after clearing it needs a reset by the manager.',
+        _trip(BoardErrorEnum.RCD_DC),
+    ),
+    'rcd_self_test': Fault(
+        'The self-test before the next closing fails; after clearing it needs a reset by the manager.',
+        _attribute('self_test_fails'),
+    ),
+    'over_current': Fault(
+        "The EV draws twice the over-current limit until cleared; the board's protection trips after 1 s, "
+        'until unplugged.',
+        _attribute('draws_too_much'),
+    ),
+    'over_temperature': Fault(
+        'The enclosure heats up towards 95 °C or more, past 71 °C after about 20 s; cools after clearing.',
+        lambda world, active: world.enclosure.heat(active),
+    ),
+    'lock_jam': Fault(
+        'The lock motor stalls: it neither locks nor unlocks, until cleared.',
+        lambda world, active: world.lock.jam(active),
+    ),
+    'lock_opens': Fault(
+        'The lock springs open and does not hold, until cleared.',
+        lambda world, active: world.lock.slip(active),
+    ),
+    'proximity': Fault(
+        'The proximity resistor cannot be read, until cleared.', _attribute('proximity_broken')
+    ),
+    'meter_silent': Fault('The meter sends no samples, until cleared.', _attribute('meter_silent')),
+    'meter_jump': Fault(
+        "The meter's register reads 100 kWh more, until cleared.",
+        lambda world, active: world.set_meter_jump(active),
+    ),
+    'emergency_stop': Fault(
+        'The emergency stop is pressed, until cleared.', _trip(BoardErrorEnum.EMERGENCY_STOP)
+    ),
+    'link_lost': Fault(
+        "The line to the board is cut, until cleared; the board's watchdog opens the contactor after 3 s.",
+        lambda world, active: world.cut_link(active),
+    ),
+    'board_reset': Fault(
+        'The board restarts once and loses its outputs.',
+        lambda world, active: world.reset_board(active),
+        momentary=True,
+    ),
+}
+"""Every fault by name."""
+
+
+def named(name: str) -> Fault:
+    """
+    Return the fault of a name.
+
+    Raises
+    ------
+    SimulationError
+        With the list of known names.
+
+    """
+    if name not in FAULTS:
+        raise SimulationError(f'There is no fault {name!r}; choose one of: {", ".join(FAULTS)}.')
+    return FAULTS[name]
