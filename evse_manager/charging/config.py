@@ -145,6 +145,28 @@ class Config:
     fail_on_powermeter_errors: bool = parameter(
         False, 'Charge only while the billing meter reports.', read_only=False
     )
+    session_store: str = parameter(
+        'auto',
+        'File of the session records; auto is a file under ROS_HOME by namespace, empty is memory only.',
+    )
+    session_store_retention_days: int = parameter(
+        365, 'How long closed sessions are kept.', unit='d', minimum=1, maximum=36500
+    )
+    after_power_loss: str = parameter(
+        'close',
+        'What becomes of a transaction that was open when the power went: closed, or continued as a new one.',
+        choices=('close', 'continue'),
+    )
+    continue_within_s: float = parameter(
+        600.0, 'Longest outage after which charging continues.', unit='s', minimum=0.0, maximum=86400.0
+    )
+    restart_delay_max_s: float = parameter(
+        30.0,
+        'Longest random delay before charging continues, for the sake of the fuse of the depot.',
+        unit='s',
+        minimum=0.0,
+        maximum=600.0,
+    )
     board_lease_s: float = parameter(
         1.0,
         'The board opens the contactor when no command came for this long.',

@@ -28,6 +28,7 @@ from .enums import (
 from .faults import ErrorSet
 from .inputs import Now
 from .metering import MeterAccount
+from .records import Memory
 from .types import (
     BoardCapabilities,
     BoardCommand,
@@ -37,6 +38,7 @@ from .types import (
     EVInfo,
     ExternalLimits,
     HardwareCapabilities,
+    Powermeter,
     ProvidedIdToken,
     ResponseExiStreamStatus,
     SessionEvent,
@@ -73,7 +75,12 @@ class Transaction:
 
     token: ProvidedIdToken
     begun: float
+    started: Time
     start_wh: float | None
+    kept_value: Powermeter
+    """The newest meter value that is worth to be remembered across a restart."""
+    kept_at: float
+    reservation_id: int | None = None
     announced: Cause = Cause.OFFERED
     energy_flowed: bool = False
     flowing_since: float | None = None
@@ -91,6 +98,7 @@ class Session:
     uuid: str
     reason: StartSessionReason
     begun: float
+    started: Time = Time(0)
     auth_required_announced: bool = False
     transaction: Transaction | None = None
     ended: bool = False
@@ -138,9 +146,11 @@ class Connector:
     config: Config
     new_uuid: Callable[[], str]
     uuid: str
+    random: Callable[[], float]
     now: Now = Now(0.0, Time(0))
 
     # availability
+    restored: Memory | None = None
     started: float | None = None
     announced: Availability = Availability.UNSPECIFIED
     wanted_enabled: bool = True
@@ -154,6 +164,7 @@ class Connector:
     board_capabilities: BoardCapabilities = BoardCapabilities()
     board: BoardState | None = None
     board_seen: float = -math.inf
+    board_first_seen: float = math.inf
     board_lost: str = ''
     answered: bool = False
     cp_state: ControlPilotState = ControlPilotState.UNSPECIFIED
@@ -203,6 +214,7 @@ class Connector:
     phase_switch: PhaseSwitch | None = None
     allowance: Allowance = field(default_factory=_no_allowance)
     offer: Offer | None = None
+    offers_held_until: float = -math.inf
     x1_since: float = 0.0
     f_since: float = 0.0
 

@@ -364,6 +364,7 @@ class StatusReason(IntEnum):
     STOPPING = 25
     TRANSACTION_FINISHED = 26
     SHUTTING_DOWN = 27
+    RESTART_DELAY = 28
 
 
 class LimitSource(IntEnum):

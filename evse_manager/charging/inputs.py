@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .records import Memory
 from .types import (
     BoardCapabilities,
     BoardState,
@@ -153,7 +154,13 @@ Command = (
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The node is up; the kernel waits for the first complete board state, at most 5 s."""
+    """
+    The node is up; the kernel waits for the first complete board state, at most 5 s.
+
+    ``remembered`` is what an earlier run of this connector left behind.
+    """
+
+    remembered: Memory = Memory()
 
 
 @dataclass(frozen=True, slots=True)

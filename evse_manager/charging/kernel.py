@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from . import allowance, commands, observation, outputs, power, sessions, supervision
+from . import allowance, commands, memory, observation, outputs, power, sessions, supervision
 from .commands import Answer
 from .config import Config
 from .connector import Connector
@@ -33,6 +33,7 @@ from .inputs import (
     Start,
     TelemetrySampled,
 )
+from .records import Memory
 from .status import status
 from .types import (
     BoardCommand,
@@ -76,6 +77,7 @@ class Output:
     enforced_limits: EnforcedLimits | None = None
     powermeter: Powermeter | None = None
     certificate_response: ResponseExiStreamStatus | None = None
+    memory: Memory | None = None
     status: EvseStatus | None = None
     deadline: float | None = None
     finished: bool = False
@@ -84,14 +86,20 @@ class Output:
 class Kernel:
     """The state machine of one connector."""
 
-    def __init__(self, config: Config, new_uuid: Callable[[], str], uuid: str = '') -> None:
+    def __init__(
+        self,
+        config: Config,
+        new_uuid: Callable[[], str],
+        uuid: str = '',
+        random: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         """
         Begin with nothing known and power withdrawn.
 
         ``new_uuid`` names sessions; ``uuid`` is the connector's own (its namespace), which enforced limits
-        address.
+        address; ``random`` (0 to 1) spreads restarts after a power loss.
         """
-        self._connector = Connector(config, new_uuid, uuid)
+        self._connector = Connector(config, new_uuid, uuid, random)
         self._begun: float | None = None
         self._published: dict[str, object] = {}
 
@@ -140,9 +148,10 @@ class Kernel:
         """Change the facts by anything but a board state."""
         connector, steady = self._connector, self._connector.now.steady
         match happened:
-            case Start():
+            case Start(remembered):
                 if self._begun is None:
                     self._begun = connector.x1_since = steady
+                    memory.restore(connector, remembered)
             case CommandReceived(ticket, command):
                 answer = commands.execute(connector, ticket, command)
                 if answer is not None:
@@ -157,6 +166,7 @@ class Kernel:
                 connector.board_capabilities = board_capabilities
             case MeterSampled(sample):
                 connector.meter.take(sample, steady, self._most_power_w())
+                memory.keep_meter_value(connector)
             case TelemetrySampled(telemetry):
                 connector.telemetry = telemetry
             case LimitsEnforced(limits):
@@ -216,6 +226,7 @@ class Kernel:
             enforced_limits=connector.enforced_limits,
             powermeter=sampled,
             certificate_response=connector.certificate_response,
+            memory=self._fresh('memory', memory.memory(connector)) if begun is not None else None,
             status=current if self._new('status', discrete) else None,
             deadline=self._deadline() if begun is not None else None,
             finished=connector.shutting_down is not None and self._finished(now),

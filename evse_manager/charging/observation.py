@@ -46,6 +46,7 @@ def take_state(connector: Connector, state: BoardState, answered: bool) -> None:
     restarted = connector.board is not None and state.transition_counter < (connector.transition_counter or 0)
     connector.board = state
     connector.board_seen = connector.now.steady
+    connector.board_first_seen = min(connector.board_first_seen, connector.now.steady)
     connector.board_lost = ''
     connector.answered = answered
     if restarted:

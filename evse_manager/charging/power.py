@@ -187,7 +187,8 @@ def _offer(connector: Connector, cause: Cause) -> None:
     if cause is not Cause.OFFERED or held_back:
         connector.offer = None
     elif offer is None:
-        if connector.outputs.pilot_mode is PilotMode.X1 and now >= connector.x1_since + X1_S:
+        rested = connector.outputs.pilot_mode is PilotMode.X1 and now >= connector.x1_since + X1_S
+        if rested and now >= connector.offers_held_until:
             connector.offer = Offer(now, now, current)
             connector.offered_peaks.clear()
             connector.offered_peaks.append((now, current))
@@ -286,6 +287,7 @@ def deadlines(connector: Connector) -> list[float | None]:
     if transaction is not None:
         times.append(transaction.demand_since + FIRST_LIMIT_S)
         times.append(connector.x1_since + X1_S)
+        times.append(connector.offers_held_until)
         times.append(backing_off_until(connector))
         if switch is not None:
             pause = connector.config.switch_3ph1ph_delay_s

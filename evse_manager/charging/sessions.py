@@ -5,6 +5,7 @@ Availability, sessions and transactions (charging.md sections 2 and 3): when eac
 stop, the end of the session, and only then what may begin.
 """
 
+from . import memory
 from .connector import Connector, Session, Stop, Transaction
 from .enums import (
     Availability,
@@ -44,15 +45,17 @@ def boot(connector: Connector, begun: float) -> None:
     if connector.started is not None:
         return
     known = connector.link_up and connector.capabilities is not None
-    if not known and connector.now.steady < begun + BOOT_S:
+    if connector.now.steady < begun + BOOT_S and not (known and memory.ready(connector)):
         return
     connector.started = connector.now.steady
+    memory.close_interrupted(connector)
     if connector.faulted:
         announce(connector, Availability.FAULTED)
     elif connector.wanted_enabled:
         announce(connector, Availability.ENABLED)
     else:
         announce(connector, Availability.DISABLED)
+    memory.after_boot(connector)
     if not known:
         connector.board_lost = connector.board_lost or 'The board node has not reported; check that it runs.'
 
@@ -206,7 +209,7 @@ def _start_session(connector: Connector) -> None:
     if not connector.plugged and not token_first:
         return
     reason = StartSessionReason.AUTHORIZED if token_first else StartSessionReason.EV_CONNECTED
-    connector.session = Session(connector.new_uuid(), reason, connector.now.steady)
+    connector.session = Session(connector.new_uuid(), reason, connector.now.steady, connector.now.wall)
     connector.ev_info = EVInfo()
     connector.car_manufacturer = CarManufacturer(CarManufacturerEnum.UNKNOWN)
     connector.emit(
@@ -250,7 +253,17 @@ def _start_transaction(connector: Connector) -> None:
         return
     connector.meter.rebase()
     now = connector.now.steady
-    session.transaction = Transaction(token, now, connector.meter.register_wh, demand_since=now)
+    value = connector.meter.value()
+    session.transaction = Transaction(
+        token=token,
+        begun=now,
+        started=connector.now.wall,
+        start_wh=connector.meter.register_wh,
+        kept_value=value,
+        kept_at=now,
+        reservation_id=connector.reservation_id,
+        demand_since=now,
+    )
     connector.paused_by_user = False
     connector.wanted_phases = connector.connectable_phases[-1]
     connector.emit(
@@ -258,7 +271,7 @@ def _start_transaction(connector: Connector) -> None:
         transaction_started=TransactionStarted(
             timestamp=connector.now.wall,
             id_tag=token,
-            meter_value=connector.meter.value(),
+            meter_value=value,
             reservation_id=connector.reservation_id,
         ),
     )
@@ -278,6 +291,7 @@ def deadlines(connector: Connector, begun: float) -> list[float | None]:
     times: list[float | None] = []
     if connector.started is None:
         times.append(begun + BOOT_S)
+        times.append(connector.board_first_seen + memory.METER_WAIT_S)
     transaction = connector.transaction
     if transaction is not None and transaction.stop is not None and transaction.stop.opened is not None:
         times.append(transaction.stop.opened + METER_WAIT_S)

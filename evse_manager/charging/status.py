@@ -238,6 +238,11 @@ def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[Stat
         )
     if power.backing_off_until(connector) is not None:
         return Reason.EV_TOGGLES, 'The car starts and stops too often; waiting a minute before the next try.'
+    if connector.now.steady < connector.offers_held_until:
+        return (
+            Reason.RESTART_DELAY,
+            'Power is back; waiting a random time so that not all cars start at once.',
+        )
     if connector.offer is None:
         return Reason.MINIMUM_PAUSE, 'The pilot rests for 3 s before a new offer.'
     if connector.offer.wake_step_mode is not PilotMode.PWM:
