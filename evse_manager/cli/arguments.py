@@ -1,0 +1,138 @@
+"""Types of command-line arguments: each turns text into a value or refuses it in one sentence."""
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import TypeVar
+
+MAX_CURRENT_A = 80.0
+"""Highest current that the interface takes (IEC 61851-1, table A.8: the duty cycle ends at 80 A)."""
+MAX_POWER_W = 3 * 400.0 * MAX_CURRENT_A
+"""More than any connector of ``MAX_CURRENT_A`` can carry; above it is a mistake in the unit."""
+
+E = TypeVar('E', bound=IntEnum)
+
+
+def number(minimum: float, maximum: float, unit: str = '') -> Callable[[str], float]:
+    """Return a type for finite numbers in a range; ``unit`` may stand behind the number (``16A``)."""
+    suffix = f' {unit}' if unit else ''
+
+    def parse(text: str) -> float:
+        digits = text.strip()
+        if unit and digits.lower().endswith(unit.lower()):
+            digits = digits[: -len(unit)]
+        try:
+            value = float(digits)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f'{text!r} is not a number; give {minimum:g} to {maximum:g}{suffix}'
+            ) from None
+        if not math.isfinite(value) or not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(
+                f'{text!r} is out of range; give {minimum:g} to {maximum:g}{suffix}'
+            )
+        return value
+
+    return parse
+
+
+def integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Return a type for whole numbers in a range."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f'{text!r} is not a whole number; give {minimum} to {maximum}'
+            ) from None
+        if not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(f'{text!r} is out of range; give {minimum} to {maximum}')
+        return value
+
+    return parse
+
+
+def dashed(member: IntEnum) -> str:
+    """Return an enumeration's member as people type it: ``DE_AUTHORIZED`` is ``de-authorized``."""
+    return member.name.lower().replace('_', '-')
+
+
+def choices_of(enumeration: type[E]) -> list[str]:
+    """Return what ``choice`` takes for an enumeration."""
+    return [dashed(member) for member in enumeration if member]
+
+
+def choice(enumeration: type[E]) -> Callable[[str], E]:
+    """Return a type for an enumeration's members, in any case, with dashes or underscores."""
+
+    def parse(text: str) -> E:
+        name = text.strip().upper().replace('-', '_')
+        known = {member.name: member for member in enumeration if member}
+        compact = {key.replace('_', ''): member for key, member in known.items()}
+        member = known.get(name) or compact.get(name.replace('_', ''))
+        if member is None:
+            raise argparse.ArgumentTypeError(
+                f'{text!r} is not known; choose one of: {", ".join(choices_of(enumeration))}'
+            )
+        return member
+
+    return parse
+
+
+def text_of(what: str, limit: int = 255) -> Callable[[str], str]:
+    """Return a type for text that is neither empty nor absurdly long."""
+
+    def parse(text: str) -> str:
+        if not text.strip():
+            raise argparse.ArgumentTypeError(f'an empty {what} says nothing; give at least one character')
+        if len(text) > limit:
+            raise argparse.ArgumentTypeError(
+                f'a {what} of {len(text)} characters is too long; at most {limit}'
+            )
+        return text
+
+    return parse
+
+
+def namespace(text: str) -> str:
+    """Return a connector's namespace with its leading slash: ``evse_1`` is ``/evse_1``."""
+    name = '/' + text.strip().strip('/')
+    if name != '/' and not re.fullmatch(r'(/[A-Za-z_][A-Za-z0-9_]*)+', name):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no namespace; it looks like /evse_1 or /depot/evse_7 (letters, digits, underscores)'
+        )
+    return name
+
+
+def point_in_time(text: str, now: datetime | None = None) -> int:
+    """
+    Return nanoseconds since 1970 UTC.
+
+    Takes ISO 8601 (``2026-11-22T18:00``, local time unless an offset is given), a time of today (``18:00``),
+    or an offset from now (``+30m``, ``+2h``, ``+90s``).
+    """
+    now = now or datetime.now(UTC)
+    offset = re.fullmatch(r'\+(\d+(?:\.\d+)?)([smhd])', text.strip())
+    try:
+        if offset:
+            seconds = float(offset[1]) * {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}[offset[2]]
+            moment = now + timedelta(seconds=seconds)
+        elif re.fullmatch(r'\d{1,2}:\d{2}(:\d{2})?', text.strip()):
+            hour, minute, *rest = (int(part) for part in text.split(':'))
+            moment = now.astimezone().replace(
+                hour=hour, minute=minute, second=rest[0] if rest else 0, microsecond=0
+            )
+        else:
+            moment = datetime.fromisoformat(text.strip())
+        seconds = moment.timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no time; give 2026-11-22T18:00, 18:00 or +30m'
+        ) from None
+    if not 0 <= seconds < 2**31:  # builtin_interfaces/Time counts seconds in an int32
+        raise argparse.ArgumentTypeError(f'{text!r} is out of range; give a time between 1970 and 2038')
+    return round(seconds * 1e6) * 1000

@@ -1,0 +1,54 @@
+"""Subcommands that call one service of a connector."""
+
+import sys
+from argparse import Namespace
+
+from . import words
+from .commands import Command
+from .errors import ExitCode
+from .graph import Graph, Reply
+from .parser import FIND_S
+from .records import emit
+
+SLOW = {'force_unlock': 10.0}
+"""Services that answer when they are done, with the time for it in seconds; the others answer within 1 s."""
+
+
+def run_call(given: Namespace) -> ExitCode:
+    """Call the service and tell what came of it."""
+    command: Command = given.command
+    fields = command.request(given)
+    find_s = given.timeout or FIND_S
+    with Graph() as graph:
+        namespace = graph.choose(given.connector, find_s, graph.simulations if command.simulated else None)
+        reply = graph.call(
+            namespace, command.service, fields, find_s, given.timeout or SLOW.get(command.service, FIND_S)
+        )
+    tell(command, reply, given.json)
+    return ExitCode.OK if reply.success else ExitCode.REFUSED
+
+
+def tell(command: Command, reply: Reply, as_json: bool) -> None:
+    """Print the answer: to stdout when it was accepted, the reason to stderr when it was refused."""
+    if as_json:
+        emit(
+            {
+                'connector': reply.connector,
+                'service': reply.service,
+                'success': reply.success,
+                'message': reply.message,
+                **reply.fields,
+            }
+        )
+    if not reply.success:
+        result = reply.fields.get('result')
+        reason = (
+            reply.message
+            or f'{command.words} refused: {words.camel(result) if result else "no reason given"}'
+        )
+        print(f'evse: {reply.connector}: {reason}', file=sys.stderr)
+    elif not as_json:
+        connector_id = reply.fields.get('connector_id')
+        print(
+            connector_id if connector_id is not None else f'{reply.connector}: {reply.message or "accepted"}'
+        )

@@ -1,0 +1,232 @@
+"""
+The command line's own node: finds connectors, listens to their topics, calls their services.
+
+Every wait is for a condition and has a limit.  Importing this module imports rclpy; ``main`` does so only for
+commands that need the graph.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, is_dataclass
+from enum import IntEnum
+from types import TracebackType
+from typing import Any, TypeVar
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
+
+from evse_manager.charging.enums import SwitchThreePhasesWhileChargingResult
+from evse_manager.nodes import names, qos
+from evse_manager.nodes.conversions import ConversionError, from_message, to_message
+from evse_manager.nodes.runtime import new_executor
+
+from .errors import NotFoundError, UsageError
+from .monitor import natural
+
+T = TypeVar('T')
+
+SETTLE_S = 0.5
+"""The graph counts as complete when nothing new has appeared for this long."""
+SLICE_S = 0.05
+"""Longest wait between two looks at the graph, which has no event of its own in rclpy."""
+STATUS = 'status'
+SIMULATION = 'simulation/plug_in'
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a service answered."""
+
+    connector: str
+    service: str
+    success: bool
+    message: str
+    fields: Mapping[str, Any]
+
+
+def absolute(namespace: str, name: str) -> str:
+    """Return a name in a namespace (``/`` is the root)."""
+    return f'{namespace.rstrip("/")}/{name}'
+
+
+class Graph:
+    """A hidden node on the graph, for as long as a ``with`` block lasts."""
+
+    def __enter__(self) -> 'Graph':
+        # Signals stay Python's: Ctrl-C raises KeyboardInterrupt at the next slice of a wait.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self.node = rclpy.create_node(
+            f'_evse_cli_{os.getpid()}',
+            start_parameter_services=False,
+            enable_rosout=False,
+            use_global_arguments=False,
+        )
+        self.executor = new_executor()
+        self.executor.add_node(self.node)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()  # type: ignore[no-untyped-call]
+        rclpy.shutdown()
+
+    # --- waiting ------------------------------------------------------------------------------------
+
+    def spin(self, seconds: float) -> None:
+        """Handle what arrives, for at most this long; returns early after something was handled."""
+        self.executor.spin_once(timeout_sec=max(0.0, seconds))
+
+    def wait_until(self, condition: Callable[[], bool], limit_s: float) -> bool:
+        """Handle what arrives until the condition holds; return whether it did within the limit."""
+        deadline = time.monotonic() + limit_s
+        while not condition():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            self.spin(min(left, SLICE_S))
+        return True
+
+    # --- who is there -------------------------------------------------------------------------------
+
+    def connectors(self) -> list[str]:
+        """Return the namespaces whose status is being published now."""
+        kind = names.topic(STATUS).type
+        found = (name for name, types in self.node.get_topic_names_and_types() if kind in types)
+        return self.namespaces((name for name in found if self.node.count_publishers(name)), STATUS)
+
+    def simulations(self) -> list[str]:
+        """Return the namespaces whose board is simulated."""
+        kind = names.service(SIMULATION).type
+        return self.namespaces(
+            (name for name, types in self.node.get_service_names_and_types() if kind in types), SIMULATION
+        )
+
+    @staticmethod
+    def namespaces(found: Iterable[str], relative: str) -> list[str]:
+        """Return the namespaces of absolute names that end as the relative one does."""
+        ending = '/' + relative
+        return sorted((name[: -len(ending)] or '/' for name in found if name.endswith(ending)), key=natural)
+
+    def discover(self, limit_s: float, look: Callable[[], list[str]] | None = None) -> list[str]:
+        """Return all connectors: wait for the first, then until no other has appeared for ``SETTLE_S``."""
+        look = look or self.connectors
+        seen: list[str] = []
+        since = 0.0
+
+        def settled() -> bool:
+            nonlocal seen, since
+            now = look()
+            if now != seen:
+                seen, since = now, time.monotonic()
+            return bool(seen) and time.monotonic() - since >= SETTLE_S
+
+        self.wait_until(settled, limit_s)
+        return seen
+
+    def choose(self, wanted: str | None, limit_s: float, look: Callable[[], list[str]] | None = None) -> str:
+        """Return the connector that is meant: the named one, else the only one on the graph."""
+        if wanted is not None:
+            return wanted
+        found = self.discover(limit_s, look)
+        if not found:
+            raise NotFoundError(nobody(limit_s, simulated=look is not None))
+        if len(found) > 1:
+            raise UsageError(f'there are {len(found)} connectors, say which with -c: {", ".join(found)}')
+        return found[0]
+
+    def missing(self, wanted: str, limit_s: float) -> NotFoundError:
+        """Return the error for a connector that is not there, which tells who is."""
+        others = self.connectors()
+        seen = f'; on the graph: {", ".join(others)}' if others else ''
+        return NotFoundError(f'no connector {wanted} within {limit_s:g} s (ROS_DOMAIN_ID {domain()}){seen}')
+
+    # --- topics and services --------------------------------------------------------------------------
+
+    def listen(
+        self,
+        namespace: str,
+        topic: str,
+        kind: type[T],
+        heard: Callable[[T], None],
+        garbled: Callable[[str], None] | None = None,
+    ) -> Subscription:
+        """Hand messages to ``heard`` as plain data, and to ``garbled`` why one can't be understood."""
+
+        def received(message: Any) -> None:
+            try:
+                value = from_message(message, kind)
+            except ConversionError as error:
+                if garbled is not None:
+                    garbled(f'{topic} can not be understood: {error}')
+                return
+            heard(value)
+
+        row = names.topic(topic)
+        return self.node.create_subscription(
+            names.load(row.type), absolute(namespace, topic), received, qos.profile(row.qos)
+        )
+
+    def call(
+        self, namespace: str, service: str, fields: Mapping[str, Any], find_s: float, answer_s: float
+    ) -> Reply:
+        """Call a service: wait until it is there, then for its answer."""
+        row = names.service(service)
+        kind = names.load(row.type)
+        request = kind.Request()
+        for name, value in fields.items():
+            setattr(request, name, to_message(value) if is_dataclass(value) else value)
+        client = self.node.create_client(kind, absolute(namespace, service))
+        try:
+            if not self.wait_until(client.service_is_ready, find_s):
+                raise self.not_offered(namespace, service, find_s)
+            future = client.call_async(request)
+            if not self.wait_until(future.done, answer_s):
+                raise NotFoundError(f'{namespace} did not answer {service} within {answer_s:g} s')
+            return reply_of(namespace, service, future.result())  # type: ignore[no-untyped-call]
+        finally:
+            self.node.destroy_client(client)
+
+    def not_offered(self, namespace: str, service: str, limit_s: float) -> NotFoundError:
+        """Return the error for a service that is not there, which tells what is."""
+        if namespace not in self.connectors():
+            return self.missing(namespace, limit_s)
+        cause = (
+            'its board is not simulated, or does not run'
+            if service.startswith('simulation/')
+            else 'is it ending?'
+        )
+        return NotFoundError(f'{namespace} is there but offers no {service}: {cause}')
+
+
+def reply_of(namespace: str, service: str, response: Any) -> Reply:
+    """Return a response as plain data; commands without ``success`` tell by their result."""
+    fields: dict[str, Any] = {
+        name: getattr(response, name)
+        for name in response.get_fields_and_field_types()
+        if name not in ('success', 'message')
+    }
+    success = getattr(response, 'success', True)
+    if 'result' in fields:
+        result: IntEnum = SwitchThreePhasesWhileChargingResult(fields['result'])
+        fields['result'] = result
+        success = result == SwitchThreePhasesWhileChargingResult.SUCCESS
+    elif service == names.GET_ID.name:
+        success = not response.message
+    return Reply(namespace, service, success, response.message, fields)
+
+
+def domain() -> str:
+    """Return the domain that this process looks at."""
+    return os.environ.get('ROS_DOMAIN_ID') or '0'
+
+
+def nobody(limit_s: float, simulated: bool = False) -> str:
+    """Say that nobody is there, and what to do."""
+    what = 'simulated board' if simulated else 'connector'
+    return (
+        f'no {what} on the graph within {limit_s:g} s; does its node run, with ROS_DOMAIN_ID {domain()} too?'
+    )

@@ -1,0 +1,43 @@
+"""The ``evse`` command: parses the command line, runs one subcommand, turns failures into exit codes."""
+
+import importlib
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from .errors import CliError, ExitCode
+from .parser import parse
+from .records import emit
+
+MODULES = {'call': 'call', 'list': 'status', 'status': 'status', 'watch': 'watch', 'events': 'events'}
+"""Where the subcommands live; a module, and ROS with it, is imported when its subcommand runs."""
+
+
+def run(given: Namespace) -> ExitCode:
+    """Run the subcommand that was parsed."""
+    module = importlib.import_module(f'.{MODULES[given.run]}', __package__)
+    code: ExitCode = getattr(module, f'run_{given.run}')(given)
+    return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``evse`` and return its exit code."""
+    given = parse(None if argv is None else list(argv))
+    try:
+        return run(given)
+    except CliError as error:
+        if given.json:
+            emit({'success': False, 'message': str(error)})
+        print(f'evse: {error}', file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe (head, jq) has seen enough; nothing is left to be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The terminal: consoles, pictures of them, and single keys."""
+
+import os
+import select
+import sys
+import termios
+import tty
+from collections.abc import Iterable
+from contextlib import suppress
+from io import StringIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar
+
+from rich.console import Console
+from rich.text import Text
+
+from .errors import UsageError
+
+PIPE_WIDTH = 160
+"""Width of lines that go into a pipe or file, where nothing wraps them."""
+
+
+def make_console() -> Console:
+    """Return the console of stdout; in a pipe it is wide and plain, unless COLUMNS says otherwise."""
+    if sys.stdout.isatty() or 'COLUMNS' in os.environ:
+        return Console(highlight=False)
+    return Console(highlight=False, width=PIPE_WIDTH)
+
+
+def recorder(width: int) -> Console:
+    """Return a console that prints nowhere and keeps all, for a picture."""
+    return Console(
+        highlight=False,
+        width=width,
+        record=True,
+        file=StringIO(),
+        force_terminal=True,
+        color_system='truecolor',
+    )
+
+
+def print_lines(console: Console, lines: Iterable[Text | str]) -> None:
+    """Print lines as they are."""
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def save_svg(console: Console, file: str, title: str) -> None:
+    """Save what a console has recorded as a picture."""
+    try:
+        Path(file).write_text(console.export_svg(title=title), encoding='utf-8')
+    except OSError as error:
+        raise UsageError(f'the picture {file} can not be written: {error}') from None
+
+
+class Keys:
+    """Single keys from the terminal while a ``with`` block lasts; nothing where stdin is no terminal."""
+
+    NAMES: ClassVar[dict[str, str]] = {
+        '\x1b[A': 'up',
+        '\x1b[B': 'down',
+        '\x1b[5~': 'page up',
+        '\x1b[6~': 'page down',
+        'k': 'up',
+        'j': 'down',
+    }
+
+    def __init__(self) -> None:
+        self.saved: list[Any] | None = None
+
+    def __enter__(self) -> 'Keys':
+        with suppress(OSError, ValueError):  # stdin is closed, or no file at all
+            if os.isatty(sys.stdin.fileno()):
+                self.saved = termios.tcgetattr(sys.stdin.fileno())
+                tty.setcbreak(sys.stdin.fileno())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.saved is not None:
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self.saved)
+
+    def pressed(self) -> list[str]:
+        """Return the keys pressed since the last call."""
+        if self.saved is None or not select.select([sys.stdin.fileno()], [], [], 0)[0]:
+            return []
+        text = os.read(sys.stdin.fileno(), 256).decode(errors='ignore')
+        if not text:  # the terminal is gone
+            return ['q']
+        keys = []
+        while text:
+            sequence = next((name for name in self.NAMES if text.startswith(name)), text[0])
+            keys.append(self.NAMES.get(sequence, sequence))
+            text = text[len(sequence) :]
+        return keys

@@ -1,0 +1,88 @@
+"""``evse list`` and ``evse status``: what is on the graph now."""
+
+import sys
+import time
+from argparse import Namespace
+
+from evse_manager.charging.types import EvseStatus
+
+from .errors import ExitCode, NotFoundError
+from .graph import Graph, nobody
+from .monitor import Bay
+from .parser import FIND_S
+from .records import emit, record
+from .screen import make_console, print_lines
+from .views import card, heading, rows
+
+
+def run_list(given: Namespace) -> ExitCode:
+    """Print a line for each connector."""
+    statuses = read(given.timeout or FIND_S, [])
+    if given.json:
+        for name, status in statuses.items():
+            emit({'connector': name, **summary(status)})
+        return ExitCode.OK
+    bays, now = as_bays(statuses)
+    console = make_console()
+    print_lines(console, [heading(bays, console.width), *rows(bays, console.width, now)])
+    return ExitCode.OK
+
+
+def run_status(given: Namespace) -> ExitCode:
+    """Print a card for each connector."""
+    statuses = read(given.timeout or FIND_S, given.connectors)
+    if given.json:
+        for name, status in statuses.items():
+            emit({'connector': name, **record(status)} if status else {'connector': name})
+    else:
+        bays, now = as_bays(statuses)
+        console = make_console()
+        for position, bay in enumerate(bays):
+            print_lines(console, [*([''] if position else []), *card(bay, console.width, now)])
+    silent = [name for name, status in statuses.items() if status is None]
+    if silent:
+        print(f'evse: no status from {", ".join(silent)} in time', file=sys.stderr)
+    return ExitCode.NOT_FOUND if silent else ExitCode.OK
+
+
+def summary(status: EvseStatus | None) -> dict[str, object]:
+    """Return the few fields of ``evse list --json``."""
+    wanted = ('state', 'reason', 'reason_text', 'signalled_current_a', 'power_w', 'session_energy_wh')
+    return {name: record(getattr(status, name)) if status else None for name in wanted}
+
+
+def as_bays(statuses: dict[str, EvseStatus | None]) -> tuple[list[Bay], float]:
+    """Return connectors to be shown."""
+    now = time.monotonic()
+    return [Bay(name, status, None if status is None else now) for name, status in statuses.items()], now
+
+
+def read(limit_s: float, wanted: list[str]) -> dict[str, EvseStatus | None]:
+    """Return the status of the wanted connectors (none: of all); None where none came in time."""
+    statuses: dict[str, EvseStatus | None] = {}
+    with Graph() as graph:
+        for name in wanted:
+            require(graph, name, limit_s)
+        found = list(dict.fromkeys(wanted)) or graph.discover(limit_s)
+        if not found:
+            raise NotFoundError(nobody(limit_s))
+        for name in found:
+            statuses[name] = None
+            listen(graph, name, statuses)
+        graph.wait_until(lambda: all(statuses.values()), limit_s)
+    return statuses
+
+
+def require(graph: Graph, name: str, limit_s: float) -> None:
+    """Wait until a connector is there."""
+    if not graph.wait_until(lambda: name in graph.connectors(), limit_s):
+        raise graph.missing(name, limit_s)
+
+
+def listen(graph: Graph, name: str, statuses: dict[str, EvseStatus | None]) -> None:
+    """Put a connector's newest status into the dictionary as it comes."""
+
+    def heard(status: EvseStatus) -> None:
+        statuses[name] = status
+
+    graph.listen(name, 'status', EvseStatus, heard)

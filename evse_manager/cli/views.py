@@ -1,0 +1,299 @@
+"""How connectors look on a terminal: rows, a card with all details, and the screen of ``evse watch``."""
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from evse_manager.charging.enums import ChargerState
+from evse_manager.charging.types import EvseStatus, SessionEvent
+
+from . import words
+from .monitor import Bay, Monitor
+
+WIDE = 120
+"""From this width on the reason stands in the connector's own line."""
+BARS = '▁▂▃▄▅▆▇█'
+
+STYLES = {
+    ChargerState.CHARGING: 'bold green',
+    ChargerState.PREPARE_CHARGING: 'cyan',
+    ChargerState.IDLE: 'bright_blue',
+    ChargerState.ERROR: 'bold red',
+    ChargerState.FAULTED: 'bold red',
+    ChargerState.DISABLED: 'dim',
+    ChargerState.STARTING: 'dim',
+    ChargerState.FINISHED: 'bright_blue',
+}
+"""Colours of the states; the others, all kinds of waiting, are yellow."""
+
+STATES = {
+    ChargerState.WAITING_FOR_AUTHENTICATION: 'needs token',
+    ChargerState.PREPARE_CHARGING: 'preparing',
+    ChargerState.WAITING_FOR_ENERGY: 'no energy',
+    ChargerState.CHARGING_PAUSED_EV: 'paused by EV',
+    ChargerState.CHARGING_PAUSED_EVSE: 'paused',
+    ChargerState.STOPPING_CHARGING: 'stopping',
+    ChargerState.T_STEP_EF: 'waking up EV',
+    ChargerState.T_STEP_X1: 'waking up EV',
+}
+"""States whose names are longer than a column; the others are shown by name."""
+
+
+def state_word(status: EvseStatus) -> str:
+    """Return the state in one or two words."""
+    return STATES.get(status.state) or words.spoken(status.state)
+
+
+def state_style(status: EvseStatus) -> str:
+    """Return the colour of the state."""
+    return STYLES.get(status.state, 'yellow')
+
+
+def sparkline(values: Sequence[float], top: float, width: int) -> str:
+    """Return the newest values as a row of bars; ``top`` is the height of a full one."""
+    scale = (len(BARS) - 1) / top if top > 0 else 0.0
+    return ''.join(BARS[max(0, min(len(BARS) - 1, round(value * scale)))] for value in list(values)[-width:])
+
+
+def cell(text: str, width: int, style: str = '', right: bool = False) -> Text:
+    """Return text cut or filled to a width."""
+    piece = Text(text, style=style, no_wrap=True)
+    piece.truncate(width, overflow='ellipsis')
+    if right:
+        piece.pad_left(width - piece.cell_len)
+    else:
+        piece.pad_right(width - piece.cell_len)
+    return piece
+
+
+def line(text: str | Text, width: int, style: str = '') -> Text:
+    """Return text as one line of a screen."""
+    piece = text.copy() if isinstance(text, Text) else Text(text, style=style)
+    piece.no_wrap = True
+    piece.truncate(width, overflow='ellipsis')
+    return piece
+
+
+def wrapped(text: Text, width: int) -> list[Text]:
+    """Return text as indented lines, in full."""
+    pieces = text.wrap(Console(width=max(20, width - 2)), max(20, width - 2))
+    return [line(Text('  ').append_text(piece), width) for piece in pieces]
+
+
+# --- rows ---------------------------------------------------------------------------------------------
+
+
+def name_width(bays: Sequence[Bay], width: int) -> int:
+    """Return the width of the column of names."""
+    longest = max((len(bay.name) for bay in bays), default=0)
+    return max(9, min(longest, width // 4))
+
+
+def heading(bays: Sequence[Bay], width: int) -> Text:
+    """Return the line above the rows."""
+    columns = [
+        cell('connector', name_width(bays, width)),
+        cell('state', 13),
+        cell('current', 12, right=True),
+        cell('power', 9, right=True),
+        cell('energy', 10, right=True),
+        cell('session', 9, right=True),
+    ]
+    if width >= WIDE:
+        columns.append(Text('why'))
+    return styled(columns, width, 'bold')
+
+
+def styled(columns: Sequence[Text], width: int, style: str = '') -> Text:
+    """Return columns as one line, in one style on top of their own."""
+    joined = line(Text('  ').join(columns), width)
+    if style:
+        joined.stylize(style)
+    return joined
+
+
+def row(bay: Bay, bays: Sequence[Bay], width: int, now: float) -> Text:
+    """Return a connector's line."""
+    status, silence = bay.status, bay.silence(now)
+    name = cell(bay.name, name_width(bays, width), 'bold')
+    if status is None:
+        return styled([name, Text(bay.trouble or 'nothing heard yet', style='dim')], width)
+    state = 'silent' if silence is not None else state_word(status)
+    columns = [
+        name,
+        cell(state, 13, 'bold red' if silence is not None else state_style(status)),
+        cell(words.current(status), 12, right=True),
+        cell(words.power(status.power_w), 9, right=True),
+        cell(words.energy(status.session_energy_wh), 10, right=True),
+        cell(words.duration(status.session_duration) if status.session_uuid else words.ABSENT, 9, right=True),
+    ]
+    if width >= WIDE:
+        columns.append(reason(bay, now))
+    return styled(columns, width, 'dim' if silence is not None else '')
+
+
+def reason(bay: Bay, now: float) -> Text:
+    """Return why this connector is (not) charging."""
+    silence = bay.silence(now)
+    if bay.trouble:
+        return Text(bay.trouble, style='red')
+    if silence is not None:
+        gone = 'its node is gone' if not bay.offered else 'its node is still there'
+        return Text(f'Nothing heard for {words.duration(silence)}: {gone}', style='red')
+    if bay.status is None:
+        return Text('Nothing heard yet', style='dim')
+    return Text(words.why(bay.status), style='green' if words.is_flowing(bay.status) else '')
+
+
+def complaints(bay: Bay) -> list[Text]:
+    """Return a connector's active errors and warnings."""
+    if bay.status is None:
+        return []
+    errors = [Text(f'✖ {words.error(error)}', style='bold red') for error in bay.status.active_errors]
+    return errors + [Text(f'! {warning}', style='yellow') for warning in bay.status.warnings]
+
+
+def rows(bays: Sequence[Bay], width: int, now: float, brief: bool = False) -> list[Text]:
+    """Return the connectors' lines; ``brief`` leaves out what has no place in a connector's own line."""
+    lines = []
+    for bay in bays:
+        lines.append(row(bay, bays, width, now))
+        if brief:
+            continue
+        if width < WIDE and (bay.status is not None):
+            lines.append(line(Text('  ↳ ').append_text(reason(bay, now)), width))
+        lines += [line(Text('    ').append_text(complaint), width) for complaint in complaints(bay)]
+    return lines
+
+
+def event_line(name: str, event: SessionEvent, width: int, named: bool) -> Text:
+    """Return an event as one line."""
+    text = Text(words.clock(event.stamp) + '  ', style='dim')
+    if named:
+        text.append(f'{name}  ', style='bold')
+    text.append(f'{words.event_name(event):<20} ', style=words.event_style(event))
+    text.append(words.event_sentence(event), style='default')
+    return line(text, width)
+
+
+# --- the card of one connector ----------------------------------------------------------------------------
+
+
+def facts(status: EvseStatus) -> list[tuple[str, str]]:
+    """Return everything worth knowing of a connector, as label and value."""
+    reservation = '' if status.reservation_id is None else f', reservation {status.reservation_id}'
+    car = 'plugged in' if status.plugged else 'not plugged in'
+    token = status.token or ('accepted' if status.authorized else words.ABSENT)
+    availability, contactor, lock, link = map(
+        words.known, (status.availability, status.contactor, status.lock, status.link_state)
+    )
+    return [
+        (
+            'EVSE',
+            f'{status.evse_id or words.ABSENT}, connector {status.connector_id}, {availability}{reservation}',
+        ),
+        ('EV', f'{car}, pilot state {words.known(status.cp_state)}'),
+        ('current', f'{words.current(status)} signalled, limit {words.limit(status)}'),
+        ('power', words.power(status.power_w)),
+        ('energy', f'{words.energy(status.session_energy_wh)} in this session'),
+        (
+            'time',
+            f'{words.duration(status.session_duration)}, charging {words.duration(status.charging_duration)}',
+        ),
+        ('token', token),
+        ('board', f'contactor {contactor}, lock {lock}, link {link}'),
+        (
+            'wear',
+            f'{status.contactor_cycles} cycles of the contactor, {status.openings_under_load} under load',
+        ),
+        ('session', status.session_uuid or words.ABSENT),
+    ]
+
+
+def card(bay: Bay, width: int, now: float) -> list[Text]:
+    """Return all details of one connector."""
+    status = bay.status
+    title = Text(bay.name, style='bold')
+    if status is None:
+        return [line(title.append('  ').append_text(reason(bay, now)), width)]
+    silent = bay.silence(now) is not None
+    title.append('  ')
+    title.append(
+        'silent' if silent else state_word(status), style='bold red' if silent else state_style(status)
+    )
+    lines = [line(title, width), *wrapped(reason(bay, now), width)]
+    lines += [piece for complaint in complaints(bay) for piece in wrapped(complaint, width)]
+    for label, value in facts(status):
+        text = Text(f'  {label:<9}', style='dim')
+        text.append(value, style='dim' if silent else 'default')
+        if label == 'power' and len(bay.powers) > 1:
+            chart = sparkline(bay.powers, max(*bay.powers, 1.0), max(10, min(60, width - text.cell_len - 4)))
+            text.append('  ' + chart, style='green')
+        lines.append(line(text, width))
+    return lines
+
+
+# --- the screen of evse watch -----------------------------------------------------------------------------
+
+
+def summary(monitor: Monitor, now: float) -> str:
+    """Return the totals of all connectors."""
+    bays = [bay for bay in monitor.bays.values() if bay.silence(now) is None and bay.status is not None]
+    charging = sum(1 for bay in bays if bay.status and words.is_flowing(bay.status))
+    total = sum(bay.status.power_w or 0.0 for bay in bays if bay.status)
+    failing = sum(1 for bay in monitor.bays.values() if bay.in_trouble(now))
+    count = len(monitor.bays)
+    parts = [f'{count} connector{"" if count == 1 else "s"}', f'{charging} charging', words.power(total)]
+    return ' · '.join(parts + ([f'{failing} in trouble'] if failing else []))
+
+
+class Screen:
+    """The screen of ``evse watch``: fits any size, and scrolls when there are more connectors than lines."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+
+    def scroll(self, lines: int) -> None:
+        """Move the list of connectors."""
+        self.offset = max(0, self.offset + lines)
+
+    def draw(self, monitor: Monitor, width: int, height: int, now: float, keys: bool = True) -> list[Text]:
+        """Return the lines of the screen, at most ``height`` of them."""
+        bays = monitor.in_order()
+        clock = time.strftime('%H:%M:%S')
+        title = cell(f'evse watch · {summary(monitor, now)}', max(0, width - len(clock)), 'bold')
+        top = [title.append(clock, style='dim') if width > len(clock) else title, Text()]
+        footer = [line('q leaves · ↑ ↓ scroll', width, 'dim')] if keys else []
+        room = max(1, height - len(top) - len(footer))
+        if not bays:
+            body = [line('No connector on the graph yet; waiting for one.', width, 'yellow')]
+        elif len(bays) == 1 and room >= 14:
+            body = card(bays[0], width, now)
+        else:
+            body = self.table(bays, width, room, now)
+        events = self.events(monitor, width, room - len(body), named=len(bays) != 1)
+        filler: list[Text] = [Text()] * max(0, room - len(body) - len(events)) if keys else []
+        return [*top, *body, *events, *filler, *footer][:height]
+
+    def table(self, bays: Sequence[Bay], width: int, room: int, now: float) -> list[Text]:
+        """Return a heading and the connectors' lines: with reasons if they fit, else one each, scrolled."""
+        full = rows(bays, width, now)
+        if len(full) < room:
+            self.offset = 0
+            return [heading(bays, width), *full]
+        visible = max(1, room - 2)
+        self.offset = max(0, min(self.offset, len(bays) - visible))
+        shown = rows(bays, width, now, brief=True)[self.offset : self.offset + visible]
+        below = len(bays) - self.offset - len(shown)
+        more = f'{self.offset} more above, {below} below' if below or self.offset else ''
+        return [heading(bays, width), *shown, line(more, width, 'dim')]
+
+    def events(self, monitor: Monitor, width: int, room: int, named: bool) -> list[Text]:
+        """Return the newest events, as many as there is room for."""
+        newest = monitor.last_events(min(room - 2, 20))
+        if not newest:
+            return []
+        lines = [event_line(bay.name, event, width, named) for bay, event in newest]
+        return [Text(), line('last events', width, 'bold'), *lines]

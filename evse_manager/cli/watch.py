@@ -1,0 +1,178 @@
+"""``evse watch``: every connector on the graph at a glance, live."""
+
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from contextlib import suppress
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from evse_manager.charging.types import EvseStatus, SessionEvent
+
+from . import words
+from .errors import ExitCode, NotFoundError
+from .graph import Graph, nobody
+from .monitor import Monitor
+from .parser import FIND_S
+from .records import emit, record
+from .screen import Keys, make_console, print_lines, recorder, save_svg
+from .views import Screen, event_line
+
+REDRAW_S = 0.25
+LOOK_S = 0.5
+"""How often the graph is searched for connectors that came or went."""
+
+
+class Watcher:
+    """Listens to every connector on the graph, or to the wanted ones, and keeps a monitor of them."""
+
+    def __init__(self, graph: Graph, wanted: list[str]) -> None:
+        self.graph = graph
+        self.wanted = wanted
+        self.monitor = Monitor()
+        self.on_status: Callable[[str, EvseStatus], None] = lambda name, status: None
+        self.on_event: Callable[[str, SessionEvent], None] = lambda name, event: None
+        self.next_look = 0.0
+        self.listened: set[str] = set()
+
+    def look(self) -> None:
+        """Find connectors that came or went, and listen to the new ones."""
+        now = time.monotonic()
+        if now < self.next_look:
+            return
+        self.next_look = now + LOOK_S
+        present = [name for name in self.graph.connectors() if not self.wanted or name in self.wanted]
+        self.monitor.offered(present)
+        for name in present:
+            if name not in self.listened:
+                self.listened.add(name)
+                self.listen(name)
+
+    def listen(self, name: str) -> None:
+        """Listen to one connector; the subscriptions outlive its node, which may come back."""
+
+        def status(value: EvseStatus) -> None:
+            self.monitor.status(name, value, time.monotonic())
+            self.on_status(name, value)
+
+        def event(value: SessionEvent) -> None:
+            if self.monitor.event(name, value):
+                self.on_event(name, value)
+
+        def garbled(trouble: str) -> None:
+            self.monitor.garbled(name, trouble, time.monotonic())
+
+        self.graph.listen(name, 'status', EvseStatus, status, garbled)
+        self.graph.listen(name, 'session_event', SessionEvent, event, garbled)
+
+    def run_for(self, seconds: float) -> None:
+        """Take what arrives, for so many seconds."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.look()
+            self.graph.spin(min(left, LOOK_S))
+
+    def everybody_spoke(self) -> bool:
+        """Return whether a status of every connector is there."""
+        bays = self.monitor.bays
+        return bool(bays) and all(bay.status is not None or bay.trouble for bay in bays.values())
+
+
+def run_watch(given: Namespace) -> ExitCode:
+    """Watch until q, Ctrl-C, or the time given."""
+    with Graph() as graph:
+        watcher = Watcher(graph, given.connectors)
+        console = make_console()
+        with suppress(KeyboardInterrupt):
+            if given.once:
+                once(watcher, console, given)
+            elif console.is_terminal and not given.json:
+                live(watcher, console, given.duration)
+            else:
+                follow(watcher, console, given)
+        if given.save_svg:
+            width, height = (console.width, console.height) if console.is_terminal else (100, 24)
+            picture = recorder(width)
+            print_lines(picture, Screen().draw(watcher.monitor, width, height, time.monotonic(), keys=False))
+            save_svg(picture, given.save_svg, 'evse watch')
+    return ExitCode.OK
+
+
+def once(watcher: Watcher, console: Console, given: Namespace) -> None:
+    """Print the screen once everybody on the graph has spoken."""
+    limit_s = given.timeout or FIND_S
+    found = watcher.graph.discover(limit_s)
+    for name in given.connectors:
+        if name not in found:
+            raise watcher.graph.missing(name, limit_s)
+    if not found:
+        raise NotFoundError(nobody(limit_s))
+    watcher.look()
+    watcher.graph.wait_until(watcher.everybody_spoke, limit_s)
+    watcher.run_for(given.duration or LOOK_S)  # the history of events comes right behind the status
+    now = time.monotonic()
+    if given.json:
+        for bay in watcher.monitor.in_order():
+            emit({'connector': bay.name, **(record(bay.status) if bay.status else {})})
+        return
+    height = console.height if console.is_terminal else 10_000
+    print_lines(console, Screen().draw(watcher.monitor, console.width, height - 1, now, keys=False))
+
+
+def live(watcher: Watcher, console: Console, duration: float | None) -> None:
+    """Keep the whole terminal up to date."""
+    end = None if duration is None else time.monotonic() + duration
+    screen = Screen()
+    with Keys() as keys, Live(console=console, screen=True, auto_refresh=False) as display:
+        while end is None or time.monotonic() < end:
+            watcher.run_for(REDRAW_S)
+            for key in keys.pressed():
+                if key in ('q', 'Q', '\x04'):
+                    return
+                screen.scroll({'up': -1, 'down': 1, 'page up': -10, 'page down': 10}.get(key, 0))
+            width, height = console.size
+            lines = screen.draw(watcher.monitor, width, height, time.monotonic(), keys.saved is not None)
+            display.update(Group(*lines), refresh=True)
+
+
+def follow(watcher: Watcher, console: Console, given: Namespace) -> None:
+    """Print a line for each change, or JSON for each status: for pipes, files and logs."""
+    last: dict[str, tuple[object, ...]] = {}
+
+    def say(text: Text | str) -> None:
+        print_lines(console, [text])
+        console.file.flush()
+
+    def status(name: str, value: EvseStatus) -> None:
+        if given.json:
+            emit({'connector': name, **record(value)})
+            return
+        errors = '; '.join(words.error(error) for error in value.active_errors)
+        facts = (value.state, value.reason, value.reason_text, round(value.signalled_current_a, 1), errors)
+        if last.get(name) == facts:
+            return
+        last[name] = facts
+        numbers = (
+            f'{words.current(value)}, {words.power(value.power_w)}, {words.energy(value.session_energy_wh)}'
+        )
+        say(f'{words.clock(value.stamp)}  {name}  {words.spoken(value.state)}  {numbers}  {words.why(value)}')
+
+    def event(name: str, value: SessionEvent) -> None:
+        if not given.json:
+            say(event_line(name, value, console.width, named=True))
+
+    watcher.on_status, watcher.on_event = status, event
+    gone: set[str] = set()
+    end = None if given.duration is None else time.monotonic() + given.duration
+    while end is None or time.monotonic() < end:
+        watcher.run_for(REDRAW_S)
+        now = time.monotonic()
+        silent = {bay.name for bay in watcher.monitor.bays.values() if bay.silence(now) is not None}
+        for name in sorted(silent ^ gone):
+            if not given.json:
+                say(
+                    f'{words.clock(time.time_ns())}  {name}  {"gone or silent" if name in silent else "back"}'
+                )
+        gone = silent
