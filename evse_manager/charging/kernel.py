@@ -8,7 +8,8 @@ the outputs last.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import TypeVar
 
 from . import allowance, commands, memory, observation, outputs, power, sessions, supervision
@@ -39,7 +40,6 @@ from .types import (
     BoardCommand,
     BoardState,
     CarManufacturer,
-    Duration,
     EnforcedLimits,
     EVInfo,
     EvseStatus,
@@ -61,6 +61,14 @@ MANUFACTURERS = {
     'DC:44:27:1': CarManufacturerEnum.TESLA,
 }
 """Beginnings of the MAC addresses of cars whose maker is known (everest reference 1.4)."""
+
+
+CONTINUOUS_FIELDS = ('stamp', 'power_w', 'session_energy_wh', 'session_duration', 'charging_duration')
+
+DISCRETE_FIELDS = attrgetter(
+    *(field.name for field in fields(EvseStatus) if field.name not in CONTINUOUS_FIELDS)
+)
+"""What of the status is worth a message at once; the rest moves all the time and goes out at 1 Hz."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +212,6 @@ class Kernel:
         now = connector.now
         current = status(connector)
         limits = Limits(connector.allowance.limit_a, connector.phases, connector.uuid)
-        discrete = replace(
-            current,
-            stamp=None,
-            power_w=None,
-            session_energy_wh=None,
-            session_duration=Duration(0.0),
-            charging_duration=Duration(0.0),
-        )
         begun = self._begun
         return Output(
             events=tuple(connector.events),
@@ -227,7 +227,7 @@ class Kernel:
             powermeter=sampled,
             certificate_response=connector.certificate_response,
             memory=self._fresh('memory', memory.memory(connector)) if begun is not None else None,
-            status=current if self._new('status', discrete) else None,
+            status=current if self._new('status', DISCRETE_FIELDS(current)) else None,
             deadline=self._deadline() if begun is not None else None,
             finished=connector.shutting_down is not None and self._finished(now),
         )

@@ -36,6 +36,16 @@ DISAGREEMENT_A = 0.5
 """Boards that signal whole amperes, or with coarse timers, round by less than this."""
 
 
+REPORTED_FAULTS = {
+    code: fault
+    for code, fault in faults.BOARD_FAULTS.items()
+    if fault not in (faults.PILOT, faults.PROXIMITY, faults.WELD)
+}
+"""The faults that are just what the board says; the others are judged together with what is seen here."""
+
+REPORTED_CODES = {fault.code: code for code, fault in REPORTED_FAULTS.items()}
+
+
 def supervise(connector: Connector) -> None:
     """Raise what is wrong, end what is over, and announce both."""
     if connector.started is None:
@@ -97,10 +107,13 @@ def _reported(connector: Connector) -> None:
     """Take over what the board itself reports."""
     assert connector.board is not None
     reported = {error.code: error.detail for error in connector.board.active_errors}
-    for code, fault in faults.BOARD_FAULTS.items():
-        if fault in (faults.PILOT, faults.PROXIMITY, faults.WELD):
-            continue
-        condition(connector, fault, code in reported, reported.get(code, ''))
+    for code, detail in reported.items():
+        if code in REPORTED_FAULTS:
+            raise_fault(connector, REPORTED_FAULTS[code], detail)
+    for active in connector.errors:
+        source = REPORTED_CODES.get(active.fault.code)
+        if source is not None and source not in reported:
+            connector.errors.cause_gone(active.fault, connector.now.steady)
     if BoardErrorEnum.CONTACTOR_WELDED in reported:
         raise_fault(connector, faults.WELD, reported[BoardErrorEnum.CONTACTOR_WELDED])
     unsafe = BoardErrorEnum.SAFETY_TESTS_OFF in reported and connector.config.refuse_unsafe_board
