@@ -61,8 +61,8 @@ class ConversionError(ValueError):
     """
     A field's value can't be converted; the text is one sentence for people.
 
-    ``path`` is the field (``value.schedule_import[0].timestamp``), ``value`` what stood there, and ``allowed``
-    what may stand there.
+    ``path`` is the field (``value.schedule_import[0].timestamp``), ``value`` what stood there,
+    and ``allowed`` what may stand there.
     """
 
     def __init__(self, value: object, allowed: str, path: str = '') -> None:
