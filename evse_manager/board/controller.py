@@ -103,17 +103,26 @@ class BoardController:
             self._settle(now)
             return
         self._objection = objection(command, self.capabilities, self.hardware)
-        wanted = replace(command, sequence_number=0, lease=Duration(0.0))
         if self._objection:
-            wanted = replace(
-                self._command, manager_id=command.manager_id, pilot_mode=PilotMode.X1, allow_power_on=False
-            )
+            self._want_nothing(command.manager_id)
         else:
             self._count(command, now)
-        if wanted != self._command:
-            self._command = wanted
-            self._publish_due = True
+            self._want(replace(command, sequence_number=0, lease=Duration(0.0)))
         self._answered = command.sequence_number
+        self._settle(now)
+
+    def refuse(self, manager_id: str, sequence_number: int, reason: str, now: Moment) -> None:
+        """Take a command that could not even be read as a withdrawal of power; ``reason`` is for people."""
+        self._watch_lease(now)
+        offer = self._lease.offer(manager_id, sequence_number, LEASE_MAX_S, now.steady)
+        if offer is Offer.ACCEPTED:
+            self._answered = sequence_number
+            self.fail(reason, now)
+
+    def fail(self, reason: str, now: Moment) -> None:
+        """Withdraw power until the next good command, because something here failed."""
+        self._objection = reason
+        self._want_nothing(self._command.manager_id)
         self._settle(now)
 
     def observe(self, observed: Observation, now: Moment) -> None:
@@ -174,7 +183,9 @@ class BoardController:
 
     def take_state(self, now: Moment, *, heartbeat: bool = True) -> BoardState | None:
         """
-        Return the state when it changed, or with ``heartbeat`` when its period is over; ``None`` otherwise.
+        Return the state when it has to be published, ``None`` otherwise.
+
+        That is when it changed, or when its period is over (with ``heartbeat``).
         """
         state = self._state()
         period = PERIOD_WITH_POWER_S if self.power_allowed else PERIOD_WITHOUT_POWER_S
@@ -190,6 +201,17 @@ class BoardController:
         return replace(self._state(), stamp=now.wall, answered_sequence_number=self._answered)
 
     # --- the loop ----------------------------------------------------------------------------------
+
+    def _want(self, wanted: BoardCommand) -> None:
+        if wanted != self._command:
+            self._command = wanted
+            self._publish_due = True
+
+    def _want_nothing(self, manager_id: str) -> None:
+        """Take the wish for power back; lock and phases stay as they are."""
+        self._want(
+            replace(self._command, manager_id=manager_id, pilot_mode=PilotMode.X1, allow_power_on=False)
+        )
 
     def _count(self, command: BoardCommand, now: Moment) -> None:
         """Do what counters stand for that have grown since the holder's last command."""
@@ -213,7 +235,7 @@ class BoardController:
             return
         if self.outputs.power:
             self._withdraw(OpeningReason.LEASE_LAPSED, now)
-        self._command = replace(self._command, pilot_mode=PilotMode.X1, allow_power_on=False)
+        self._want_nothing(self._command.manager_id)
         self._publish_due = True
 
     def _settle(self, now: Moment) -> None:

@@ -31,6 +31,18 @@ class BoardLoop:
         self._apply()
         self._drain(now)
 
+    def refuse(self, manager_id: str, sequence_number: int, reason: str, now: Moment) -> None:
+        """Take a command that could not be read; see ``BoardController.refuse``."""
+        self._drain(now)
+        self.controller.refuse(manager_id, sequence_number, reason, now)
+        self._apply()
+        self._drain(now)
+
+    def fail(self, reason: str, now: Moment) -> None:
+        """Withdraw power until the next good command."""
+        self.controller.fail(reason, now)
+        self._apply()
+
     def replug(self, now: Moment) -> None:
         """Begin a virtual replug of the board's own."""
         self._drain(now)

@@ -199,10 +199,11 @@ class Bench:
 
     # --- the world --------------------------------------------------------------------------------------
 
-    def plug_in(self, profile: EvProfile | str = 'default', **changes: float) -> None:
+    def plug_in(self, profile: EvProfile | str = '', **changes: float) -> None:
         """Plug in an EV by name; ``changes`` are fields of its profile, as ``soc_percent=20.0``."""
         if changes:
-            known = PROFILES.get(profile) if isinstance(profile, str) else profile
+            name = profile or self.world.settings.ev_profile
+            known = PROFILES.get(name) if isinstance(name, str) else name
             if known is not None:
                 profile = replace(known, **changes)  # type: ignore[arg-type]
         self.world.plug_in(profile)

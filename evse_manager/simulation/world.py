@@ -8,11 +8,11 @@ same times: the same world, to the last digit.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from random import Random
 
 from ..board.values import Observation, Outputs
-from ..charging.config import parameter
+from ..charging.config import check, parameter
 from ..charging.enums import (
     BoardErrorEnum,
     ControlPilotState,
@@ -73,6 +73,14 @@ class WorldSettings:
     meter_register_wh: float = parameter(
         0.0, 'What the meter shows at the start.', unit='Wh', minimum=0.0, maximum=1e9
     )
+    ev_profile: str = parameter(
+        'default', 'The EV that is plugged in when none is named.', choices=tuple(PROFILES)
+    )
+
+    def __post_init__(self) -> None:
+        """Check every value against its range."""
+        for spec in fields(self):
+            check(spec, getattr(self, spec.name))
 
 
 class World:
@@ -194,9 +202,9 @@ class World:
 
     # --- what people do -----------------------------------------------------------------------------------
 
-    def plug_in(self, profile: EvProfile | str = 'default') -> ElectricVehicle:
+    def plug_in(self, profile: EvProfile | str = '') -> ElectricVehicle:
         """
-        Plug an EV in, by name or with values of its own.
+        Plug an EV in, by name (empty: the one of the settings) or with values of its own.
 
         Raises
         ------
@@ -207,11 +215,7 @@ class World:
         if self.ev is not None:
             raise SimulationError('An EV is plugged in already; unplug it first.')
         if isinstance(profile, str):
-            if profile not in PROFILES:
-                raise SimulationError(
-                    f'There is no EV profile {profile!r}; choose one of: {", ".join(PROFILES)}.'
-                )
-            profile = PROFILES[profile]
+            profile = profile_named(profile or self.settings.ev_profile)
         _check_profile(profile)
         self.ev = ElectricVehicle(profile, self._scheduler, lambda: self.now, self._touch, self._random)
         self.ev.diode = not self.diode_missing
@@ -539,6 +543,21 @@ class World:
         if self._missed_samples >= 2:
             codes.add(BoardErrorEnum.METER_FAULT)
         return tuple(BoardError(code) for code in sorted(codes))
+
+
+def profile_named(name: str) -> EvProfile:
+    """
+    Return the EV of a name.
+
+    Raises
+    ------
+    SimulationError
+        With the list of known names.
+
+    """
+    if name not in PROFILES:
+        raise SimulationError(f'There is no EV profile {name!r}; choose one of: {", ".join(PROFILES)}.')
+    return PROFILES[name]
 
 
 def _check_profile(profile: EvProfile) -> None:

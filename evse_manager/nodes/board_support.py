@@ -1,0 +1,262 @@
+"""
+The node of one connector's hardware: a driver and the board's control loop, wired to topics and clocks.
+
+Nothing is decided here.  Whatever happens (a command, something new from the driver, a deadline) runs the
+loop once, and ``_report`` publishes what came of it and arms the timers to the next deadline.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.node import Node
+
+from evse_manager.board.controller import LEASE_MAX_S, BoardController
+from evse_manager.board.driver import DRIVERS, ClockError, Driver, DriverContext, DriverError, driver_class
+from evse_manager.board.loop import BoardLoop
+from evse_manager.board.values import Moment
+from evse_manager.charging.config import parameter
+from evse_manager.charging.enums import ContactorState, PilotMode
+from evse_manager.charging.types import BoardCapabilities, BoardCommand, HardwareCapabilities
+
+from . import names
+from .conversions import ConversionError, from_message, to_message
+from .names import Party
+from .parameters import ParameterError, Parameters, Row, rows
+from .qos import profile
+from .runtime import EXIT_FAILED, DeadlineTimer, Guard, NodeTime, run, steady_clock
+from .simulation_services import offer_simulation
+
+OPEN_WITHIN_S = 1.0
+"""At the end the contactor is waited for no longer than this."""
+
+CLOCK_AWAITED_S = 0.1
+"""How often a node under simulated time looks whether ``/clock`` has begun."""
+
+DELIVERY_S = 0.2
+"""How long the last messages of the process are waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSupportConfig:
+    """Parameters of the ``board_support`` node that do not depend on the driver."""
+
+    driver: str = parameter('simulated', 'The board behind this node.', choices=tuple(sorted(DRIVERS)))
+    lease_max_s: float = parameter(
+        LEASE_MAX_S,
+        'Longest lease that a manager may have; without renewal the contactor opens when it ends.',
+        unit='s',
+        minimum=0.3,
+        maximum=LEASE_MAX_S,
+    )
+
+
+def parameter_table(driver: str = 'simulated') -> tuple[Row, ...]:
+    """Return every parameter of the node with a driver: its own, then the driver's."""
+    return (*rows(BoardSupportConfig), *rows(driver_class(driver).Parameters))
+
+
+class BoardSupport:
+    """One connector's board, a ``runtime.Role``."""
+
+    def __init__(self) -> None:
+        """Declare the parameters and create every endpoint; raises ParameterError."""
+        self.node = Node(Party.BOARD.value)
+        self.finished = False
+        self.failed = False
+        self._log = self.node.get_logger()
+        self._guard = Guard(self.node, self._fail_safe)
+        self._time = NodeTime(self.node)
+        config, self._driver = self._choose_driver()
+        controller = BoardController(self._driver.style, lease_max_s=config.lease_max_s)
+        self._loop = BoardLoop(self._driver, controller)
+        self._controller = controller
+        self._begun = False
+        self._give_up: float | None = None
+        self._capabilities: BoardCapabilities | None = None
+        self._hw_capabilities: HardwareCapabilities | None = None
+        self._publishers = {
+            topic.name: self.node.create_publisher(names.load(topic.type), topic.name, profile(topic.qos))
+            for topic in names.BOARD_TOPICS
+            if topic.publisher is Party.BOARD
+        }
+        go = self._guard(self._go)
+        self._steady = DeadlineTimer(self.node, go, time.monotonic, steady_clock())
+        self._clock = (
+            DeadlineTimer(self.node, go, self._time.seconds, self._time.clock)
+            if self._time.simulated
+            else None
+        )
+
+    def _choose_driver(self) -> tuple[BoardSupportConfig, Driver]:
+        """Declare the parameters of the node and of the chosen driver; build the driver."""
+        name = _given_driver(self.node)
+        cls = driver_class(name) if name in DRIVERS else None
+        table = parameter_table(name) if cls is not None else rows(BoardSupportConfig)
+
+        def build(**values: Any) -> tuple[BoardSupportConfig, Any]:
+            own = {field.name: values.pop(field.name) for field in fields(BoardSupportConfig)}
+            return BoardSupportConfig(**own), cls.Parameters(**values) if cls is not None else None
+
+        config, parameters = Parameters(self.node, table, build).value
+        assert cls is not None  # another name was refused by its choices
+        if self._time.simulated and not cls.supports_simulated_time:
+            error = ClockError(f'driver {name} works with real hardware; start it without use_sim_time.')
+            raise ParameterError(str(error))
+        context = DriverContext(clock=self._time.seconds, wall=lambda: self._time.now().wall, wake=self._wake)
+        return config, cls(parameters, context)
+
+    # --- life ------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Open the driver and start to listen, once time is known."""
+        if self._begun:
+            return
+        if not self._time.running:
+            if self._steady.deadline is None:
+                self._log.info('use_sim_time is set: waiting for the first message on /clock.')
+            self._steady.arm(time.monotonic() + CLOCK_AWAITED_S)
+            return
+        try:
+            self._driver.open()
+        except DriverError as error:
+            self._log.fatal(str(error))
+            self.finished = self.failed = True
+            return
+        self._begun = True
+        command = names.topic('board/command')
+        self.node.create_subscription(
+            names.load(command.type), command.name, self._guard(self._on_command), profile(command.qos)
+        )
+        offer_simulation(self.node, self._loop, self._simulate)
+        self._go()
+
+    def end(self) -> None:
+        """Withdraw power at once; finished when the contactor is open, or after a second."""
+        if not self._begun:
+            self.finished = True
+            return
+        self._give_up = time.monotonic() + OPEN_WITHIN_S
+        self._loop.shut_down(self._moment())
+        self._report()
+
+    def withdraw(self) -> None:
+        """Withdraw power, tell the manager, close the driver."""
+        if not self._begun:
+            return
+        now = self._moment()
+        self._loop.shut_down(now)
+        self._publish('board/state', self._controller.state(now))
+        self._publishers['board/state'].wait_for_all_acked(Duration(seconds=DELIVERY_S))
+        self._begun = False
+        self._driver.close()
+
+    def _fail_safe(self, reason: str) -> None:
+        """Withdraw power after a failure of this node, if need be past the controller."""
+        if not self._begun:
+            return
+        try:
+            self._loop.fail(reason, self._moment())
+        except Exception:
+            self._driver.apply(replace(self._controller.outputs, pilot_mode=PilotMode.X1, power=False))
+            raise
+        finally:
+            self._arm()
+
+    # --- the loop --------------------------------------------------------------------------------------
+
+    def _moment(self) -> Moment:
+        now = self._time.now()
+        return Moment(time.monotonic(), now.steady, now.wall)
+
+    def _wake(self) -> None:
+        executor = self.node.executor
+        if executor is not None:
+            executor.create_task(self._guard(self._go))
+
+    def _go(self) -> None:
+        if not self._begun:
+            self.begin()
+            return
+        self._loop.run(self._moment())
+        self._report()
+
+    def _on_command(self, message: Any) -> None:
+        now = self._moment()
+        try:
+            command = from_message(message, BoardCommand)
+        except ConversionError as error:
+            self._loop.refuse(message.manager_id, message.sequence_number, str(error), now)
+        else:
+            self._loop.command(command, now)
+        self._report()
+
+    def _simulate(self, act: Callable[[Moment], None]) -> None:
+        """Do something to the simulated world at this moment, and what follows from it."""
+        now = self._moment()
+        self._loop.run(now)
+        act(now)
+        self._loop.run(now)
+        self._report()
+
+    def _report(self) -> None:
+        """Publish what is new, and arm the timers to the next deadline."""
+        now = self._moment()
+        state = self._controller.take_state(now)
+        if state is not None:
+            self._publish('board/state', state)
+        telemetry, sample = self._driver.telemetry(), self._driver.meter()
+        if telemetry is not None:
+            self._publish('board/telemetry', telemetry)
+        if sample is not None:
+            self._publish('board/powermeter', sample)
+        capabilities, hardware = self._driver.capabilities(), self._driver.hw_capabilities()
+        if capabilities is not None and capabilities != self._capabilities:
+            self._capabilities = capabilities
+            self._publish('board/capabilities', capabilities)
+        if hardware is not None and hardware != self._hw_capabilities:
+            self._hw_capabilities = hardware
+            self._publish('board/hw_capabilities', hardware)
+        if self._give_up is not None and (
+            self._controller.contactor is ContactorState.OPEN or now.steady >= self._give_up
+        ):
+            self.finished = True
+        self._arm()
+
+    def _arm(self) -> None:
+        """Arm the timers: one where both clocks are the same."""
+        steady = self._controller.steady_deadline()
+        if self._give_up is not None:
+            steady = min(steady, self._give_up)
+        times = (self._driver.next_poll(), self._controller.clock_deadline())
+        clock = min((each for each in times if each is not None), default=math.inf)
+        if self._clock is None:
+            self._steady.arm(min(steady, clock))
+        else:
+            self._steady.arm(steady)
+            self._clock.arm(clock if clock < math.inf else None)
+
+    def _publish(self, name: str, value: Any) -> None:
+        self._publishers[name].publish(to_message(value))
+
+
+def _given_driver(node: Node) -> Any:
+    """Return the driver's name as it was given: it decides which parameters there are."""
+    overrides = node._parameter_overrides  # rclpy has no public way to look before declaring
+    given = overrides.get('driver')
+    return given.value if given is not None else rows(BoardSupportConfig)[0].default
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node; return the exit code."""
+    made: list[BoardSupport] = []
+
+    def make() -> BoardSupport:
+        made.append(BoardSupport())
+        return made[0]
+
+    code = run(Party.BOARD, make, args)
+    return EXIT_FAILED if not code and made[0].failed else code

@@ -1,0 +1,79 @@
+"""
+The clock of simulated time: ``/clock`` from now on, up to twenty times as fast as real time.
+
+Leases and link supervision stay on real time, whatever this clock does; that bounds its rate.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+
+from evse_manager.charging.config import parameter
+from evse_manager.charging.types import Time
+
+from .conversions import time_to_message
+from .names import CLOCK, Party
+from .parameters import Parameters, rows
+from .qos import profile
+from .runtime import run, steady_clock
+
+PERIOD_S = 0.01
+"""How often the time is published, in real seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationClockConfig:
+    """Parameters of the ``simulation_clock`` node."""
+
+    rate: float = parameter(
+        1.0, 'How much faster than real time.', minimum=1.0, maximum=20.0, read_only=False
+    )
+
+
+class SimulationClock:
+    """Publishes simulated time, a ``runtime.Role``."""
+
+    def __init__(self) -> None:
+        """Begin at the time of the wall; raises ParameterError."""
+        self.node = Node(Party.CLOCK.value)
+        self.finished = False
+        parameters: Parameters[SimulationClockConfig] = Parameters(
+            self.node, rows(SimulationClockConfig), SimulationClockConfig
+        )
+        self._rate = parameters.value.rate
+        parameters.on_change(self._change)
+        self._base_ns = time.time_ns()
+        self._since_ns = time.monotonic_ns()
+        self._publisher = self.node.create_publisher(Clock, CLOCK.name, profile(CLOCK.qos))
+
+    def begin(self) -> None:
+        """Let time run."""
+        self.node.create_timer(PERIOD_S, self._publish, clock=steady_clock())
+
+    def end(self) -> None:
+        """Let time stop."""
+        self.finished = True
+
+    def withdraw(self) -> None:
+        """Do nothing: a clock has no power to withdraw."""
+
+    def now(self) -> Time:
+        """Return the simulated time."""
+        passed = time.monotonic_ns() - self._since_ns
+        return Time(self._base_ns + round(passed * self._rate))
+
+    def _change(self, config: SimulationClockConfig) -> None:
+        """Go on from here at another rate."""
+        self._base_ns, self._since_ns = self.now(), time.monotonic_ns()
+        self._rate = config.rate
+
+    def _publish(self) -> None:
+        self._publisher.publish(Clock(clock=time_to_message(self.now())))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node; return the exit code."""
+    return run(Party.CLOCK, SimulationClock, args)
