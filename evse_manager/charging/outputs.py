@@ -60,8 +60,8 @@ def deadlines(connector: Connector) -> list[float | None]:
     times: list[float | None] = []
     if connector.outputs.allow_power_on and connector.offer is None:
         times.append(connector.x1_since + FORCED_OPENING_S)
-    if connector.outputs.lock and connector.outputs.pilot_mode is PilotMode.F:
-        times.append(max(connector.contactor_open_since, connector.f_since) + UNLOCK_IN_F_S)
+    if connector.outputs.lock and _at_rest(connector, connector.outputs.pilot_mode):
+        times.append(_unlock_at(connector, connector.outputs.pilot_mode))
     return times
 
 
@@ -73,8 +73,17 @@ def lock_ready(connector: Connector) -> bool:
 
 
 def _may_close(connector: Connector) -> bool:
+    """
+    Tell whether the contactor may close: everything is right, and the EV asks.
+
+    A firmware that decides by itself reports C only after it closed, so it is permitted with the offer.
+    """
     return (
-        connector.running is not None and not connector.errors and connector.link_up and lock_ready(connector)
+        connector.running is not None
+        and not connector.errors
+        and connector.link_up
+        and lock_ready(connector)
+        and (connector.ev_asks or connector.board_capabilities.runs_iec61851)
     )
 
 
@@ -106,12 +115,25 @@ def _pilot_mode(connector: Connector, holding: bool) -> PilotMode:
         return connector.offer.wake_step_mode
     if holding or connector.started is None or not connector.board_capabilities.supports_cp_state_f:
         return PilotMode.X1
-    unavailable = (
-        connector.announced in (Availability.DISABLED, Availability.FAULTED) and connector.transaction is None
-    )
     after_fault = connector.errors.emergency and connector.now.steady < connector.f_until
     latched = WELD in connector.errors or connector.errors.present(EMERGENCY_STOP)
-    return PilotMode.F if unavailable or after_fault or latched else PilotMode.X1
+    return PilotMode.F if _unavailable(connector) or after_fault or latched else PilotMode.X1
+
+
+def _unavailable(connector: Connector) -> bool:
+    return (
+        connector.announced in (Availability.DISABLED, Availability.FAULTED) and connector.transaction is None
+    )
+
+
+def _at_rest(connector: Connector, mode: PilotMode) -> bool:
+    """Tell whether there is nothing to be had here; boards without F show it as X1."""
+    return mode is PilotMode.F or _unavailable(connector)
+
+
+def _unlock_at(connector: Connector, mode: PilotMode) -> float:
+    since = connector.f_since if mode is PilotMode.F else connector.x1_since
+    return max(connector.contactor_open_since, since) + UNLOCK_IN_F_S
 
 
 def _lock(connector: Connector, mode: PilotMode) -> bool:
@@ -123,11 +145,8 @@ def _lock(connector: Connector, mode: PilotMode) -> bool:
         return locked
     if not connector.plugged or connector.force_unlocked:
         return False
-    if mode is PilotMode.F:
-        unlock_at = max(connector.contactor_open_since, connector.f_since) + UNLOCK_IN_F_S
-        return locked and (
-            connector.outputs.pilot_mode is not PilotMode.F or connector.now.steady < unlock_at
-        )
+    if _at_rest(connector, mode):
+        return locked and connector.now.steady < _unlock_at(connector, mode)
     authorized = connector.authorization is not None or connector.transaction is not None
     if config.unlock_when_deauthorized and not authorized:
         return False

@@ -541,6 +541,7 @@ class BoardCapabilities:
     """What a board can do beyond ``HardwareCapabilities``."""
 
     driver: str = ''
+    runs_iec61851: bool = False
     supports_cp_state_e: bool = False
     supports_cp_state_f: bool = False
     supports_hlc_duty: bool = False
