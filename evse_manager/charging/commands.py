@@ -250,6 +250,8 @@ def _reserve(connector: Connector, reservation_id: int) -> Answer:
         return refused(f'The connector is already reserved (reservation {connector.reservation_id}).')
     if connector.faulted or not connector.wanted_enabled or connector.announced is not Availability.ENABLED:
         return refused('The connector is not enabled.')
+    if connector.shutting_down is not None:
+        return refused('The charger is shutting down.')
     if connector.errors:
         return refused('The connector has an error; see the active errors.')
     if connector.plugged or connector.session is not None or connector.authorization is not None:

@@ -83,7 +83,11 @@ class MeterAccount:
         if self.sample is None or self.sample.current_a is None:
             return None
         amperes = self.sample.current_a
-        known = [value for value in (amperes.l1, amperes.l2, amperes.l3) if value is not None]
+        known = [
+            value
+            for value in (amperes.l1, amperes.l2, amperes.l3)
+            if value is not None and math.isfinite(value)
+        ]
         return max(known) if known else None
 
     def sampled_after(self, opened: Time | None, opened_steady: float) -> bool:

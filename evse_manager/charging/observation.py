@@ -43,14 +43,11 @@ def missed_steps(connector: Connector, state: BoardState) -> list[BoardTransitio
 
 def take_state(connector: Connector, state: BoardState, answered: bool) -> None:
     """Take everything of a state but pilot and contactor."""
-    restarted = connector.board is not None and state.transition_counter < (connector.transition_counter or 0)
     connector.board = state
     connector.board_seen = connector.now.steady
     connector.board_first_seen = min(connector.board_first_seen, connector.now.steady)
     connector.board_lost = ''
     connector.answered = answered
-    if restarted:
-        connector.transition_counter = state.transition_counter
     if state.replug_active != connector.replug_active:
         connector.replug_active = state.replug_active
         started = SessionEventEnum.REPLUG_STARTED if state.replug_active else SessionEventEnum.REPLUG_FINISHED
@@ -68,9 +65,10 @@ def take_step(
         if contactor is ContactorState.OPEN:
             connector.contactor_open_since = connector.now.steady
             connector.contactor_open_stamp = stamp
-            connector.open_first = False
         elif contactor is ContactorState.CLOSED:
             connector.contactor_cycles += 1
+    if contactor is ContactorState.OPEN:
+        connector.open_first = False
     if connector.replug_active:
         return
     if cp_state is ControlPilotState.F:

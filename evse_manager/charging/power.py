@@ -166,6 +166,7 @@ def _phase_switch(connector: Connector, transaction: Transaction) -> None:
         connector.phases = board.phases if board is not None and board.phases else connector.phases
         connector.wanted_phases = connector.phases
         raise_fault(connector, PHASES)
+        connector.errors.cause_gone(PHASES, now)
 
 
 def _cause(connector: Connector) -> Cause:

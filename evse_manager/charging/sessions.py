@@ -188,7 +188,7 @@ def _availability(connector: Connector) -> None:
             announce(connector, Availability.DISABLED)
     elif connector.wanted_enabled:
         announce(connector, Availability.ENABLED)
-    elif connector.link_up and connector.contactor is ContactorState.OPEN:
+    elif connector.link_up and (connector.contactor is ContactorState.OPEN or WELD in connector.errors):
         announce(connector, Availability.DISABLED)
 
 

@@ -125,7 +125,8 @@ def _reported(connector: Connector) -> None:
 def _pilot(connector: Connector) -> None:
     """Look at the pilot; under F it cannot be read, so nothing changes then."""
     assert connector.board is not None
-    if connector.replug_active or connector.cp_state not in PILOT_READINGS:
+    unreadable = connector.board.pilot_mode is PilotMode.F or connector.cp_state not in PILOT_READINGS
+    if connector.replug_active or unreadable:
         return
     reported = any(error.code is BoardErrorEnum.PILOT_FAULT for error in connector.board.active_errors)
     condition(connector, faults.PILOT, reported or connector.cp_state is ControlPilotState.E)
