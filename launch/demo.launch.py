@@ -1,0 +1,44 @@
+"""
+The simulated depot goes through a whole session, as ``make demo`` shows it; launch ends with it.
+
+``evse_demo`` starts the nodes of its connector itself, as separate processes, and ends them.
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, Shutdown
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch_ros.substitutions import ExecutableInPackage
+
+from evse_manager.board.driver import DRIVERS
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'namespace', default_value='/evse_1', description='Namespace of the connector.'
+            ),
+            DeclareLaunchArgument(
+                'driver',
+                default_value='simulated',
+                choices=sorted(DRIVERS),
+                description='The board of the demonstration.',
+            ),
+            DeclareLaunchArgument(
+                'domain_id',
+                default_value=EnvironmentVariable('ROS_DOMAIN_ID', default_value='0'),
+                description="ROS domain of the demonstration; by default this terminal's, for rqt and the like.",
+            ),
+            ExecuteProcess(
+                cmd=[
+                    ExecutableInPackage(package='evse_manager', executable='evse_demo'),
+                    '--namespace', LaunchConfiguration('namespace'),
+                    '--driver', LaunchConfiguration('driver'),
+                    '--domain-id', LaunchConfiguration('domain_id'),
+                ],  # fmt: skip
+                output='screen',
+                emulate_tty=True,
+                on_exit=Shutdown(reason='the demonstration is over'),
+            ),
+        ]
+    )

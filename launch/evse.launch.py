@@ -1,0 +1,76 @@
+"""
+One connector: the manager and the board's driver, in two processes of one namespace.
+
+They are two processes on purpose: when one of them hangs or dies, the other one still opens the contactor.
+"""
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterFile
+from launch_ros.substitutions import FindPackageShare
+
+from evse_manager.board.driver import DRIVERS
+
+PACKAGE = 'evse_manager'
+OUTPUT = {'output': 'both', 'emulate_tty': True}
+
+
+def board_support(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    board = {'driver': LaunchConfiguration('driver'), 'use_sim_time': LaunchConfiguration('use_sim_time')}
+    # The simulated board has no port: the parameter exists only where a driver declares it.
+    if LaunchConfiguration('port').perform(context):
+        board['port'] = LaunchConfiguration('port')
+    return [
+        Node(
+            package=PACKAGE,
+            executable='board_support',
+            namespace=LaunchConfiguration('namespace'),
+            parameters=[ParameterFile(LaunchConfiguration('params_file'), allow_substs=True), board],
+            **OUTPUT,
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'namespace', default_value='evse_1', description='Namespace of the connector, one per connector.'
+            ),
+            DeclareLaunchArgument(
+                'driver',
+                default_value='simulated',
+                choices=sorted(DRIVERS),
+                description='The board that switches this connector.',
+            ),
+            DeclareLaunchArgument(
+                'port',
+                default_value='',
+                description='Serial port of the board, best by id: /dev/serial/by-id/…; empty = none.',
+            ),
+            DeclareLaunchArgument(
+                'params_file',
+                default_value=PathJoinSubstitution([FindPackageShare(PACKAGE), 'config', 'evse.yaml']),
+                description='YAML file with the parameters of both nodes.',
+            ),
+            DeclareLaunchArgument(
+                'use_sim_time',
+                default_value='false',
+                choices=['true', 'false'],
+                description='Take the time from /clock; the nodes wait for its first message.',
+            ),
+            Node(
+                package=PACKAGE,
+                executable='evse_manager',
+                namespace=LaunchConfiguration('namespace'),
+                parameters=[
+                    ParameterFile(LaunchConfiguration('params_file'), allow_substs=True),
+                    {'use_sim_time': LaunchConfiguration('use_sim_time')},
+                ],
+                **OUTPUT,
+            ),
+            OpaqueFunction(function=board_support),
+        ]
+    )
