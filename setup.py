@@ -77,7 +77,11 @@ class BuildThroughCMake(build_py):
 
 
 class PlatformDistribution(Distribution):
-    """A distribution with compiled parts, so that the wheel is tagged for this interpreter and platform."""
+    """A distribution whose modules are not listed beforehand, and which belongs to one interpreter and platform."""
+
+    def has_pure_modules(self) -> bool:
+        """Return True: ``BuildThroughCMake`` brings them."""
+        return True
 
     def has_ext_modules(self) -> bool:
         """Return True: the type support consists of shared libraries."""
