@@ -1,0 +1,204 @@
+"""
+What a virtual board is: a subclass that turns bytes and the physical world into bytes.
+
+A board has the world of ``simulation/world.py`` behind its terminals (pilot, EV, contactor, protection,
+meter) and time that moves only when told to, as the world's.  A subclass gives
+
+- ``receive``: bytes from the host have arrived, now;
+- ``react``: something in the world (``seen``) has changed, or a timer of the board's (``after``) ran out;
+- ``power_up``: the controller starts, at the beginning and at every reset;
+- ``describe``: what a person wants to see;
+
+and sends with ``send``, one call per frame (the faults of the line act on frames).  Values that a board
+reports go through ``told``, so that each can be made wrong on demand.  Without a line and a terminal a board
+runs in lock-step with a test: set ``send`` and call ``receive`` and ``advance``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import ClassVar
+
+from ...board.values import Observation
+from ..faults import FAULTS, SimulationError
+from ..scheduler import Event, Scheduler
+from ..world import World, WorldSettings
+
+BOARDS: dict[str, str] = {
+    'openevse': 'evse_manager.simulation.virtual.openevse:VirtualOpenEvse',
+}
+"""Every virtual board by name, as ``module:class``."""
+
+
+class VirtualBoard(ABC):
+    """See the module's description; times are seconds since the board was built."""
+
+    name: ClassVar[str]
+    baud_rate: ClassVar[int]
+    """What a real port would be set to; a pseudo-terminal does not care."""
+
+    faults: ClassVar[Mapping[str, str]] = {}
+    """Faults of this board beyond those of the world, with a description; see ``fault``."""
+
+    missing: ClassVar[frozenset[str]] = frozenset()
+    """Faults of the world that this board has no part for, as a lock."""
+
+    values: ClassVar[Mapping[str, str]] = {}
+    """Values that ``wrong_value`` can replace, with a description."""
+
+    def __init__(self, settings: WorldSettings | None = None) -> None:
+        """Build the board and its world; it starts with ``power_up``."""
+        self.now = 0.0
+        self.world = World(settings or WorldSettings())
+        self.seen: Observation = self.world.observe() or Observation()
+        """What the board's own inputs read: pilot, contactor, errors."""
+        self.send: Callable[[bytes], None] = lambda data: None
+        """Where the board's frames go."""
+        self.wrong: dict[str, str] = {}
+        """Values that are reported instead of the right ones."""
+        self.own_faults: set[str] = set()
+        """Faults of ``faults`` that are active."""
+        self._timers = Scheduler()
+
+    # --- what a board is made of ------------------------------------------------------------------
+
+    @abstractmethod
+    def power_up(self) -> None:
+        """Start the controller; whatever it knew before is lost."""
+
+    @abstractmethod
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the host, in pieces of any size."""
+
+    @abstractmethod
+    def react(self) -> None:
+        """Look at the world: something may have changed."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, str]:
+        """Return what the board does now, for people; changes of it are worth a line."""
+
+    def fault(self, name: str, active: bool) -> None:  # noqa: B027 - few boards have such faults
+        """Begin or end one of ``faults``; its name is in ``own_faults`` as long as it is active."""
+
+    def chatter(self) -> bytes:
+        """Return a frame that the board may send unasked, for floods."""
+        return b''
+
+    def told(self, name: str, value: str) -> str:
+        """Return the value to report: the right one, or the wrong one that was asked for."""
+        return self.wrong.get(name, value)
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def after(self, seconds: float, action: Callable[[], None]) -> Event:
+        """Plan an action of the firmware; ``react`` follows it."""
+        return self._timers.at(self.now + seconds, action)
+
+    def forget_timers(self) -> None:
+        """Drop all that is planned, as a reset does."""
+        self._timers = Scheduler()
+
+    def next_event(self) -> float | None:
+        """Return when something happens by itself next."""
+        times = [each for each in (self._timers.next_time(), self.world.next_event()) if each is not None]
+        return min(times, default=None)
+
+    def advance(self, to: float) -> None:
+        """Let everything happen up to ``to``."""
+        while (due := self.next_event()) is not None and due <= to:
+            self._advance_to(due)
+        self._advance_to(to)
+
+    def _advance_to(self, to: float) -> None:
+        stopped = self.world.advance(to)
+        self.now = max(self.now, self.world.now)
+        if stopped:
+            self.settle()
+            return
+        while (due := self._timers.next_time()) is not None and due <= self.now:
+            self._timers.run_next()
+            self.settle()
+
+    def settle(self) -> None:
+        """Let the board see the world as it is now; to be called after everything done to the world."""
+        self.seen = self.world.observe() or self.seen
+        self.react()
+
+    # --- faults -----------------------------------------------------------------------------------
+
+    def known_faults(self) -> dict[str, str]:
+        """Return every fault of board and world with a description."""
+        world = {
+            name: fault.description
+            for name, fault in FAULTS.items()
+            if name not in self.missing and name != 'link_lost'
+        }
+        return {**world, **self.faults}
+
+    def active_faults(self) -> tuple[str, ...]:
+        """Return the names of the faults that are active."""
+        return (*self.world.active_faults, *sorted(self.own_faults))
+
+    def inject(self, name: str) -> None:
+        """
+        Begin a fault.
+
+        Raises
+        ------
+        SimulationError
+            When this board has no such fault.
+
+        """
+        self._check(name)
+        if name == 'board_reset':
+            self.power_up()
+        elif name in self.faults:
+            self.own_faults.add(name)
+            self.fault(name, True)
+        else:
+            self.world.inject(name)
+        self.settle()
+
+    def clear(self, name: str = '') -> None:
+        """
+        End a fault, or all.
+
+        Raises
+        ------
+        SimulationError
+            When this board has no such fault.
+
+        """
+        if name:
+            self._check(name)
+        for each in (name,) if name else self.active_faults():
+            if each in self.own_faults:
+                self.own_faults.discard(each)
+                self.fault(each, False)
+            elif each in self.world.active_faults:
+                self.world.clear(each)
+        self.settle()
+
+    def _check(self, name: str) -> None:
+        if name not in self.known_faults():
+            known = ', '.join(self.known_faults())
+            raise SimulationError(f'The board {self.name} has no fault {name!r}; choose one of: {known}.')
+
+
+def board_class(name: str) -> type[VirtualBoard]:
+    """
+    Import and return a virtual board by name.
+
+    Raises
+    ------
+    SimulationError
+        With the list of known names.
+
+    """
+    if name not in BOARDS:
+        known = ', '.join(sorted(BOARDS))
+        raise SimulationError(f'There is no virtual board {name!r}; choose one of: {known}.')
+    module, _, attribute = BOARDS[name].partition(':')
+    found: type[VirtualBoard] = getattr(import_module(module), attribute)
+    return found

@@ -1,0 +1,125 @@
+"""The command line of a virtual board: ``evse_virtual_board openevse --link /tmp/openevse``."""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ...charging.config import ConfigError
+from ..faults import SimulationError
+from ..world import WorldSettings
+from .board import BOARDS
+from .rig import COMMANDS, Rig
+
+DESCRIPTION = f"""
+Firmware in software: speaks the wire protocol of a charging board on a pseudo-terminal, with a simulated EV
+behind it. The driver uses the port that is printed first. Commands on standard input play with it:
+{', '.join(COMMANDS)}.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(prog='evse_virtual_board', description=DESCRIPTION)
+    made.add_argument('board', choices=sorted(BOARDS), help='the board to be')
+    made.add_argument('--link', type=Path, help='make this symbolic link lead to the port')
+    made.add_argument('--script', type=Path, help='file with a line `SECONDS COMMAND` per timed step')
+    made.add_argument('--quiet', action='store_true', help='do not show changes of the state')
+    made.add_argument('--seed', type=int, default=1, help='seed of all that is random')
+    made.add_argument('--phases', type=int, choices=(1, 3), default=1, help='phases of the board')
+    made.add_argument('--max-current', type=float, default=32.0, metavar='A', help='most current per phase')
+    made.add_argument('--profile', default='default', help='the EV that `plug_in` without a name takes')
+    return made
+
+
+def main(
+    arguments: Sequence[str] | None = None, with_rig: Callable[[Rig], Callable[[], None]] | None = None
+) -> int:
+    """
+    Run a virtual board until a signal, or ``quit``; return the exit code.
+
+    ``with_rig`` is called with the rig before it starts, and what it returns when it has ended.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        settings = WorldSettings(
+            seed=options.seed, phases=options.phases, max_current_a=options.max_current,
+            ev_profile=options.profile,
+        )  # fmt: skip
+        rig = Rig(options.board, options.link, settings)
+        if options.script is not None:
+            plan(rig, options.script)
+    except (ConfigError, SimulationError, OSError) as error:
+        print(f'evse_virtual_board: {error}', file=sys.stderr)
+        return 2
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: rig.stop())
+    if not options.quiet:
+        rig.watch = _Show()
+    print(rig.port, flush=True)
+    threading.Thread(target=_read_commands, args=(rig,), name='commands', daemon=True).start()
+    ended = with_rig(rig) if with_rig is not None else lambda: None
+    try:
+        rig.run()
+    finally:
+        ended()
+        rig.close()
+    return 0
+
+
+def plan(rig: Rig, script: Path) -> None:
+    """
+    Plan the timed steps of a script: lines of ``SECONDS COMMAND``, empty ones and ``# comments``.
+
+    Raises
+    ------
+    SimulationError
+        For a line that is none.
+
+    """
+    for number, line in enumerate(script.read_text().splitlines(), start=1):
+        words = line.partition('#')[0].split(maxsplit=1)
+        if not words:
+            continue
+        try:
+            seconds = float(words[0])
+        except ValueError:
+            seconds = -1.0
+        if len(words) < 2 or not 0.0 <= seconds < float('inf') or words[1].split()[0] not in COMMANDS:
+            raise SimulationError(f'{script}, line {number}: {line!r} is not SECONDS COMMAND.')
+        rig.at(seconds, lambda command=words[1]: _execute(rig, command))  # type: ignore[misc]
+
+
+def _read_commands(rig: Rig) -> None:
+    """Carry out what is typed; the end of the input ends nothing."""
+    for line in sys.stdin:
+        if line.strip() in {'quit', 'exit'}:
+            rig.stop()
+            return
+        _execute(rig, line)
+
+
+def _execute(rig: Rig, command: str) -> None:
+    try:
+        answer = rig.execute(command)
+    except SimulationError as error:
+        answer = f'{command.strip()}: {error}'
+    if answer:
+        print(answer, flush=True)
+
+
+class _Show:
+    """Prints the state each time that it changes: what changed, and after how many seconds."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def __call__(self, seconds: float, state: dict[str, str]) -> None:
+        changed = {name: value for name, value in state.items() if self._last.get(name) != value}
+        self._last = state
+        print(
+            f'{seconds:9.2f} s  ' + '  '.join(f'{name}: {value}' for name, value in changed.items()),
+            flush=True,
+        )
