@@ -14,8 +14,14 @@ from .types import BoardCommand, BoardState, Duration
 BOARD_SILENCE_S = 1.5
 """Without a board state for this long the board is lost (its slowest rate is 1 Hz; catalogue P2)."""
 
-REFUSED_GRACE_S = 0.5
-"""How much longer than the other's lease a refused manager waits before it calls it an error (board.md 3)."""
+GRACE_S = 0.5
+"""So much longer than a lease may a board obey somebody else, or nobody, before it is an error (board.md 3)."""
+
+SILENT = f'The board node has been silent for {BOARD_SILENCE_S} s; check that it runs.'
+NO_HARDWARE = 'The board node has lost its hardware; check cable, port and supply.'
+CONNECTING = 'The board node is still looking for its hardware; check cable, port and supply.'
+OTHER_MANAGER = 'Another manager holds the board; stop one of the two.'
+DEAF = 'The board node reports but does not take commands; check that both nodes are of one version.'
 
 
 class BoardLink:
@@ -27,9 +33,12 @@ class BoardLink:
         self._lease_s = lease_s
         self._sequence_number = 0
         self._changed_at = 0
+        self._answered = 0
         self._outputs: BoardCommand | None = None
         self._heard: float | None = None
-        self._refused_since: float | None = None
+        self._checked: float | None = None
+        self._disobeyed_since: float | None = None
+        self._disobeys = ''
         self._lost = False
 
     @property
@@ -53,38 +62,53 @@ class BoardLink:
         )
 
     def observe(self, state: BoardState, steady: float) -> BoardObserved | BoardLost | None:
-        """Take a board state; ``None`` while another manager, or nobody yet, holds the board."""
+        """Take a board state; ``None`` while it says nothing about a board that obeys this manager."""
         self._heard = steady
         if state.link_state is LinkState.LOST:
             self._lost = True
-            return BoardLost('The board node has lost its hardware; check cable, port and supply.')
+            return BoardLost(NO_HARDWARE)
+        ours = state.controller_id == self._manager_id
+        answered = ours and state.answered_sequence_number >= self._changed_at
         if state.link_state is LinkState.CONNECTING:
-            return None
-        if state.controller_id == self._manager_id:
-            self._refused_since = None
-            self._lost = False
-            answered = state.answered_sequence_number >= self._changed_at
-            return BoardObserved(state, answered)
-        if state.controller_id:
-            return self._refused(steady)
-        return None
+            return self._disobeyed(CONNECTING, steady)
+        if ours and state.answered_sequence_number > self._answered:
+            self._answered = state.answered_sequence_number
+            self._disobeyed_since = None
+        if not answered:
+            lost = self._disobeyed(OTHER_MANAGER if state.controller_id and not ours else DEAF, steady)
+            if lost is not None or self._lost or not ours:
+                return lost
+            return BoardObserved(state, answered=False)
+        self._disobeyed_since = None
+        self._lost = False
+        return BoardObserved(state, answered=True)
 
     def check(self, steady: float) -> BoardLost | None:
-        """Say once when the board has been silent, or held by somebody else, for too long."""
-        if self._heard is None or self._lost:
+        """
+        Say once when the board has been silent or disobedient for too long; call it several times per lease.
+
+        After a stall of this process itself nothing is known of the board: its silence is counted anew.
+        """
+        if self._heard is None:
+            return None
+        if self._checked is not None and steady - self._checked > self._lease_s:
+            self._heard = steady
+        self._checked = steady
+        if self._lost:
             return None
         if steady - self._heard > BOARD_SILENCE_S:
             self._lost = True
-            return BoardLost(f'The board node has been silent for {BOARD_SILENCE_S} s; check that it runs.')
-        if self._refused_since is not None:
-            return self._refused(steady)
+            return BoardLost(SILENT)
+        if self._disobeyed_since is not None:
+            return self._disobeyed(self._disobeys, steady)
         return None
 
-    def _refused(self, steady: float) -> BoardLost | None:
-        """Wait for the other manager's lease to end, and half a second more."""
-        if self._refused_since is None:
-            self._refused_since = steady
-        if self._lost or steady - self._refused_since <= self._lease_s + REFUSED_GRACE_S:
+    def _disobeyed(self, how: str, steady: float) -> BoardLost | None:
+        """Give the board the time in which another's lease ends, or our own command is answered."""
+        self._disobeys = how
+        if self._disobeyed_since is None:
+            self._disobeyed_since = steady
+        if self._lost or steady - self._disobeyed_since <= self._lease_s + GRACE_S:
             return None
         self._lost = True
-        return BoardLost('Another manager holds the board; stop one of the two.')
+        return BoardLost(how)
