@@ -15,7 +15,7 @@ BOARD_SILENCE_S = 1.5
 """Without a board state for this long the board is lost (its slowest rate is 1 Hz; catalogue P2)."""
 
 GRACE_S = 0.5
-"""So much longer than a lease may a board obey somebody else, or nobody, before it is an error (board.md 3)."""
+"""So much longer than a lease may a board obey somebody else, or nobody, before it is an error."""
 
 SILENT = f'The board node has been silent for {BOARD_SILENCE_S} s; check that it runs.'
 NO_HARDWARE = 'The board node has lost its hardware; check cable, port and supply.'
