@@ -157,10 +157,12 @@ class Start:
     """
     The node is up; the kernel waits for the first complete board state, at most 5 s.
 
-    ``remembered`` is what an earlier run of this connector left behind.
+    ``remembered`` is what an earlier run of this connector left behind; the numbers of the events go on
+    after ``last_sequence_number``.
     """
 
     remembered: Memory = Memory()
+    last_sequence_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

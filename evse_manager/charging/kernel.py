@@ -156,8 +156,9 @@ class Kernel:
         """Change the facts by anything but a board state."""
         connector, steady = self._connector, self._connector.now.steady
         match happened:
-            case Start(remembered):
+            case Start(remembered, last_sequence_number):
                 if self._begun is None:
+                    connector.sequence_number = last_sequence_number
                     self._begun = connector.x1_since = steady
                     memory.restore(connector, remembered)
             case CommandReceived(ticket, command):

@@ -52,6 +52,7 @@ from .parameters import Parameters, rows
 from .qos import profile
 from .runtime import DeadlineTimer, Guard, NodeTime, run, steady_clock
 from .services import Reply, create_service
+from .session_records import SessionRecords
 
 SECOND_S = 1.0
 """Period of what is published though nothing changed."""
@@ -99,6 +100,9 @@ class EvseManager:
         self._digest: Digest | None = None
         self._asked: EnergyFlowRequest | None = None
         self._next_second = 0.0
+        self._records = SessionRecords(
+            self.node, self._config, self._time, self._guard, self._publish_current_status
+        )
 
         managed = self._config.energy_source == 'manager'
         self._publishers = {
@@ -136,9 +140,13 @@ class EvseManager:
         if not self._time.running:
             self._log.info('use_sim_time is set: waiting for the first message on /clock.')
             return
+        remembered = self._records.open()
         self._started = True
         self._publish('evse_id', EvseId(self._config.evse_id))
-        self._happened(inputs.Start())
+        for event in remembered.undelivered:
+            self._publish('session_event', event)
+        self._records.told()
+        self._happened(inputs.Start(remembered.memory, remembered.last_sequence_number))
         self._send_outputs(self._outputs)
         for name, callback in self._heard.items():
             topic = names.topic(name)
@@ -157,6 +165,7 @@ class EvseManager:
     def withdraw(self) -> None:
         """Withdraw power at once and wait until the board and the readers of the events have it."""
         self._send_withdrawal()
+        self._records.finish()
         for reply in self._replies.values():
             refuse(reply.response, 'refused: the node is shutting down.')
             reply.give()
@@ -185,11 +194,10 @@ class EvseManager:
         self._carry_out(self._kernel.step(event, self._time.now()))
 
     def _carry_out(self, output: Output) -> None:
-        """Carry out what the kernel decided, power first."""
+        """Carry out what the kernel decided: power at once, events and answers when they are recorded."""
         if output.outputs is not None:
             self._send_outputs(output.outputs)
-        for event in output.events:
-            self._publish('session_event', event)
+        self._records.keep(output, partial(self._tell, output))
         for name, value in (
             ('limits', output.limits),
             ('ev_info', output.ev_info),
@@ -201,26 +209,32 @@ class EvseManager:
         ):
             if value is not None:
                 self._publish(name, value)
-        for ticket, answer in output.answers:
-            self._answer(ticket, answer)
         if output.status is not None:
             self._publish_status(output.status)
         self._deadline.arm(output.deadline)
         self.finished = self.finished or output.finished
+
+    def _tell(self, output: Output) -> None:
+        for event in output.events:
+            self._publish('session_event', event)
+        for ticket, answer in output.answers:
+            self._answer(ticket, answer)
 
     def _send_outputs(self, outputs: BoardCommand) -> None:
         self._outputs = outputs
         self._publish('board/command', self._link.stamp(outputs, time.monotonic()))
 
     def _answer(self, ticket: int, answer: Answer) -> None:
-        reply = self._replies.pop(ticket)
-        answer_to_response(answer, reply.response)
-        reply.give()
+        reply = self._replies.pop(ticket, None)
+        if reply is not None:  # else it was refused, because the manager failed before this was recorded
+            answer_to_response(answer, reply.response)
+            reply.give()
 
     def _publish(self, name: str, value: Any) -> None:
         self._publishers[name].publish(to_message(value))
 
     def _publish_status(self, status: EvseStatus) -> None:
+        status = self._records.add_warning(status)
         self._publish('status', status)
         if digest(status) != self._digest:
             self._publish_diagnostics(status)
@@ -264,11 +278,15 @@ class EvseManager:
 
     def _on_second(self) -> None:
         self._look_for_hlc()
-        status = self._kernel.status(self._time.now())
-        self._publish('status', status)
-        self._publish_diagnostics(status)
+        status = self._publish_current_status()
         if 'energy/request' in self._publishers:
             self._ask_for_energy(status, always=True)
+
+    def _publish_current_status(self) -> EvseStatus:
+        status = self._records.add_warning(self._kernel.status(self._time.now()))
+        self._publish('status', status)
+        self._publish_diagnostics(status)
+        return status
 
     # --- what arrives ----------------------------------------------------------------------------------
 

@@ -1,0 +1,95 @@
+"""The session store of a manager node: its thread and its waits, on the node's executor and clocks."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from rclpy.node import Node
+
+from evse_manager.charging.config import Config
+from evse_manager.charging.kernel import Output
+from evse_manager.charging.types import Error, EvseStatus
+from evse_manager.store import Entry, Remembered, SessionStore, location
+
+from .runtime import DeadlineTimer, Guard, NodeTime, steady_clock
+
+LAST_RECORDS_S = 0.2
+"""How long the last records of the process are waited for, and again the closing of the file."""
+
+
+class SessionRecords:
+    """What the kernel's outputs leave behind, and the order in which they are told."""
+
+    def __init__(
+        self, node: Node, config: Config, clock: NodeTime, guard: Guard, warned: Callable[[], None]
+    ) -> None:
+        """``warned`` is called when there is a new warning, or none any more."""
+        self._node = node
+        self._log = node.get_logger()
+        self._clock = clock
+        self._warned = warned
+        self._settle = guard(self._settled)
+        self._overdue = DeadlineTimer(node, self._settle, time.monotonic, steady_clock())
+        self._store = SessionStore(
+            location(config.session_store, node.get_namespace()),
+            config.session_store_retention_days,
+            now=lambda: clock.now().wall,
+            wake=self._wake,
+        )
+        self._errors: tuple[Error, ...] = ()
+        self._warning = ''
+
+    def open(self) -> Remembered:
+        """Return what an earlier process left behind; ``told`` when its undelivered events are published."""
+        remembered = self._store.open()
+        self._look_for_warning()
+        return remembered
+
+    def told(self) -> None:
+        """Note that the undelivered events have been published."""
+        self._store.told_undelivered()
+
+    def keep(self, output: Output, tell: Callable[[], None]) -> None:
+        """Record an output; then ``tell`` its events and answers, in the order of the calls."""
+        errors = None
+        if output.status is not None and output.status.active_errors != self._errors:
+            errors = self._errors = output.status.active_errors
+        news = output.events or output.memory is not None or errors is not None
+        if news or (output.answers and not self._store.is_settled):
+            self._store.keep(Entry(self._clock.now().wall, output.events, output.memory, errors), tell)
+            self._overdue.arm(self._store.overdue_at)
+        else:
+            tell()
+
+    def add_warning(self, status: EvseStatus) -> EvseStatus:
+        """Return a status that also says what is wrong with the records."""
+        if not self._warning:
+            return status
+        return replace(status, warnings=(*status.warnings, self._warning))
+
+    def finish(self) -> None:
+        """Tell the last of it, recorded or not; then close the file."""
+        self._store.flush(LAST_RECORDS_S)
+        self._store.close(LAST_RECORDS_S)
+
+    def _wake(self) -> None:
+        """Settle in the executor's thread, from any thread."""
+        executor = self._node.executor
+        if executor is not None:
+            executor.create_task(self._settle)
+
+    def _settled(self) -> None:
+        self._store.settle()
+        self._overdue.arm(self._store.overdue_at)
+        self._look_for_warning()
+
+    def _look_for_warning(self) -> None:
+        warning = self._store.warning
+        if warning == self._warning:
+            return
+        self._warning = warning
+        if warning:
+            self._log.warning(warning)
+        else:
+            self._log.info('The session records are complete again.')
+        self._warned()

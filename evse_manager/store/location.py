@@ -1,0 +1,73 @@
+"""Where the records are: the file's name, its lock, and where a bad file is kept."""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+PARTS = ('-shm', '-wal', '')
+"""What SQLite adds to the name of a database; the log goes first, or a new database would be given it."""
+
+
+class LockedError(Exception):
+    """Another process keeps its records in this file; the text says which."""
+
+
+def location(setting: str, namespace: str, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """
+    Return the file that the parameter ``session_store`` means, or None for memory only.
+
+    ``auto`` is ``evse_manager/<namespace>.sqlite3`` under ROS_HOME (default ``~/.ros``), where the namespace
+    ``/depot/evse_7`` reads ``depot.evse_7``; names have no dots, so that no two namespaces share a file.
+    """
+    if not setting:
+        return None
+    if setting != 'auto':
+        return Path(setting).expanduser().absolute()
+    home = environment.get('ROS_HOME', '')
+    folder = Path(home).expanduser() if home else Path.home() / '.ros'
+    name = namespace.strip('/').replace('/', '.') or 'root_namespace'
+    return (folder / 'evse_manager' / f'{name}.sqlite3').absolute()
+
+
+class FileLock:
+    """The right to write a file; the system gives it back when the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock; raises LockedError when another has it, OSError when none can be had."""
+        self._descriptor = os.open(
+            path.with_name(path.name + '.lock'), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._descriptor, 32).decode(errors='replace').strip()
+            os.close(self._descriptor)
+            raise LockedError(f'process {holder}' if holder else 'another process') from None
+        except OSError:
+            os.close(self._descriptor)
+            raise
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f'{os.getpid()}\n'.encode(), 0)
+        except OSError:
+            pass  # a full disk: the name of the holder is a courtesy
+
+    def release(self) -> None:
+        """Give the lock back."""
+        os.close(self._descriptor)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that is no good, with its companions, and return its new name; raises OSError."""
+    stamp = datetime.now(UTC).strftime('%Y%m%dT%H%M%S')
+    kept, number = path.with_name(f'{path.name}.bad-{stamp}'), 1
+    while kept.exists():
+        number += 1
+        kept = path.with_name(f'{path.name}.bad-{stamp}-{number}')
+    for part in PARTS:
+        source = path.with_name(path.name + part)
+        if source.exists():
+            source.rename(kept.with_name(kept.name + part))
+    return kept

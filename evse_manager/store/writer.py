@@ -1,0 +1,230 @@
+"""The thread that writes the file, and does nothing else."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from evse_manager.charging.records import Memory
+from evse_manager.charging.types import Time
+
+from .codec import DecodeError
+from .exchange import Exchange, Pending
+from .file import RecordsFile, is_damage, open_or_replace, peek
+from .location import FileLock, LockedError, set_aside
+from .schema import ForeignFileError
+from .writing import Loaded
+
+RETRY_S = 5.0
+"""How often a file that can't be written is tried again."""
+
+REPLACE_AT_MOST_EVERY_S = 3600.0
+"""A disk that damages one file after the other is not filled with them."""
+
+ALIVE_EVERY_S = 5.0
+"""How exactly an outage is known while a session is open."""
+
+IDLE_ALIVE_EVERY_S = 60.0
+"""The same without a session, for people who read the file."""
+
+FIRST_PURGE_S = 600.0
+"""The first purge waits until the clock of a machine without a battery has been set."""
+
+PURGE_EVERY_S = 86400.0
+
+FILE_ERRORS = (OSError, sqlite3.Error, DecodeError, ForeignFileError)
+
+ENTRY_ERRORS = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+)
+"""An entry is at fault, not the file: it would fail for ever."""
+
+
+class Writer:
+    """
+    The writer of one file, and its thread.
+
+    ``open`` and ``close`` belong to the owner; all the rest runs in the thread.
+    """
+
+    def __init__(self, path: Path, retention_days: int, exchange: Exchange, now: Callable[[], Time]) -> None:
+        """Write what comes through ``exchange`` into the file ``path``."""
+        self._path = path
+        self._days = retention_days
+        self._exchange = exchange
+        self._now = now
+        self._thread = threading.Thread(target=self._run, name='session_store', daemon=True)
+        self._opened = threading.Event()
+        self._abandoned = False
+        self._hopeful = False
+        self._lock: FileLock | None = None
+        self._file: RecordsFile | None = None
+        self._loaded = Loaded()
+        self._memory = Memory()
+        self._delivered = 0
+        self._replaced_at: float | None = None
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether records are written, or will be when that is possible."""
+        return self._hopeful and not self._abandoned
+
+    def open(self, limit_s: float) -> Loaded:
+        """Start, and return what the file remembers; nothing when that takes too long."""
+        self._thread.start()
+        if self._opened.wait(limit_s):
+            return self._loaded
+        self._abandoned = True
+        self._exchange.notice(
+            f'No session records are kept: {self._path} did not open within {limit_s:.0f} s.'
+        )
+        return Loaded()
+
+    def close(self, limit_s: float) -> None:
+        """Write what is left and end; give up after a while."""
+        self._exchange.close()
+        if self._thread.ident is not None:
+            self._thread.join(limit_s)
+
+    # --- in the thread ---
+
+    def _run(self) -> None:
+        try:
+            self._hopeful = self._open_first()
+        finally:
+            self._opened.set()
+        if self.is_recording:
+            self._work()
+        self._close_file()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _open_first(self) -> bool:
+        """Open the file for the first time; return whether there is any hope of writing it."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = FileLock(self._path)
+            self._file, self._loaded, notice = open_or_replace(self._path)
+            if notice:
+                self._exchange.notice(notice)
+        except LockedError as holder:
+            self._exchange.notice(
+                f'No session records are kept: {holder} keeps its own in {self._path}; end it, or set another'
+                ' session_store for one of the two.'
+            )
+            return False
+        except ForeignFileError as error:
+            self._exchange.notice(
+                f'No session records are kept in {self._path}: {error}; set another session_store.'
+            )
+            return False
+        except FILE_ERRORS as error:
+            self._loaded = replace(peek(self._path), undelivered=())
+            self._exchange.fall_behind(self._trouble(error))
+        self._memory = replace(self._loaded.memory, written=None)
+        undelivered = self._loaded.undelivered
+        self._delivered = (
+            undelivered[0].sequence_number - 1 if undelivered else self._loaded.last_sequence_number
+        )
+        self._exchange.delivered(self._delivered)
+        return True
+
+    def _work(self) -> None:
+        """Write what comes, for as long as the owner wants it."""
+        alive_at = time.monotonic()
+        purge_at = alive_at + FIRST_PURGE_S
+        booted = False  # the outage lasts until the connector has announced itself
+        closing = False
+        while not closing:
+            wait_s = min(alive_at, purge_at) - time.monotonic()
+            batch, delivered, closing = self._exchange.take(max(0.0, wait_s), self._delivered)
+            booted = booted or any(pending.entry.events for pending in batch)
+            now = time.monotonic()
+            try:
+                self._write(batch, delivered)
+                if booted and (closing or now >= alive_at):
+                    self._in_place().mark(self._delivered, self._now())
+                if now >= purge_at:
+                    purge_at = now + PURGE_EVERY_S
+                    self._in_place().purge(self._now(), self._days)
+                self._exchange.catch_up()
+            except FILE_ERRORS as error:
+                self._exchange.give_back([pending for pending in batch if not pending.recorded])
+                self._exchange.fall_behind(self._trouble(error))
+                if self._replace_if_damaged(error):
+                    closing = False
+                else:
+                    closing = closing or self._exchange.wait_to_retry(RETRY_S)
+            if now >= alive_at:
+                alive_at = now + (IDLE_ALIVE_EVERY_S if self._memory.session is None else ALIVE_EVERY_S)
+
+    def _write(self, batch: list[Pending], delivered: int) -> None:
+        """Commit entries and what has been told; an entry that can't be written is left out."""
+        if not batch:
+            if delivered != self._delivered:
+                self._in_place().mark(delivered, None)
+                self._delivered = delivered
+            return
+        file = self._in_place()
+        try:
+            self._memory = file.write([pending.entry for pending in batch], self._memory, delivered)
+        except ENTRY_ERRORS as error:
+            if len(batch) > 1:
+                for pending in batch:
+                    self._write([pending], delivered)
+                return
+            self._exchange.notice(f'A session record could not be written and is lost: {error!r}')
+        self._delivered = delivered
+        self._exchange.recorded(batch)
+
+    def _in_place(self) -> RecordsFile:
+        """Return the file; it is opened again when it could not be before, or was taken away."""
+        if self._file is not None and not self._file.is_in_place:
+            self._close_file()
+        if self._file is None:
+            self._file, loaded, notice = open_or_replace(self._path)
+            if loaded == Loaded():
+                self._file.seed(self._memory, self._delivered, self._delivered)
+            else:
+                self._memory = replace(loaded.memory, written=None)
+            if notice:
+                self._exchange.notice(notice)
+        return self._file
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _replace_if_damaged(self, error: Exception) -> bool:
+        """Keep a file that turned out to be damaged under another name; return whether to go on at once."""
+        now = time.monotonic()
+        if not is_damage(error) or (
+            self._replaced_at is not None and now < self._replaced_at + REPLACE_AT_MOST_EVERY_S
+        ):
+            return False
+        self._replaced_at = now
+        self._close_file()
+        try:
+            kept = set_aside(self._path)
+        except OSError:
+            return False
+        self._exchange.notice(
+            f'The file of session records was damaged ({error}); it is kept as {kept}, and a new one was'
+            ' begun.'
+        )
+        return True
+
+    def _trouble(self, error: Exception) -> str:
+        return (
+            f'The session records can not be written to {self._path} ({error}); charging goes on, and they'
+            ' are written when that is possible: check the disk and the rights.'
+        )

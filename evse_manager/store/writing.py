@@ -1,0 +1,401 @@
+"""
+How what happened becomes rows, and rows become what is remembered.
+
+Everything can be written twice without being counted twice: events have their number, sessions and
+transactions their session's uuid, and what is in force is compared with what the file says.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from evse_manager.charging.enums import SessionEventEnum, StopTransactionReason
+from evse_manager.charging.records import Memory, OpenSession
+from evse_manager.charging.types import (
+    Current,
+    Error,
+    ExternalLimits,
+    Power,
+    Powermeter,
+    SessionEvent,
+    SessionStarted,
+    Time,
+    TransactionFinished,
+    TransactionStarted,
+)
+
+from .codec import DecodeError, decode, encode
+
+Event = SessionEventEnum
+
+DURABLE_EVENTS = frozenset(
+    (
+        Event.SESSION_STARTED,
+        Event.TRANSACTION_STARTED,
+        Event.TRANSACTION_FINISHED,
+        Event.SESSION_FINISHED,
+        Event.ENABLED,
+        Event.DISABLED,
+        Event.PERMANENT_FAULT,
+        Event.RESERVATION_START,
+        Event.RESERVATION_END,
+    )
+)
+"""Events that must survive the loss of power, not only of the process."""
+
+SECOND_NS = 1_000_000_000
+DAY_NS = 86400 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    What one step of the kernel brought about that is worth a record.
+
+    ``memory`` and ``errors`` (the set of active errors) are None when they did not change; ``stamp`` is the
+    wall time of the step.
+    """
+
+    stamp: Time
+    events: tuple[SessionEvent, ...] = ()
+    memory: Memory | None = None
+    errors: tuple[Error, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a file remembers: the memory for ``Start``, the newest event's number, and events not told yet."""
+
+    memory: Memory = Memory()
+    last_sequence_number: int = 0
+    undelivered: tuple[SessionEvent, ...] = ()
+
+
+def is_durable(entry: Entry, before: Memory) -> bool:
+    """Tell whether an entry must survive the loss of power: all but meter values and passing states."""
+    if any(event.event in DURABLE_EVENTS for event in entry.events):
+        return True
+    return entry.memory is not None and _without_meter(entry.memory) != _without_meter(before)
+
+
+def load(connection: sqlite3.Connection) -> Loaded:
+    """Return what a file remembers; raises DecodeError or sqlite3.Error when it can't be read."""
+    row = connection.execute(
+        'SELECT enabled, faulted, welded, reservation_id, external_limits, open_session, alive,'
+        ' last_sequence_number, delivered_sequence_number FROM connector'
+    ).fetchone()
+    if row is None:
+        return Loaded()
+    enabled, faulted, welded, reservation, limits, session, alive, last, delivered = row
+    numbers = (enabled, faulted, welded, last, delivered)
+    if not all(isinstance(number, int) for number in numbers) or not isinstance(limits, str):
+        raise DecodeError('the row of the connector is damaged.')
+    records = connection.execute(
+        'SELECT record FROM events WHERE sequence_number > ? ORDER BY sequence_number', (delivered,)
+    )
+    return Loaded(
+        memory=Memory(
+            enabled=bool(enabled),
+            faulted=bool(faulted),
+            welded=bool(welded),
+            reservation_id=reservation,
+            external_limits=decode(limits, ExternalLimits),
+            session=None if session is None else decode(session, OpenSession),
+            written=None if alive is None else Time(alive),
+        ),
+        last_sequence_number=last,
+        undelivered=tuple(decode(record, SessionEvent) for (record,) in records),
+    )
+
+
+def write(connection: sqlite3.Connection, entries: Iterable[Entry], before: Memory) -> Memory:
+    """Write entries inside the caller's transaction, on top of the memory ``before``; return the new one."""
+    for entry in entries:
+        for event in entry.events:
+            _write_event(connection, event)
+        if entry.errors is not None:
+            _write_errors(connection, entry, (entry.memory or before).session)
+        if entry.memory is not None:
+            _write_memory(connection, entry, before)
+            before = replace(entry.memory, written=None)
+    return before
+
+
+def seed(connection: sqlite3.Connection, memory: Memory, last: int, delivered: int) -> None:
+    """Let a new file begin with what an earlier one remembered (or with nothing)."""
+    _put_memory(connection, memory)
+    connection.execute(
+        'UPDATE connector SET alive = ?, last_sequence_number = ?, delivered_sequence_number = ?',
+        (memory.written, last, delivered),
+    )
+    session = memory.session
+    if session is None:
+        return
+    _begin_session(connection, session.uuid, session.started, session.reason.name)
+    transaction = session.transaction
+    if transaction is not None:
+        _begin_transaction(
+            connection,
+            session.uuid,
+            TransactionStarted(
+                timestamp=transaction.started,
+                id_tag=transaction.token,
+                reservation_id=transaction.reservation_id,
+            ),
+            transaction.start_wh,
+        )
+
+
+def mark_delivered(connection: sqlite3.Connection, sequence_number: int) -> None:
+    """Note that every event up to this number has been told."""
+    connection.execute(
+        'UPDATE connector SET delivered_sequence_number = max(delivered_sequence_number, ?)',
+        (sequence_number,),
+    )
+
+
+def mark_alive(connection: sqlite3.Connection, stamp: Time) -> None:
+    """Note that what the file says was still true at this time."""
+    connection.execute('UPDATE connector SET alive = ?', (stamp,))
+
+
+def purge(connection: sqlite3.Connection, now: Time, days: int) -> int:
+    """Delete what ended more than so many days ago, and return how many rows that were."""
+    limit = now - days * DAY_NS
+    deleted = 0
+    for statement in (
+        'DELETE FROM meter_values WHERE session_uuid IN (SELECT uuid FROM sessions WHERE finished < ?)',
+        'DELETE FROM sessions WHERE finished < ?',
+        'DELETE FROM errors WHERE cleared < ?',
+        'DELETE FROM reservations WHERE ended < ?',
+        'DELETE FROM external_limits WHERE stamp < ? AND id < (SELECT max(id) FROM external_limits)',
+        'DELETE FROM events WHERE stamp < ? AND sequence_number <='
+        ' (SELECT delivered_sequence_number FROM connector)',
+    ):
+        deleted += connection.execute(statement, (limit,)).rowcount
+    return deleted
+
+
+# --- events ---------------------------------------------------------------------------------------------
+
+
+def _write_event(connection: sqlite3.Connection, event: SessionEvent) -> None:
+    connection.execute(
+        'INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)',
+        (event.sequence_number, event.stamp, event.uuid or None, event.event.name, encode(event)),
+    )
+    connection.execute(
+        'UPDATE connector SET last_sequence_number = max(last_sequence_number, ?)', (event.sequence_number,)
+    )
+    match event.event:
+        case Event.SESSION_STARTED:
+            started = event.session_started or SessionStarted()
+            _begin_session(connection, event.uuid, started.timestamp, started.reason.name)
+        case Event.TRANSACTION_STARTED if event.transaction_started is not None:
+            _begin_session(connection, event.uuid, None, None)
+            value = event.transaction_started.meter_value
+            _begin_transaction(
+                connection, event.uuid, event.transaction_started, value.energy_wh_import.total, value
+            )
+        case Event.TRANSACTION_FINISHED if event.transaction_finished is not None:
+            _finish_transaction(connection, event.uuid, event.transaction_finished)
+        case Event.SESSION_FINISHED:
+            _begin_session(connection, event.uuid, None, None)
+            connection.execute(
+                'UPDATE sessions SET finished = ? WHERE uuid = ? AND finished IS NULL',
+                (event.stamp, event.uuid),
+            )
+        case _:
+            pass
+
+
+def _begin_session(
+    connection: sqlite3.Connection, uuid: str, started: Time | None, reason: str | None
+) -> None:
+    """Insert a session that may be there already, or whose beginning was never written."""
+    connection.execute(
+        'INSERT INTO sessions (uuid, started, reason) VALUES (?, ?, ?) ON CONFLICT (uuid) DO NOTHING',
+        (uuid, started, reason),
+    )
+
+
+def _begin_transaction(
+    connection: sqlite3.Connection,
+    uuid: str,
+    started: TransactionStarted,
+    start_wh: float | None,
+    value: Powermeter | None = None,
+) -> None:
+    connection.execute(
+        'INSERT INTO transactions'
+        ' (session_uuid, started, token, token_details, reservation_id, start_wh, start_value)'
+        ' VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session_uuid) DO NOTHING',
+        (
+            uuid,
+            started.timestamp,
+            started.id_tag.id_token,
+            encode(started.id_tag),
+            started.reservation_id,
+            start_wh,
+            None if value is None else encode(value),
+        ),
+    )
+
+
+def _finish_transaction(connection: sqlite3.Connection, uuid: str, finished: TransactionFinished) -> None:
+    _begin_session(connection, uuid, None, None)
+    connection.execute('INSERT OR IGNORE INTO transactions (session_uuid) VALUES (?)', (uuid,))
+    connection.execute(
+        'UPDATE transactions SET finished = ?, stop_reason = ?, stop_id_tag = ?, stop_wh = ?, stop_value = ?'
+        ' WHERE session_uuid = ? AND finished IS NULL',
+        (
+            finished.timestamp,
+            finished.reason.name,
+            finished.id_tag or None,
+            finished.meter_value.energy_wh_import.total,
+            encode(finished.meter_value),
+            uuid,
+        ),
+    )
+
+
+def end_lost_sessions(connection: sqlite3.Connection, stamp: Time, session: OpenSession | None) -> None:
+    """
+    Close every session but the open one.
+
+    The kernel closes what an earlier process left open; only those are left here of which it could not know,
+    because the file could not be read when it started.
+    """
+    uuid = '' if session is None else session.uuid
+    connection.execute(
+        'UPDATE transactions SET finished = ?, stop_reason = ?, stop_wh = coalesce('
+        '(SELECT max(energy_wh) FROM meter_values AS value'
+        ' WHERE value.session_uuid = transactions.session_uuid), start_wh)'
+        ' WHERE finished IS NULL AND session_uuid <> ?',
+        (stamp, StopTransactionReason.POWER_LOSS.name, uuid),
+    )
+    connection.execute('UPDATE sessions SET finished = ? WHERE finished IS NULL AND uuid <> ?', (stamp, uuid))
+
+
+# --- errors ---------------------------------------------------------------------------------------------
+
+
+def end_errors_of_an_earlier_run(connection: sqlite3.Connection, stamp: Time) -> None:
+    """Close the errors that were active when an earlier process ended; what lasts is raised again."""
+    connection.execute('UPDATE errors SET cleared = ?, ended_by_restart = 1 WHERE cleared IS NULL', (stamp,))
+
+
+def _write_errors(connection: sqlite3.Connection, entry: Entry, session: OpenSession | None) -> None:
+    """Note which errors were raised and which cleared, against what the file says is active."""
+    active = {(error.error_code.name, error.vendor_error) for error in entry.errors or ()}
+    known = {
+        (code, vendor): number
+        for number, code, vendor in connection.execute(
+            'SELECT id, code, vendor_error FROM errors WHERE cleared IS NULL'
+        )
+    }
+    for error, number in known.items():
+        if error not in active:
+            connection.execute('UPDATE errors SET cleared = ? WHERE id = ?', (entry.stamp, number))
+    uuid = None if session is None else session.uuid
+    for code, vendor in sorted(active - known.keys()):
+        connection.execute(
+            'INSERT INTO errors (session_uuid, code, vendor_error, raised) VALUES (?, ?, ?, ?)',
+            (uuid, code, vendor, entry.stamp),
+        )
+
+
+# --- what is in force -----------------------------------------------------------------------------------
+
+
+def _write_memory(connection: sqlite3.Connection, entry: Entry, before: Memory) -> None:
+    memory = entry.memory
+    assert memory is not None
+    if replace(memory, written=None) == replace(before, written=None):
+        return
+    if memory.reservation_id != before.reservation_id:
+        _write_reservation(connection, entry, memory.reservation_id)
+    if memory.external_limits != before.external_limits:
+        connection.execute(
+            'INSERT INTO external_limits (stamp, limits) VALUES (?, ?)',
+            (entry.stamp, encode(memory.external_limits)),
+        )
+    _write_meter_value(connection, entry.stamp, memory, before)
+    _put_memory(connection, memory)
+    mark_alive(connection, entry.stamp)
+
+
+def _put_memory(connection: sqlite3.Connection, memory: Memory) -> None:
+    values = (
+        memory.enabled,
+        memory.faulted,
+        memory.welded,
+        memory.reservation_id,
+        encode(memory.external_limits),
+        None if memory.session is None else encode(memory.session),
+    )
+    connection.execute(
+        'INSERT INTO connector VALUES (1, ?, ?, ?, ?, ?, ?, NULL, 0, 0) ON CONFLICT (one) DO UPDATE SET'
+        ' enabled = excluded.enabled, faulted = excluded.faulted, welded = excluded.welded,'
+        ' reservation_id = excluded.reservation_id, external_limits = excluded.external_limits,'
+        ' open_session = excluded.open_session',
+        values,
+    )
+
+
+def _write_reservation(connection: sqlite3.Connection, entry: Entry, reservation_id: int | None) -> None:
+    """End the reservation in force, with the session that used it, and begin the next."""
+    used = _using_session(entry.events)
+    connection.execute(
+        'UPDATE reservations SET ended = ?, session_uuid = ? WHERE ended IS NULL', (entry.stamp, used)
+    )
+    if reservation_id is not None:
+        connection.execute(
+            'INSERT INTO reservations (reservation_id, began) VALUES (?, ?)', (reservation_id, entry.stamp)
+        )
+
+
+def _using_session(events: Sequence[SessionEvent]) -> str | None:
+    for event in events:
+        if event.transaction_started is not None and event.transaction_started.reservation_id is not None:
+            return event.uuid
+    return None
+
+
+def _write_meter_value(connection: sqlite3.Connection, stamp: Time, memory: Memory, before: Memory) -> None:
+    """Note the newest meter value of an open transaction, which the kernel renews every 30 s."""
+    session = memory.session
+    if session is None or session.transaction is None or _without_meter(memory) == memory:
+        return
+    value = session.transaction.meter_value
+    if _meter_value_of(before, session.uuid) == value:
+        return
+    power, current = value.power_w or Power(), value.current_a or Current()
+    _begin_session(connection, session.uuid, session.started, session.reason.name)
+    connection.execute(
+        'INSERT OR IGNORE INTO meter_values VALUES (?, ?, ?, ?, ?, ?, ?)',
+        (
+            session.uuid,
+            stamp if value.timestamp is None else value.timestamp,
+            value.energy_wh_import.total,
+            power.total,
+            current.l1,
+            current.l2,
+            current.l3,
+        ),
+    )
+
+
+def _meter_value_of(memory: Memory, uuid: str) -> Powermeter | None:
+    session = memory.session
+    if session is None or session.uuid != uuid or session.transaction is None:
+        return None
+    return session.transaction.meter_value
+
+
+def _without_meter(memory: Memory) -> Memory:
+    """Return a memory without what changes every 30 s."""
+    if memory.session is None or memory.session.transaction is None:
+        return replace(memory, written=None)
+    transaction = replace(memory.session.transaction, meter_value=Powermeter())
+    return replace(memory, written=None, session=replace(memory.session, transaction=transaction))
