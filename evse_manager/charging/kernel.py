@@ -118,18 +118,18 @@ class Kernel:
         connector.events, connector.answers = [], []
         connector.certificate_response = connector.enforced_limits = None
         sampled: Powermeter | None = None
-        changed = False
+        before = connector.outputs
         match happened:
             case BoardObserved(state, answered):
-                changed = self._observe(state, answered)
+                self._observe(state, answered)
             case MeterSampled(sample):
                 sampled = sample
                 self._take(happened)
             case _:
                 self._take(happened)
-        changed = self._settle() or changed
+        self._settle()
         commands.answer_pending(connector)
-        return self._output(changed, sampled)
+        return self._output(connector.outputs != before, sampled)
 
     def status(self, now: Now) -> EvseStatus:
         """Return the status as it is at ``now``."""
@@ -140,17 +140,16 @@ class Kernel:
         """Take over changed parameters; they hold from the next step on."""
         self._connector.config = config
 
-    def _observe(self, state: BoardState, answered: bool) -> bool:
+    def _observe(self, state: BoardState, answered: bool) -> None:
         """Take a board state step by step."""
-        connector, changed = self._connector, False
+        connector = self._connector
         missed = observation.missed_steps(connector, state)
         observation.take_state(connector, state, answered)
         for step in missed[:-1]:
             observation.take_step(connector, step.cp_state, step.contactor, step.stamp)
-            changed = self._settle() or changed
+            self._settle()
         stamp = missed[-1].stamp if missed else state.stamp
         observation.take_step(connector, state.cp_state, state.contactor, stamp)
-        return changed
 
     def _take(self, happened: Input) -> None:
         """Change the facts by anything but a board state."""
@@ -196,17 +195,17 @@ class Kernel:
             case _:
                 pass
 
-    def _settle(self) -> bool:
-        """Let everything follow from the facts; return whether the outputs changed."""
+    def _settle(self) -> None:
+        """Let everything follow from the facts."""
         connector = self._connector
         if self._begun is None:
-            return False
+            return
         observation.settle_unplug(connector)
         sessions.boot(connector, self._begun)
         supervision.supervise(connector)
         sessions.advance(connector)
         power.advance(connector)
-        return outputs.settle(connector)
+        outputs.settle(connector)
 
     def _output(self, changed: bool, sampled: Powermeter | None) -> Output:
         connector = self._connector

@@ -21,8 +21,8 @@ UNLOCK_IN_F_S = 5.0
 """In F and Disabled the connector is unlocked so long after the contactor opened (everest reference 3.8)."""
 
 
-def settle(connector: Connector) -> bool:
-    """Derive the outputs; return whether they changed."""
+def settle(connector: Connector) -> None:
+    """Derive the outputs."""
     holding = _holding(connector)
     mode = _pilot_mode(connector, holding)
     offer = connector.offer if mode is PilotMode.PWM else None
@@ -48,11 +48,9 @@ def settle(connector: Connector) -> bool:
         rcd_reset_counter=connector.rcd_resets,
         acknowledged_fault_counter=acknowledged,
     )
-    if outputs == before:
-        return False
-    connector.outputs = outputs
-    connector.answered = False
-    return True
+    if outputs != before:
+        connector.outputs = outputs
+        connector.answered = False
 
 
 def deadlines(connector: Connector) -> list[float | None]:

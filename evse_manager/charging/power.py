@@ -98,7 +98,7 @@ def waiting_for_first_limit(connector: Connector) -> bool:
         transaction is not None
         and connector.config.energy_source == 'manager'
         and connector.allowance.source is LimitSource.ENERGY_MANAGER
-        and transaction.announced is not Cause.FLOWING
+        and transaction.announced not in (Cause.FLOWING, Cause.NO_ENERGY)
         and connector.now.steady < transaction.demand_since + FIRST_LIMIT_S
     )
 
