@@ -1,10 +1,11 @@
 """
 The pip door: build the package through CMakeLists.txt and put what it installs into a wheel.
 
-colcon does not run this file (package.xml says ``ament_cmake``).  It serves ``pip install --no-build-isolation .``
-in a virtual environment that holds the ROS 2 wheels of ``requirements/``: CMake generates and compiles the interfaces
-and installs everything into a staging prefix; its Python packages become the wheel's modules and the rest
-(share, lib, include) its data files, so that the virtual environment is a ROS 2 prefix with this package in it.
+colcon does not run this file (package.xml says ``ament_cmake``). It serves ``pip install
+--no-build-isolation .`` in a virtual environment that holds the ROS 2 wheels of ``requirements/``. CMake
+generates and compiles the interfaces and installs everything into a staging prefix. The Python package in
+there becomes the wheel's modules, the rest (share, lib, include) its data files: the virtual environment is
+a ROS 2 prefix with this package in it.
 """
 
 import os
@@ -36,13 +37,14 @@ def cmake_install(build: Path, stage: Path) -> None:
     # A virtual environment with ROS 2 wheels is itself the prefix; a sourced installation has set its own.
     for variable in ('AMENT_PREFIX_PATH', 'CMAKE_PREFIX_PATH'):
         environment[variable] = os.pathsep.join(filter(None, (environment.get(variable), sys.prefix)))
-    environment['PATH'] = os.pathsep.join((str(Path(sys.executable).parent), environment.get('PATH', os.defpath)))
-    configure = [
-        'cmake', '-S', str(ROOT), '-B', str(build), f'-DCMAKE_INSTALL_PREFIX={stage}', '-DCMAKE_BUILD_TYPE=Release',
-        f'-DPython3_EXECUTABLE={sys.executable}', '-DBUILD_TESTING=OFF', *environment.get('CMAKE_ARGS', '').split(),
-    ]  # fmt: skip
-    compile_and_install = ['cmake', '--build', str(build), '--target', 'install', '--parallel', str(os.cpu_count() or 1)]
-    for command in (configure, compile_and_install):
+    environment['PATH'] = os.pathsep.join(
+        (str(Path(sys.executable).parent), environment.get('PATH', os.defpath))
+    )
+    configure = ['cmake', '-S', str(ROOT), '-B', str(build), f'-DCMAKE_INSTALL_PREFIX={stage}']
+    options = ['-DCMAKE_BUILD_TYPE=Release', f'-DPython3_EXECUTABLE={sys.executable}', '-DBUILD_TESTING=OFF']
+    own = environment.get('CMAKE_ARGS', '').split()
+    make = ['cmake', '--build', str(build), '--target', 'install', '--parallel', str(os.cpu_count() or 1)]
+    for command in ([*configure, *options, *own], make):
         subprocess.run(command, env=environment, check=True)
 
 
@@ -53,16 +55,16 @@ class BuildThroughCMake(build_py):
         """Build, then sort the staging prefix into modules and data files."""
         temporary = Path(self.get_finalized_command('build').build_temp).resolve()
         stage = temporary / 'stage'
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)  # it may belong to another virtual environment
         cmake_install(temporary / 'cmake', stage)
         (modules,) = stage.glob(f'**/*-packages/{NAME}')
         shutil.rmtree(Path(self.build_lib) / NAME, ignore_errors=True)
         shutil.copytree(modules, Path(self.build_lib) / NAME, ignore=shutil.ignore_patterns('__pycache__'))
+        files = [path for top in ('include', 'lib', 'share') for path in sorted((stage / top).rglob('*'))]
         self.distribution.data_files = [
-            (str(file.parent.relative_to(stage)), [str(file)])
-            for top in ('include', 'lib', 'share')
-            for file in sorted((stage / top).rglob('*'))
-            if file.is_file() and modules.parent not in file.parents and not is_setup_file(file.relative_to(stage))
+            (str(path.parent.relative_to(stage)), [str(path)])
+            for path in files
+            if path.is_file() and modules.parent not in path.parents
         ]
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
@@ -71,13 +73,15 @@ class BuildThroughCMake(build_py):
 
     def get_source_files(self) -> list[str]:
         """Return the files of the source distribution."""
-        patterns = ('cmake/*', 'config/*', 'launch/*', 'msg/*', 'srv/*', 'action/*', 'resource/*', 'evse_manager/**/*.py')
-        files = [str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()]
+        folders = ('cmake', 'config', 'launch', 'msg', 'srv', 'action', 'resource')
+        paths = [path for folder in folders for path in ROOT.glob(f'{folder}/*')]
+        paths += ROOT.glob(f'{NAME}/**/*.py')
+        files = [str(path.relative_to(ROOT)) for path in paths if path.is_file()]
         return ['CMakeLists.txt', 'package.xml', *files]
 
 
 class PlatformDistribution(Distribution):
-    """A distribution whose modules are not listed beforehand, and which belongs to one interpreter and platform."""
+    """A distribution of modules that are not listed beforehand, for one interpreter and platform."""
 
     def has_pure_modules(self) -> bool:
         """Return True: ``BuildThroughCMake`` brings them."""
@@ -88,12 +92,12 @@ class PlatformDistribution(Distribution):
         return True
 
 
-def is_setup_file(path: Path) -> bool:
-    """Return whether this is a file of the prefix as a whole, which the virtual environment's own layout replaces."""
-    return len(path.parts) == 1
-
-
 if __name__ == '__main__':
     if sysconfig.get_platform().startswith('win'):
         raise SystemExit('evse_manager is not built on Windows; use Linux.')
-    setup(version=version(), cmdclass={'build_py': BuildThroughCMake}, distclass=PlatformDistribution)
+    setup(
+        version=version(),
+        cmdclass={'build_py': BuildThroughCMake},
+        distclass=PlatformDistribution,
+        options={'build': {'build_base': 'build/pip'}},
+    )

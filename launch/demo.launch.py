@@ -4,12 +4,12 @@ The simulated depot goes through a whole session, as ``make demo`` shows it; lau
 ``evse_demo`` starts the nodes of its connector itself, as separate processes, and ends them.
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, Shutdown
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.substitutions import ExecutableInPackage
 
 from evse_manager.board.driver import DRIVERS
+from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -27,15 +27,18 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'domain_id',
                 default_value=EnvironmentVariable('ROS_DOMAIN_ID', default_value='0'),
-                description="ROS domain of the demonstration; by default this terminal's, for rqt and the like.",
+                description='ROS domain of the demonstration; by default the one of this terminal.',
             ),
             ExecuteProcess(
                 cmd=[
                     ExecutableInPackage(package='evse_manager', executable='evse_demo'),
-                    '--namespace', LaunchConfiguration('namespace'),
-                    '--driver', LaunchConfiguration('driver'),
-                    '--domain-id', LaunchConfiguration('domain_id'),
-                ],  # fmt: skip
+                    '--namespace',
+                    LaunchConfiguration('namespace'),
+                    '--driver',
+                    LaunchConfiguration('driver'),
+                    '--domain-id',
+                    LaunchConfiguration('domain_id'),
+                ],
                 output='screen',
                 emulate_tty=True,
                 on_exit=Shutdown(reason='the demonstration is over'),

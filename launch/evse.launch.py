@@ -4,7 +4,6 @@ One connector: the manager and the board's driver, in two processes of one names
 They are two processes on purpose: when one of them hangs or dies, the other one still opens the contactor.
 """
 
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
@@ -12,6 +11,7 @@ from launch_ros.parameter_descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
 
 from evse_manager.board.driver import DRIVERS
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 PACKAGE = 'evse_manager'
 OUTPUT = {'output': 'both', 'emulate_tty': True}
@@ -37,7 +37,9 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument(
-                'namespace', default_value='evse_1', description='Namespace of the connector, one per connector.'
+                'namespace',
+                default_value='evse_1',
+                description='Namespace of the connector, one per connector.',
             ),
             DeclareLaunchArgument(
                 'driver',
