@@ -129,7 +129,7 @@ class BoardController:
         """Take what the board does; the reaction is in ``outputs`` when this returns."""
         self._watch_lease(now)
         before, self._observed = self._observed, observed
-        self._history.note(observed.cp_state, self.contactor, now.wall)
+        self._history.note(observed.cp_state, self.contactor, now)
         if observed.contactor is ContactorState.OPEN and before.contactor is not ContactorState.OPEN:
             self._opened_at = now.clock
         self._settle(now)
@@ -194,11 +194,16 @@ class BoardController:
             return None
         self._publish_due = False
         self._published, self._published_at = state, now.steady
-        return replace(state, stamp=now.wall, answered_sequence_number=self._answered)
+        return self._complete(state, now)
 
     def state(self, now: Moment) -> BoardState:
         """Return the state as it is, published or not."""
-        return replace(self._state(), stamp=now.wall, answered_sequence_number=self._answered)
+        return self._complete(self._state(), now)
+
+    def _complete(self, state: BoardState, now: Moment) -> BoardState:
+        """Add what changes without being worth a message of its own."""
+        recent = self._history.recent(now)
+        return replace(state, stamp=now.wall, answered_sequence_number=self._answered, transitions=recent)
 
     # --- the loop ----------------------------------------------------------------------------------
 
@@ -360,7 +365,7 @@ class BoardController:
             self.outputs = outputs
 
     def _state(self) -> BoardState:
-        """Compose the state without stamp and answered number."""
+        """Compose the state without what ``_complete`` adds."""
         observed = self._observed
         errors = observed.errors
         if self._objection:
@@ -384,5 +389,4 @@ class BoardController:
             link_state=observed.link,
             controller_id=self._lease.holder,
             transition_counter=self._history.counter,
-            transitions=self._history.steps,
         )

@@ -1,10 +1,14 @@
 """The last steps of pilot and contactor, for a manager that missed some."""
 
 from ..charging.enums import ContactorState, ControlPilotState
-from ..charging.types import BoardTransition, Time
+from ..charging.types import BoardTransition
+from .values import Moment
 
 KEPT = 16
 """As many steps as ``BoardState.transitions`` holds."""
+
+RECENT_S = 30.0
+"""Older steps are told no more: whoever missed them has lost the lease, and the state is published often."""
 
 
 class History:
@@ -13,11 +17,20 @@ class History:
     def __init__(self) -> None:
         """Begin without any step."""
         self.counter = 0
-        self.steps: tuple[BoardTransition, ...] = ()
+        self._last: tuple[ControlPilotState, ContactorState] | None = None
+        self._steps: list[tuple[float, BoardTransition]] = []
 
-    def note(self, cp_state: ControlPilotState, contactor: ContactorState, wall: Time) -> None:
+    def note(self, cp_state: ControlPilotState, contactor: ContactorState, now: Moment) -> None:
         """Add a step when pilot or contactor differ from the last one."""
-        if self.steps and (self.steps[-1].cp_state, self.steps[-1].contactor) == (cp_state, contactor):
+        if self._last == (cp_state, contactor):
             return
+        self._last = cp_state, contactor
         self.counter += 1
-        self.steps = (*self.steps[-(KEPT - 1) :], BoardTransition(self.counter, cp_state, contactor, wall))
+        self._steps.append((now.steady, BoardTransition(self.counter, cp_state, contactor, now.wall)))
+        del self._steps[:-KEPT]
+
+    def recent(self, now: Moment) -> tuple[BoardTransition, ...]:
+        """Return the steps of the last time, oldest first."""
+        while self._steps and self._steps[0][0] < now.steady - RECENT_S:
+            del self._steps[0]
+        return tuple(step for _, step in self._steps)

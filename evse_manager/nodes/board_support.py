@@ -31,7 +31,10 @@ from .runtime import EXIT_FAILED, DeadlineTimer, Guard, NodeTime, run, steady_cl
 from .simulation_services import offer_simulation
 
 OPEN_WITHIN_S = 1.0
-"""At the end the contactor is waited for no longer than this."""
+"""At the end the contactor is waited for no longer than this ..."""
+
+LAST_SAMPLE_WITHIN_S = 1.2
+"""... and then the meter, so that the manager can close its transaction with what it really counted."""
 
 CLOCK_AWAITED_S = 0.1
 """How often a node under simulated time looks whether ``/clock`` has begun."""
@@ -70,12 +73,15 @@ class BoardSupport:
         self._log = self.node.get_logger()
         self._guard = Guard(self.node, self._fail_safe)
         self._time = NodeTime(self.node)
+        self._hardware_time = _HardwareTime(self._time.seconds)
         config, self._driver = self._choose_driver()
         controller = BoardController(self._driver.style, lease_max_s=config.lease_max_s)
         self._loop = BoardLoop(self._driver, controller)
         self._controller = controller
-        self._begun = False
+        self._begun = self._waiting = False
         self._give_up: float | None = None
+        self._was_open = False
+        self._sample_due: float | None = None
         self._capabilities: BoardCapabilities | None = None
         self._hw_capabilities: HardwareCapabilities | None = None
         self._publishers = {
@@ -86,7 +92,7 @@ class BoardSupport:
         go = self._guard(self._go)
         self._steady = DeadlineTimer(self.node, go, time.monotonic, steady_clock())
         self._clock = (
-            DeadlineTimer(self.node, go, self._time.seconds, self._time.clock)
+            DeadlineTimer(self.node, go, self._hardware_time.seconds, self._time.clock)
             if self._time.simulated
             else None
         )
@@ -106,7 +112,9 @@ class BoardSupport:
         if self._time.simulated and not cls.supports_simulated_time:
             error = ClockError(f'driver {name} works with real hardware; start it without use_sim_time.')
             raise ParameterError(str(error))
-        context = DriverContext(clock=self._time.seconds, wall=lambda: self._time.now().wall, wake=self._wake)
+        context = DriverContext(
+            clock=self._hardware_time.seconds, wall=lambda: self._time.now().wall, wake=self._wake
+        )
         return config, cls(parameters, context)
 
     # --- life ------------------------------------------------------------------------------------------
@@ -116,7 +124,8 @@ class BoardSupport:
         if self._begun:
             return
         if not self._time.running:
-            if self._steady.deadline is None:
+            if not self._waiting:
+                self._waiting = True
                 self._log.info('use_sim_time is set: waiting for the first message on /clock.')
             self._steady.arm(time.monotonic() + CLOCK_AWAITED_S)
             return
@@ -139,7 +148,11 @@ class BoardSupport:
         if not self._begun:
             self.finished = True
             return
+        if self._give_up is not None:
+            return
         self._give_up = time.monotonic() + OPEN_WITHIN_S
+        self._was_open = self._controller.contactor is ContactorState.OPEN
+        self._hardware_time.leave_clock()
         self._loop.shut_down(self._moment())
         self._report()
 
@@ -170,7 +183,7 @@ class BoardSupport:
 
     def _moment(self) -> Moment:
         now = self._time.now()
-        return Moment(time.monotonic(), now.steady, now.wall)
+        return Moment(time.monotonic(), self._hardware_time.seconds(), now.wall)
 
     def _wake(self) -> None:
         executor = self.node.executor
@@ -220,11 +233,19 @@ class BoardSupport:
         if hardware is not None and hardware != self._hw_capabilities:
             self._hw_capabilities = hardware
             self._publish('board/hw_capabilities', hardware)
-        if self._give_up is not None and (
-            self._controller.contactor is ContactorState.OPEN or now.steady >= self._give_up
-        ):
-            self.finished = True
+        if self._give_up is not None:
+            self._end_when_open(now, sampled=sample is not None)
         self._arm()
+
+    def _end_when_open(self, now: Moment, *, sampled: bool) -> None:
+        """Finish when the contactor is open and, had it been closed, the meter has counted what it let through."""
+        assert self._give_up is not None
+        is_open = self._controller.contactor is ContactorState.OPEN
+        metered = self._capabilities is not None and self._capabilities.has_meter
+        if now.steady >= self._give_up or (is_open and (self._was_open or sampled or not metered)):
+            self.finished = True
+        elif is_open and self._sample_due is None:
+            self._sample_due = self._give_up = now.steady + LAST_SAMPLE_WITHIN_S
 
     def _arm(self) -> None:
         """Arm the timers: one where both clocks are the same."""
@@ -233,14 +254,36 @@ class BoardSupport:
             steady = min(steady, self._give_up)
         times = (self._driver.next_poll(), self._controller.clock_deadline())
         clock = min((each for each in times if each is not None), default=math.inf)
-        if self._clock is None:
-            self._steady.arm(min(steady, clock))
+        if self._clock is None or self._give_up is not None:
+            self._steady.arm(min(steady, time.monotonic() + clock - self._hardware_time.seconds()))
         else:
             self._steady.arm(steady)
             self._clock.arm(clock if clock < math.inf else None)
 
     def _publish(self, name: str, value: Any) -> None:
         self._publishers[name].publish(to_message(value))
+
+
+class _HardwareTime:
+    """
+    The time of the hardware: the node's clock, and real time once the node ends.
+
+    Simulated time may stop before the simulated contactor has opened: its clock is told to end as well.
+    """
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._left: tuple[float, float] | None = None
+
+    def leave_clock(self) -> None:
+        """Go on in real time from here."""
+        self._left = self._seconds(), time.monotonic()
+
+    def seconds(self) -> float:
+        """Return its seconds."""
+        if self._left is None:
+            return self._seconds()
+        return self._left[0] + time.monotonic() - self._left[1]
 
 
 def _given_driver(node: Node) -> Any:

@@ -20,6 +20,8 @@ class SimulatedDriver(Driver):
         self._settings = parameters
         self._context = context
         self.world = World(parameters)
+        self._capabilities = _capabilities(parameters)
+        self._hw_capabilities = _hw_capabilities(parameters)
 
     def open(self) -> None:
         """Begin the world at the clock's time."""
@@ -57,28 +59,35 @@ class SimulatedDriver(Driver):
 
     def capabilities(self) -> BoardCapabilities:
         """Return what the simulated board can do."""
-        return BoardCapabilities(
-            driver='simulated',
-            supports_cp_state_e=True,
-            supports_cp_state_f=True,
-            supports_hlc_duty=True,
-            supports_free_duty=True,
-            has_lock=True,
-            has_proximity=True,
-            has_meter=True,
-            supports_rcd_reset=True,
-            supports_phase_switch=self._settings.phases == 3,
-            supports_replug=True,
-            has_watchdog=True,
-        )
+        return self._capabilities
 
     def hw_capabilities(self) -> HardwareCapabilities:
         """Return what the simulated board carries."""
-        settings = self._settings
-        return HardwareCapabilities(
-            max_current_a_import=settings.max_current_a,
-            min_current_a_import=settings.min_current_a,
-            max_phase_count_import=settings.phases,
-            min_phase_count_import=1,
-            supports_changing_phases_during_charging=settings.phases == 3,
-        )
+        return self._hw_capabilities
+
+
+def _capabilities(settings: WorldSettings) -> BoardCapabilities:
+    return BoardCapabilities(
+        driver='simulated',
+        supports_cp_state_e=True,
+        supports_cp_state_f=True,
+        supports_hlc_duty=True,
+        supports_free_duty=True,
+        has_lock=True,
+        has_proximity=True,
+        has_meter=True,
+        supports_rcd_reset=True,
+        supports_phase_switch=settings.phases == 3,
+        supports_replug=True,
+        has_watchdog=True,
+    )
+
+
+def _hw_capabilities(settings: WorldSettings) -> HardwareCapabilities:
+    return HardwareCapabilities(
+        max_current_a_import=settings.max_current_a,
+        min_current_a_import=settings.min_current_a,
+        max_phase_count_import=settings.phases,
+        min_phase_count_import=1,
+        supports_changing_phases_during_charging=settings.phases == 3,
+    )

@@ -1,0 +1,660 @@
+"""
+The conversation with an OpenEVSE board: frames and time in, requests and observations out (hardware reference
+2.1.4 to 2.1.7).
+
+Pure: it has no port and no thread, so that it runs in lock-step with a virtual board.  The firmware runs
+IEC 61851-1 by itself and starts charging whenever it is awake; so *asleep* is the state of rest here, and the
+firmware is awake only as long as power is allowed.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from ..charging.enums import (
+    BoardErrorEnum,
+    ContactorState,
+    ControlPilotState,
+    LinkState,
+    PilotMode,
+)
+from ..charging.pilot import MINIMUM_CURRENT_A, duty_cycle
+from ..charging.types import BoardError
+from . import rapi
+from .exchange import TRIES, Exchange
+from .openevse_meter import OpenEvseMeter
+from .values import Observation, Outputs
+
+STATE_PERIOD_S = 1.0
+METER_PERIOD_S = 1.0
+CAPACITY_PERIOD_S = 1.5
+"""How often the current in force is read back while the board is awake; the rest is read more rarely."""
+
+SLOW_PERIOD_S = 10.0
+RARE_PERIOD_S = 30.0
+MOVING_PERIOD_S = 0.1
+"""How often the state is read while the relay has to open: the board does not tell by itself."""
+
+HINT_GAP_S = 0.05
+"""Unasked frames only cause a reading of the state, no more often than this."""
+
+HEARTBEAT_S = 5
+HEARTBEAT_PERIOD_S = 1.0
+ACKNOWLEDGE = 165
+
+LATE_WELD_S = 2.0
+"""A stuck relay is told 1.6 s after the unplugging (measured): no new EV is reported before this is over."""
+
+REPEAT_ORDER_S = 1.0
+REPEAT_SLEEP_S = 4.0
+"""An order that has no effect is repeated; going to sleep takes up to 3 s when the EV draws current."""
+
+PROBE_PERIOD_S = 1.0
+"""How often a board that fell silent is asked to sleep."""
+
+RETRY_CURRENT_S = 5.0
+"""After a board had accepted a wrong current it is asked so often whether it takes the right one."""
+
+REPLUG_F_S = 3.0
+REPLUG_X1_S = 0.75
+"""A virtual replug: -12 V, then +12 V."""
+
+FAULT_CODES = {
+    0x05: (BoardErrorEnum.DIODE_FAULT, "the EV's diode is missing, or the pilot is shorted"),
+    0x06: (BoardErrorEnum.RCD_AC, 'a residual current tripped the board'),
+    0x07: (BoardErrorEnum.GROUND_FAULT, 'no ground, or no voltage behind the closed relay'),
+    0x08: (BoardErrorEnum.CONTACTOR_WELDED, 'the relay is stuck'),
+    0x09: (BoardErrorEnum.RCD_SELF_TEST, 'the self-test of the residual current device failed'),
+    0x0A: (BoardErrorEnum.OVER_TEMPERATURE, 'the board is too hot'),
+    0x0B: (BoardErrorEnum.OVER_CURRENT, 'the EV draws more than the board allows'),
+    0x0E: (BoardErrorEnum.CONTACTOR_FAULT, 'the relay does not close'),
+    0x0F: (BoardErrorEnum.PROXIMITY_FAULT, 'the proximity contact is shorted'),
+    0x10: (BoardErrorEnum.PROXIMITY_FAULT, 'the proximity contact is open'),
+    0x11: (BoardErrorEnum.PERMANENT_FAULT, "the board's memory is broken"),
+}
+"""States of the firmware in which it has opened the relay for a fault."""
+
+_PILOT = {
+    0x01: ControlPilotState.A,
+    0x02: ControlPilotState.B,
+    0x03: ControlPilotState.C,
+    0x04: ControlPilotState.D,
+}
+_PWM_STATES = (rapi.CONNECTED, rapi.CHARGING, rapi.VENTILATION, 0x05)
+_KNOWN_STATES = {rapi.READY, *_PWM_STATES, rapi.ASLEEP, rapi.DISABLED, *FAULT_CODES}
+_PLUGGED = (ControlPilotState.B, ControlPilotState.C, ControlPilotState.D)
+
+
+class Wish(Enum):
+    """What the firmware shall do."""
+
+    CHARGE = auto()
+    SLEEP = auto()
+    """Finish gently: the EV gets up to 3 s to stop."""
+    STOP = auto()
+    """Open now, then sleep."""
+    DISABLED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What ``$GC`` tells, in A."""
+
+    minimum_a: int
+    maximum_a: int
+
+
+class OpenEvse:
+    """See the module's description; every method takes the time in seconds of one clock."""
+
+    def __init__(
+        self, send: Callable[[bytes], bool], *, fallback_current_a: int, phases: int, meter: OpenEvseMeter
+    ) -> None:
+        """Begin without a link; ``opened`` starts the conversation."""
+        self.exchange = Exchange(send)
+        self.observations: deque[Observation] = deque()
+        """Every step of what is observed, oldest first."""
+        self.capacity: Capacity | None = None
+        self.meter = meter
+        self.problem = ''
+        """What is wrong with the conversation, for people."""
+        self.heartbeats_missed = 0
+        self._fallback_a = fallback_current_a
+        self._phases = phases
+        self._outputs = Outputs()
+        self._seen = Observation(link=LinkState.LOST)
+        self._link = LinkState.LOST
+        self._resets = 0
+        self._firmware = ''
+        self._setup: deque[Callable[[float], None]] = deque()
+        self._open = False
+        self._was_up = False
+        self._state: rapi.State | None = None
+        self._in_force_a = 0
+        self._verified_a = 0
+        self._current_tries = 0
+        self._refused = ''
+        self._retry_current_at = math.inf
+        self._checks_off: tuple[str, ...] = ()
+        self._ordered = ''
+        self._ordered_at = -math.inf
+        self._probe_at = math.inf
+        self._due = dict.fromkeys(('state', 'meter', 'capacity', 'heartbeat', 'settings', 'slow'), math.inf)
+        self._state_read_at = -math.inf
+        self._missed = False
+        self._heartbeat = True
+        self._closed_since_plug = False
+        self._hold_until = -math.inf
+        self._replugs: int | None = None
+        self._replug_from = -math.inf
+
+    # --- what happens ------------------------------------------------------------------------------
+
+    def opened(self, now: float) -> None:
+        """Take notice of an open port: withdraw power before anything else, then get to know the board."""
+        self._open = True
+        self._begin(now)
+
+    def lost(self, text: str, now: float, *, port_open: bool) -> None:
+        """Take notice of a lost link; nothing is known from now on."""
+        self._open = port_open
+        self.exchange.cancel()
+        self._lose(text, now)
+
+    def frame(self, frame: rapi.Frame, now: float) -> None:
+        """Take a frame from the board."""
+        if frame.name == rapi.RESET_DONE:
+            self._restarted(now)
+        elif frame.name == rapi.STATE_CHANGED:
+            self._hint(frame.words, now)
+        elif frame.name not in rapi.ASYNCHRONOUS:
+            self.exchange.take(frame, now)
+            if self.exchange.echoes and self._link is not LinkState.UP:
+                self.problem = (
+                    'own requests come back: the port is looped; check that TX and RX are not joined.'
+                )
+        self.tick(now)
+
+    def apply(self, outputs: Outputs, now: float) -> None:
+        """Make the board have these outputs; what takes power away does not wait for a reply to others."""
+        if self._replugs is not None and outputs.replugs > self._replugs:
+            self._replug_from = now
+        self._replugs = outputs.replugs
+        if outputs.current_a != self._outputs.current_a:
+            self._current_tries = 0
+        self._outputs = outputs
+        if self._link is LinkState.UP and not self.exchange.urgent and self._wish(now) is not Wish.CHARGE:
+            order = self._power_order(now)
+            if order is not None:
+                self._order(order, now)
+        self.tick(now)
+        self._observe(now)
+
+    def tick(self, now: float) -> None:
+        """Do what is due: repeat, ask, order."""
+        if self.exchange.failed(now):
+            self._lose(f'{TRIES} requests were not answered; check that the board has power.', now)
+        if not self._open:
+            return
+        if not self.exchange.busy:
+            self._next(now)
+        if self._link is LinkState.UP and now >= self._hold_until > -math.inf:
+            self._hold_until = -math.inf
+            self._observe(now)
+        if self._replug_from > -math.inf and now >= self._replug_from + REPLUG_F_S + REPLUG_X1_S:
+            self._replug_from = -math.inf
+            self._observe(now)
+
+    def deadline(self) -> float:
+        """Return when ``tick`` has something to do by itself."""
+        if not self._open:
+            return math.inf
+        in_flight = self.exchange.deadline
+        times = [in_flight] if in_flight is not None else [*self._due.values(), self._probe_at]
+        if in_flight is None and self._link is LinkState.UP:
+            times.append(self._retry_current_at)
+            if self._ordered:
+                times.append(self._ordered_at + self._patience())
+        if self._hold_until > -math.inf:
+            times.append(self._hold_until)
+        if self._replug_from > -math.inf:
+            times += [self._replug_from + REPLUG_F_S, self._replug_from + REPLUG_F_S + REPLUG_X1_S]
+        return min(times)
+
+    def farewell(self) -> bytes:
+        """
+        Return the last bytes for a board: it sleeps, and its heartbeat is off only when that is certain.
+
+        A heartbeat that is left on without being fed would stay missed for ever.
+        """
+        if self._link is not LinkState.UP or self._state is None:
+            return rapi.encode('FS', 1)
+        resting = self._state.state in {rapi.ASLEEP, rapi.DISABLED, *FAULT_CODES} and not self._relay_closed
+        if not resting:
+            return rapi.encode('FD', 1) + rapi.encode('FS', 2)
+        return rapi.encode(f'SY 0 {self._fallback_a}', 1) if self._heartbeat else b''
+
+    # --- beginning and end -----------------------------------------------------------------------------
+
+    def _begin(self, now: float) -> None:
+        """Get to know the board; it sleeps before anything else happens."""
+        self._link = LinkState.CONNECTING
+        self._state = None
+        self._verified_a = 0
+        self._current_tries = 0
+        self._refused, self._retry_current_at = '', math.inf
+        self._ordered = ''
+        self._missed, self._heartbeat = False, True
+        self._probe_at = math.inf
+        self._due = dict.fromkeys(self._due, math.inf)
+        self._setup = deque(
+            (
+                lambda now: self._ask('FS', self._slept, now),
+                lambda now: self._ask('GV', self._told_version, now),
+                lambda now: self._ask('GE', self._told_settings, now),
+                lambda now: self._ask('GC', self._told_capacity, now),
+                lambda now: self._ask(f'SY {HEARTBEAT_S} {self._fallback_a}', self._told_heartbeat, now),
+                lambda now: self._ask('GS', self._told_state, now),
+            )
+        )
+        self._observe(now)
+
+    def _restarted(self, now: float) -> None:
+        """Take notice of the end of a self-test: the controller has forgotten everything."""
+        if self._was_up:
+            self._resets += 1
+            self._was_up = False
+            if self._link is LinkState.UP:
+                self._state = rapi.State(rapi.READY, self._state.pilot if self._state else rapi.READY, 0)
+                self._observe(now)
+        self.exchange.cancel()
+        if self._open:
+            self._begin(now)
+
+    def _lose(self, text: str, now: float) -> None:
+        self.problem = self.problem or text
+        self._setup.clear()
+        self._link = LinkState.LOST
+        self._due = dict.fromkeys(self._due, math.inf)
+        self._probe_at = now + PROBE_PERIOD_S
+        self._observe(now)
+
+    def _up(self, now: float) -> None:
+        self._link = LinkState.UP
+        self._was_up = True
+        self.problem = ''
+        self._due.update(
+            meter=now, slow=now, heartbeat=now + HEARTBEAT_PERIOD_S, settings=now + RARE_PERIOD_S
+        )
+        self._due.update(capacity=now + CAPACITY_PERIOD_S)
+
+    # --- what to ask next --------------------------------------------------------------------------------
+
+    def _next(self, now: float) -> None:
+        """Send the next request; the line is free."""
+        if self._link is LinkState.LOST:
+            if now >= self._probe_at:
+                self._probe_at = now + PROBE_PERIOD_S
+                self._ask('FS', self._answered_again, now)
+            return
+        if self._setup:
+            self._setup[0](now)
+            return
+        if self._missed:
+            self._ask(f'SY {ACKNOWLEDGE}', self._told_heartbeat, now)
+            return
+        order = self._power_order(now)
+        if order is not None:
+            self._order(order, now)
+            return
+        due = min(self._due, key=lambda name: self._due[name])
+        if self._due[due] > now:
+            return
+        awake = self._state is not None and self._state.state not in {rapi.ASLEEP, rapi.DISABLED}
+        match due:
+            case 'state':
+                self._due['state'] = now + STATE_PERIOD_S
+                self._ask('GS', self._told_state, now)
+            case 'heartbeat':
+                self._due['heartbeat'] = now + HEARTBEAT_PERIOD_S if self._heartbeat else math.inf
+                self._ask('SY', self._told_heartbeat, now)
+            case 'meter':
+                self._due['meter'] = now + METER_PERIOD_S
+                self._ask('GG', self._told_meter, now)
+            case 'capacity':
+                self._due['capacity'] = now + (CAPACITY_PERIOD_S if awake else SLOW_PERIOD_S)
+                self._ask('GC', self._told_capacity, now)
+            case 'settings':
+                self._due['settings'] = now + RARE_PERIOD_S
+                self._ask('GE', self._told_settings, now)
+            case _:
+                self._due['slow'] = now + (SLOW_PERIOD_S if awake else RARE_PERIOD_S)
+                self._ask('GU', self._told_energy, now)
+
+    def _ask(self, command: str, handle: Callable[[rapi.Frame, float], bool], now: float) -> None:
+        """Send a request; ``handle`` returns whether its reply makes sense."""
+        sent_at = now
+
+        def answered(frame: rapi.Frame) -> None:
+            sensible = handle(frame, self._answered_at)
+            if self._setup and self._link is LinkState.CONNECTING:
+                self._step_of_setup(sensible)
+
+        self._answered_at = sent_at
+        self.exchange.begin(command, answered, now)
+
+    def _step_of_setup(self, sensible: bool) -> None:
+        if sensible:
+            self._setup.popleft()
+            if not self._setup:
+                self._up(self._answered_at)
+                self._observe(self._answered_at)
+        else:
+            self.problem = 'the board does not answer as an OpenEVSE does; check its firmware, and the port.'
+            self._lose(self.problem, self._answered_at)
+
+    # --- power ---------------------------------------------------------------------------------------------
+
+    @property
+    def _relay_closed(self) -> bool:
+        return self._state is not None and bool(self._state.flags & rapi.RELAY_CLOSED)
+
+    def _amperes(self) -> int:
+        """Return the whole amperes to allow, 0 for none."""
+        asked = self._outputs.current_a
+        if self.capacity is None or not math.isfinite(asked) or asked < MINIMUM_CURRENT_A - 0.05:
+            return 0
+        amperes = min(math.floor(asked + 0.05), self.capacity.maximum_a)
+        return amperes if amperes >= self.capacity.minimum_a else 0
+
+    def _wish(self, now: float) -> Wish:
+        outputs = self._outputs
+        if now < self._replug_from + REPLUG_F_S:
+            return Wish.DISABLED
+        if now < self._replug_from + REPLUG_F_S + REPLUG_X1_S:
+            return Wish.STOP
+        if outputs.pilot_mode in {PilotMode.F, PilotMode.E}:
+            return Wish.DISABLED
+        if not outputs.power:
+            return Wish.STOP
+        if outputs.pilot_mode is PilotMode.PWM and self._amperes() and not self._refused:
+            return Wish.CHARGE
+        return Wish.SLEEP
+
+    def _power_order(self, now: float) -> str | None:
+        """Return the order that brings the board nearer to the wish, ``None`` when it is there."""
+        if self._state is None or self._link is not LinkState.UP or self._setup:
+            return None
+        state, wish = self._state.state, self._wish(now)
+        if state in FAULT_CODES or state == rapi.STARTING:
+            return None  # the relay is open, and another state would hide the fault
+        order: str | None = None
+        match wish:
+            case Wish.DISABLED:
+                order = 'FD' if state != rapi.DISABLED else None
+            case Wish.CHARGE if self._verified_a != self._amperes():
+                return f'SC {self._amperes()} V'
+            case Wish.CHARGE:
+                order = 'FE' if state in {rapi.ASLEEP, rapi.DISABLED} else None
+            case Wish.STOP if self._relay_closed:
+                order = 'FD'
+            case _:
+                order = 'FS' if state != rapi.ASLEEP else None
+        if now >= self._retry_current_at and order is None and self._amperes():
+            return f'SC {self._amperes()} V'
+        if order is None or (order == self._ordered and now < self._ordered_at + self._patience()):
+            return None
+        return order
+
+    def _patience(self) -> float:
+        return REPEAT_SLEEP_S if self._ordered == 'FS' and self._relay_closed else REPEAT_ORDER_S
+
+    def _order(self, order: str, now: float) -> None:
+        if order.startswith('SC'):
+            self._set_current(now)
+            return
+        self._ordered, self._ordered_at = order, now
+        self._answered_at = now
+        self.exchange.begin(order, lambda frame: self._obeyed(), now, urgent=order != 'FE')
+
+    def _obeyed(self) -> None:
+        self._due['state'] = -math.inf
+
+    def _set_current(self, now: float) -> None:
+        """Order a current; the reply tells what is in force, and it is read back once more."""
+        amperes = self._amperes()
+        self._retry_current_at = now + RETRY_CURRENT_S if self._refused else math.inf
+        self._ask(f'SC {amperes} V', lambda frame, now: self._current_set(frame, amperes, now), now)
+
+    def _current_set(self, frame: rapi.Frame, amperes: int, now: float) -> bool:
+        in_force = rapi.numbers(frame.words[:1])
+        if frame.name == 'OK' and in_force == [amperes]:
+            self._ask('GC', lambda frame, now: self._current_read_back(frame, amperes, now), now)
+        else:
+            self._current_wrong(amperes, in_force[0] if in_force else None, now)
+        return True
+
+    def _current_read_back(self, frame: rapi.Frame, amperes: int, now: float) -> bool:
+        if not self._told_capacity(frame, now) or self._in_force_a != amperes:
+            self._current_wrong(amperes, self._in_force_a, now)
+            return True
+        self._verified_a = amperes
+        self._current_tries = 0
+        self._refused, self._retry_current_at = '', math.inf
+        self._observe(now)
+        return True
+
+    def _current_wrong(self, amperes: int, in_force: int | None, now: float) -> None:
+        """Try once more, then let the board sleep: a malformed current is its maximum to this firmware."""
+        self._verified_a = 0
+        if in_force is not None:
+            self._in_force_a = in_force
+        self._current_tries += 1
+        if self._current_tries >= 2:
+            told = 'nothing' if in_force is None else f'{in_force} A'
+            self._refused = f'{amperes} A were ordered, but the board has {told} in force; it is kept asleep until it obeys.'
+            self._retry_current_at = now + RETRY_CURRENT_S
+        self._observe(now)
+
+    # --- what the board tells -----------------------------------------------------------------------------
+
+    def _hint(self, words: tuple[str, ...], now: float) -> None:
+        """Take an unasked state as a reason to read it: only a numbered reply is trusted."""
+        if len(words) != 4 or self._state is None:
+            return
+        state, pilot, flags = (rapi.number(words[index], 16) for index in (0, 1, 3))
+        if rapi.number(words[2]) != self._in_force_a:
+            self._due['capacity'] = min(self._due['capacity'], now)
+        if (state, pilot, flags) != (self._state.state, self._state.pilot, self._state.flags):
+            self._due['state'] = min(self._due['state'], max(now, self._state_read_at + HINT_GAP_S))
+
+    def _slept(self, frame: rapi.Frame, now: float) -> bool:
+        return frame.name == 'OK'
+
+    def _answered_again(self, frame: rapi.Frame, now: float) -> bool:
+        self._begin(now)
+        return True
+
+    def _told_version(self, frame: rapi.Frame, now: float) -> bool:
+        if frame.name == 'OK' and frame.words:
+            self._firmware = f'OpenEVSE {" RAPI ".join(frame.words[:2])}'
+        return frame.name == 'OK'
+
+    def _told_settings(self, frame: rapi.Frame, now: float) -> bool:
+        flags = rapi.number(frame.words[1], 16) if frame.name == 'OK' and len(frame.words) == 2 else None
+        if flags is None:
+            return False
+        self._checks_off = tuple(name for flag, name in rapi.SAFETY_TESTS.items() if flags & flag)
+        self._observe(now)
+        return True
+
+    def _told_capacity(self, frame: rapi.Frame, now: float) -> bool:
+        told = rapi.numbers(frame.words) if frame.name == 'OK' else None
+        if told is None or len(told) != 4:
+            return False
+        minimum, hardware, in_force, maximum = told
+        maximum = min(maximum, hardware)
+        if not (0 < minimum <= maximum <= 80 and 0 <= in_force <= 255):
+            return False
+        self.capacity = Capacity(max(minimum, int(MINIMUM_CURRENT_A)), maximum)
+        self._in_force_a = in_force
+        if in_force > self._verified_a:
+            self._verified_a = 0
+        self._observe(now)
+        return True
+
+    def _told_heartbeat(self, frame: rapi.Frame, now: float) -> bool:
+        told = rapi.numbers(frame.words)
+        if told is None or len(told) != 3:
+            self._heartbeat = False  # a firmware without one
+            return True
+        missed = frame.name == 'NK' or told[2] == 2
+        self.heartbeats_missed += missed and not self._missed
+        if self._missed and not missed:
+            self._verified_a = 0
+        self._missed = missed
+        if told[:2] != [HEARTBEAT_S, self._fallback_a] and not missed and not self._setup:
+            self._setup.append(
+                lambda now: self._ask(f'SY {HEARTBEAT_S} {self._fallback_a}', self._told_heartbeat, now)
+            )
+        return True
+
+    def _told_state(self, frame: rapi.Frame, now: float) -> bool:
+        state = rapi.state_of(frame.words) if frame.name == 'OK' else None
+        if state is None:
+            return False
+        if state != self._state:
+            self._ordered = ''
+        was_charging = self._relay_closed
+        self._state, self._state_read_at = state, now
+        moving = self._relay_closed and state.state != rapi.CHARGING
+        self._due['state'] = now + (MOVING_PERIOD_S if moving else STATE_PERIOD_S)
+        if was_charging and not self._relay_closed:
+            self._due['slow'] = min(self._due['slow'], now)
+        self._observe(now)
+        return True
+
+    def _told_meter(self, frame: rapi.Frame, now: float) -> bool:
+        told = rapi.numbers(frame.words) if frame.name == 'OK' else None
+        if told is not None and len(told) == 2:
+            self.meter.currents(told[0], told[1])
+        return True
+
+    def _told_energy(self, frame: rapi.Frame, now: float) -> bool:
+        told = rapi.numbers(frame.words) if frame.name == 'OK' else None
+        if told is not None and len(told) == 2:
+            self.meter.energies(told[0], told[1])
+        self._ask('GP', self._told_temperatures, now)
+        return True
+
+    def _told_temperatures(self, frame: rapi.Frame, now: float) -> bool:
+        told = rapi.numbers(frame.words) if frame.name == 'OK' else None
+        self.meter.temperatures(told or [], relay_closed=self._relay_closed)
+        return True
+
+    # --- what is observed ----------------------------------------------------------------------------------
+
+    def _observe(self, now: float) -> None:
+        """Hand on what is known when it has changed, in steps that are legal."""
+        seen = self._look(now)
+        if seen == self._seen:
+            return
+        before, self._seen = self._seen, seen
+        self.observations.extend(_steps(before, seen))
+
+    def _look(self, now: float) -> Observation:
+        state = self._state
+        if self._link is not LinkState.UP or state is None:
+            return replace(self._seen, link=self._link, resets=self._resets, firmware=self._firmware)
+        contactor = self._contactor(state)
+        cp_state = self._cp_state(state, contactor, now)
+        pwm = state.state in _PWM_STATES
+        in_force = float(self._in_force_a)
+        mode = PilotMode.F if state.state == rapi.DISABLED else PilotMode.PWM if pwm else PilotMode.X1
+        return Observation(
+            link=self._link,
+            cp_state=cp_state,
+            pilot_mode=mode,
+            duty_cycle_percent=duty_cycle(in_force) if pwm else 100.0,
+            current_a=in_force if pwm else 0.0,
+            contactor=contactor,
+            phases=self._phases,
+            errors=self._errors(state),
+            replug_active=self._replug_from > -math.inf,
+            resets=self._resets,
+            firmware=self._firmware,
+        )
+
+    def _contactor(self, state: rapi.State) -> ContactorState:
+        if state.state == rapi.STUCK_RELAY:
+            return ContactorState.CLOSED
+        if not self._relay_closed:
+            return ContactorState.OPEN
+        if self.exchange.urgent and self.exchange.overdue:
+            return ContactorState.UNKNOWN  # an order to open was not answered: nobody knows
+        return ContactorState.CLOSED
+
+    def _cp_state(self, state: rapi.State, contactor: ContactorState, now: float) -> ControlPilotState:
+        if state.state == rapi.DISABLED:
+            return ControlPilotState.F
+        if state.state == rapi.STARTING:
+            return self._seen.cp_state
+        cp_state = _PILOT.get(state.pilot, ControlPilotState.E)
+        if state.state not in _KNOWN_STATES:
+            cp_state = ControlPilotState.E
+        if contactor is ContactorState.CLOSED:
+            self._closed_since_plug = True
+        elif cp_state is ControlPilotState.A and self._closed_since_plug:
+            self._closed_since_plug = False
+            self._hold_until = now + LATE_WELD_S
+        if cp_state in _PLUGGED and now < self._hold_until and contactor is ContactorState.OPEN:
+            return ControlPilotState.A
+        return cp_state
+
+    def _errors(self, state: rapi.State) -> tuple[BoardError, ...]:
+        errors = []
+        if state.state in FAULT_CODES:
+            code, text = FAULT_CODES[state.state]
+            errors.append(BoardError(code, f'{text} (state {state.state:02x}).'))
+        elif state.state not in _KNOWN_STATES and state.state != rapi.STARTING:
+            errors.append(BoardError(BoardErrorEnum.VENDOR_ERROR, f'unknown state {state.state:02x}.'))
+        if self._checks_off:
+            text = f'switched off in the settings of the board: {", ".join(self._checks_off)}.'
+            errors.append(BoardError(BoardErrorEnum.SAFETY_TESTS_OFF, text))
+        if self._refused:
+            errors.append(BoardError(BoardErrorEnum.BAD_DATA, self._refused))
+        return tuple(errors)
+
+    def diagnostics(self) -> Mapping[str, str]:
+        """Return what helps to find a fault of the conversation."""
+        return {
+            'firmware': self._firmware,
+            'requests not answered in time': str(self.exchange.timeouts),
+            'replies too late or twice': str(self.exchange.stale),
+            'own requests that came back': str(self.exchange.echoes),
+            'restarts of the board': str(self._resets),
+            'heartbeats missed': str(self.heartbeats_missed),
+        }
+
+
+def _steps(before: Observation, after: Observation) -> list[Observation]:
+    """Return the observations from one to another with no step left out (catalogue L18)."""
+    closed, opened = ContactorState.CLOSED, ContactorState.OPEN
+    steps = []
+    pilot = before.cp_state
+    if before.link is not LinkState.UP or after.link is not LinkState.UP or after.resets != before.resets:
+        return [after]
+    if after.cp_state in {ControlPilotState.C, ControlPilotState.D} and before.contactor is opened:
+        if pilot is ControlPilotState.A:
+            steps.append(replace(after, cp_state=ControlPilotState.B, contactor=opened, errors=before.errors))
+        if after.contactor is closed and pilot is not after.cp_state:
+            steps.append(replace(after, contactor=opened, errors=before.errors))
+    leaves = pilot in {ControlPilotState.C, ControlPilotState.D} and after.cp_state in {
+        ControlPilotState.A,
+        ControlPilotState.B,
+    }
+    if before.contactor is closed and after.contactor is opened and leaves and after.errors == before.errors:
+        steps.append(replace(before, cp_state=after.cp_state))
+    return [*steps, after]

@@ -1,0 +1,179 @@
+"""
+RAPI, the ASCII protocol of OpenEVSE boards: framing and the meaning of codes (hardware reference 2.1).
+
+A frame is ``$``, words separated by spaces, perhaps `` :ss`` (a sequence number of two hexadecimal digits,
+not 00), ``^XX`` (exclusive or of all before it), and a carriage return.  Boards accept frames without a
+check; here every frame needs one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MOST_BYTES = 80
+"""No frame of a board is longer; the board itself takes 32 bytes."""
+
+LONGEST_REQUEST = 31
+LARGEST_SEQUENCE = 0xFF
+
+RESET_DONE = 'AB'
+STATE_CHANGED = 'AT'
+REPLIES = ('OK', 'NK')
+ASYNCHRONOUS = (RESET_DONE, STATE_CHANGED, 'AN', 'WF')
+"""What a board sends unasked, at any time."""
+
+# States of the firmware.
+STARTING, READY, CONNECTED, CHARGING, VENTILATION = 0x00, 0x01, 0x02, 0x03, 0x04
+STUCK_RELAY = 0x08
+ASLEEP, DISABLED = 0xFE, 0xFF
+
+# Flags of the state.
+RELAY_CLOSED = 0x0040
+EV_CONNECTED = 0x0100
+
+SAFETY_TESTS = {
+    0x0002: 'diode check',
+    0x0004: 'ventilation check',
+    0x0008: 'ground check',
+    0x0010: 'stuck relay check',
+    0x0200: 'self-test of the residual current device',
+    0x0400: 'temperature check',
+}
+"""Flags of ``$GE``: a test that is switched off."""
+
+_DIGITS = frozenset(b'0123456789abcdefABCDEF')
+_START, _END, _CHECK = b'$\r^'
+_OUTSIDE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A valid frame: ``OK``, ``NK``, or what it is, and its words."""
+
+    name: str
+    words: tuple[str, ...] = ()
+    sequence: int | None = None
+    """Which request it answers, where the board says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What ``$GS`` tells."""
+
+    state: int
+    pilot: int
+    flags: int
+
+
+class Parser:
+    """Cuts bytes into frames; see ``serial_port.Frames``."""
+
+    def __init__(self) -> None:
+        """Begin outside of any frame."""
+        self.dropped = 0
+        self.skipped = 0
+        self._line = bytearray()
+        self._inside = False
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take bytes; return the valid frames that are complete."""
+        frames = []
+        for byte in data:
+            if byte == _START:
+                self.skipped += len(self._line)
+                self._line = bytearray((byte,))
+                self._inside = True
+            elif not self._inside:
+                self.skipped += 1
+            elif byte == _END:
+                frame = parse(bytes(self._line))
+                self.reset()
+                if frame is None:
+                    self.dropped += 1
+                else:
+                    frames.append(frame)
+            elif len(self._line) >= MOST_BYTES or not 0x20 <= byte < 0x7F:
+                self.skipped += len(self._line) + 1
+                self.reset()
+            else:
+                self._line.append(byte)
+        return frames
+
+    def reset(self) -> None:
+        """Forget a frame that was begun."""
+        self._line.clear()
+        self._inside = False
+
+
+def parse(line: bytes) -> Frame | None:
+    """Return the frame of a line without its end, ``None`` when it is none or its check fails."""
+    body, check = line[:-3], line[-3:]
+    if len(body) < 3 or check[0] != _CHECK or not set(check[1:]) <= _DIGITS:
+        return None
+    if exclusive_or(body) != int(check[1:], 16):
+        return None
+    words = body[1:].decode('ascii').split(' ')
+    sequence = None
+    if len(words) > 1 and words[-1].startswith(':'):
+        digits = words.pop()[1:]
+        if len(digits) != 2 or not set(digits.encode()) <= _DIGITS:
+            return None
+        sequence = int(digits, 16)
+    if not all(words) or '^' in body.decode('ascii'):
+        return None
+    return Frame(words[0], tuple(words[1:]), sequence)
+
+
+def encode(command: str, sequence: int | None = None) -> bytes:
+    """
+    Return the frame of a command, as ``SC 16 V``.
+
+    Raises
+    ------
+    ValueError
+        When a board could not take it: too long, or characters with a meaning of their own.
+
+    """
+    text = f'${command}' if sequence is None else f'${command} :{sequence:02X}'
+    body = text.encode('ascii')
+    if set('$^*:\r\n') & set(command) or not command.isprintable():
+        raise ValueError(f'{command!r} is no command.')
+    if len(body) + 4 > LONGEST_REQUEST:
+        raise ValueError(f'{command!r} is too long for the board.')
+    return body + f'^{exclusive_or(body):02X}\r'.encode('ascii')
+
+
+def exclusive_or(data: Iterable[int]) -> int:
+    """Return the check of some bytes."""
+    check = 0
+    for byte in data:
+        check ^= byte
+    return check
+
+
+def number(word: str, base: int = 10) -> int | None:
+    """Return a number of a frame, ``None`` when it is none."""
+    digits = word.removeprefix('-') if base == 10 else word
+    if not (0 < len(digits) <= 10 and digits.isascii() and digits.isalnum()):
+        return None
+    try:
+        return int(word, base)
+    except ValueError:
+        return None
+
+
+def numbers(words: Iterable[str]) -> list[int] | None:
+    """Return the decimal numbers of a frame, ``None`` when one is none."""
+    found = [number(word) for word in words]
+    whole = [each for each in found if each is not None]
+    return whole if len(whole) == len(found) else None
+
+
+def state_of(words: tuple[str, ...]) -> State | None:
+    """Return what the reply to ``$GS`` tells, ``None`` when it is malformed."""
+    if len(words) != 4 or (len(words[0]), len(words[2]), len(words[3])) != (2, 2, 4):
+        return None
+    state, elapsed = number(words[0], 16), number(words[1])
+    pilot, flags = number(words[2], 16), number(words[3], 16)
+    if state is None or pilot is None or flags is None or elapsed is None or elapsed < 0:
+        return None
+    return State(state, pilot, flags)
