@@ -136,9 +136,17 @@ EOF
     echo ". \"$venv/local_setup.sh\"" | tee "$venv/local_setup.bash" >"$venv/local_setup.zsh"
 }
 
+# With a sourced ROS 2 nothing is installed: its libraries are named where they are missing.
+check_libraries() {
+    local missing
+    missing=$(python3 -c 'import importlib.util, sys
+print(*(name for name in sys.argv[1:] if importlib.util.find_spec(name) is None))' rclpy rich serial yaml)
+    [ -z "$missing" ] || fail "Python finds no ${missing// /, no }; run: rosdep install --from-paths . --ignore-src -y"
+}
+
 prepare() {
     choose_distribution
-    [ "$system_ros" = yes ] || prepare_wheels
+    if [ "$system_ros" = yes ]; then check_libraries; else prepare_wheels; fi
 }
 
 # ------------------------------------------------------------------------------------------------- build
@@ -188,7 +196,13 @@ source_workspace() {
 
 # ------------------------------------------------------------------------------------------------- checks
 
+has_module() { python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)' "$1"; }
+
 lint() {
+    if [ "$system_ros" = yes ] && ! { command -v ruff && command -v mypy; } >/dev/null; then
+        say "not linted: ruff and mypy are not installed (pip install -r requirements/tools.txt)"
+        return
+    fi
     ruff check .
     ruff format --check .
     local rooms=() room
@@ -226,8 +240,9 @@ test_installed() {
             *) pure+=("$root/test/$room") ;;
         esac
     done
-    local status=0
-    "${pytest[@]}" -n "$(nproc)" --dist loadfile --junitxml "$build/test/pure.xml" "${pure[@]}" || status=1
+    local status=0 parallel=()
+    ! has_module xdist || parallel=(-n "$(nproc)" --dist loadfile)
+    "${pytest[@]}" "${parallel[@]}" --junitxml "$build/test/pure.xml" "${pure[@]}" || status=1
     "${pytest[@]}" --junitxml "$build/test/processes.xml" "${processes[@]}" || status=1
     return $status
 }
