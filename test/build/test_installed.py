@@ -61,7 +61,7 @@ def test_share_holds_the_files_of(folder: str) -> None:
 
 
 def test_launch_files_are_python() -> None:
-    for path in (SHARE / 'launch').iterdir():
+    for path in (SHARE / 'launch').glob('*.py'):
         compile(path.read_text(), path, 'exec')
 
 
