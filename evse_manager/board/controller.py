@@ -280,7 +280,11 @@ class BoardController:
             return OpeningReason.PROTECTION
         if not self._pilot_asks() and (self._style is BoardStyle.LOW_LEVEL or fell):
             return OpeningReason.PILOT
-        return OpeningReason.BY_ITSELF if fell else None
+        if not fell:
+            return None
+        # A firmware that was told to pause opens when the EV has stopped, which may still show C.
+        paused = self._style is BoardStyle.HIGH_LEVEL and self._command.pilot_mode is PilotMode.X1
+        return OpeningReason.COMMANDED if paused else OpeningReason.BY_ITSELF
 
     def _may_close(self, now: Moment) -> bool:
         """Return whether everything is right at once."""

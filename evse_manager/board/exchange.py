@@ -10,7 +10,8 @@ TIMEOUT_S = 0.5
 
 TRIES = 3
 
-Handler = Callable[[rapi.Frame], None]
+Handler = Callable[[rapi.Frame, float], None]
+"""Called with the reply and its time."""
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ class Exchange:
                 self.stale += 1
                 return
         self._request = None
-        request.handle(frame)
+        request.handle(frame, now)
 
     def failed(self, now: float) -> bool:
         """Repeat a request that was not answered in time; return whether it was the last try."""

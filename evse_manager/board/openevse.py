@@ -44,6 +44,9 @@ HEARTBEAT_S = 5
 HEARTBEAT_PERIOD_S = 1.0
 ACKNOWLEDGE = 165
 
+SETTLING_S = 0.6
+"""After its self-test the board takes an EV that is plugged in for none as long as it debounces."""
+
 LATE_WELD_S = 2.0
 """A stuck relay is told 1.6 s after the unplugging (measured): no new EV is reported before this is over."""
 
@@ -76,6 +79,7 @@ FAULT_CODES = {
 }
 """States of the firmware in which it has opened the relay for a fault."""
 
+_SET_CURRENT = 'SC'
 _PILOT = {
     0x01: ControlPilotState.A,
     0x02: ControlPilotState.B,
@@ -136,6 +140,7 @@ class OpenEvse:
         self._verified_a = 0
         self._current_tries = 0
         self._refused = ''
+        self._refused_a = 0
         self._retry_current_at = math.inf
         self._checks_off: tuple[str, ...] = ()
         self._ordered = ''
@@ -143,12 +148,15 @@ class OpenEvse:
         self._probe_at = math.inf
         self._due = dict.fromkeys(('state', 'meter', 'capacity', 'heartbeat', 'settings', 'slow'), math.inf)
         self._state_read_at = -math.inf
+        self._settled_at = -math.inf
         self._missed = False
         self._heartbeat = True
+        self._heartbeat_forgotten = False
         self._closed_since_plug = False
         self._hold_until = -math.inf
         self._replugs: int | None = None
         self._replug_from = -math.inf
+        self._ticked = -math.inf
 
     # --- what happens ------------------------------------------------------------------------------
 
@@ -173,8 +181,10 @@ class OpenEvse:
             self.exchange.take(frame, now)
             if self.exchange.echoes and self._link is not LinkState.UP:
                 self.problem = (
-                    'own requests come back: the port is looped; check that TX and RX are not joined.'
+                    'own requests come back: the line is looped; check that TX and RX are not joined.'
                 )
+        if self._link is LinkState.LOST:
+            self._probe_at = min(self._probe_at, now + HINT_GAP_S)
         self.tick(now)
 
     def apply(self, outputs: Outputs, now: float) -> None:
@@ -185,27 +195,24 @@ class OpenEvse:
         if outputs.current_a != self._outputs.current_a:
             self._current_tries = 0
         self._outputs = outputs
-        if self._link is LinkState.UP and not self.exchange.urgent and self._wish(now) is not Wish.CHARGE:
+        if self._link is LinkState.UP and self._wish(now) is not Wish.CHARGE:
             order = self._power_order(now)
             if order is not None:
                 self._order(order, now)
         self.tick(now)
-        self._observe(now)
 
     def tick(self, now: float) -> None:
-        """Do what is due: repeat, ask, order."""
+        """Do what is due: repeat, ask, order; then look whether anything has changed."""
+        self._ticked = now
         if self.exchange.failed(now):
             self._lose(f'{TRIES} requests were not answered; check that the board has power.', now)
-        if not self._open:
-            return
-        if not self.exchange.busy:
-            self._next(now)
-        if self._link is LinkState.UP and now >= self._hold_until > -math.inf:
+        if now >= self._hold_until:
             self._hold_until = -math.inf
-            self._observe(now)
-        if self._replug_from > -math.inf and now >= self._replug_from + REPLUG_F_S + REPLUG_X1_S:
+        if now >= self._replug_from + REPLUG_F_S + REPLUG_X1_S:
             self._replug_from = -math.inf
-            self._observe(now)
+        if self._open and not self.exchange.busy:
+            self._next(now)
+        self._observe(now)
 
     def deadline(self) -> float:
         """Return when ``tick`` has something to do by itself."""
@@ -213,15 +220,15 @@ class OpenEvse:
             return math.inf
         in_flight = self.exchange.deadline
         times = [in_flight] if in_flight is not None else [*self._due.values(), self._probe_at]
+        if in_flight is None and self._setup:
+            times.append(self._settled_at)
         if in_flight is None and self._link is LinkState.UP:
             times.append(self._retry_current_at)
             if self._ordered:
                 times.append(self._ordered_at + self._patience())
-        if self._hold_until > -math.inf:
-            times.append(self._hold_until)
-        if self._replug_from > -math.inf:
-            times += [self._replug_from + REPLUG_F_S, self._replug_from + REPLUG_F_S + REPLUG_X1_S]
-        return min(times)
+        replugged = self._replug_from + REPLUG_F_S
+        later = (self._hold_until, replugged, replugged + REPLUG_X1_S)
+        return min(times + [time for time in later if time > self._ticked])
 
     def farewell(self) -> bytes:
         """
@@ -246,7 +253,7 @@ class OpenEvse:
         self._current_tries = 0
         self._refused, self._retry_current_at = '', math.inf
         self._ordered = ''
-        self._missed, self._heartbeat = False, True
+        self._missed, self._heartbeat, self._heartbeat_forgotten = False, True, False
         self._probe_at = math.inf
         self._due = dict.fromkeys(self._due, math.inf)
         self._setup = deque(
@@ -255,11 +262,10 @@ class OpenEvse:
                 lambda now: self._ask('GV', self._told_version, now),
                 lambda now: self._ask('GE', self._told_settings, now),
                 lambda now: self._ask('GC', self._told_capacity, now),
-                lambda now: self._ask(f'SY {HEARTBEAT_S} {self._fallback_a}', self._told_heartbeat, now),
+                self._program_heartbeat,
                 lambda now: self._ask('GS', self._told_state, now),
             )
         )
-        self._observe(now)
 
     def _restarted(self, now: float) -> None:
         """Take notice of the end of a self-test: the controller has forgotten everything."""
@@ -269,6 +275,8 @@ class OpenEvse:
             if self._link is LinkState.UP:
                 self._state = rapi.State(rapi.READY, self._state.pilot if self._state else rapi.READY, 0)
                 self._observe(now)
+        self._settled_at = now + SETTLING_S
+        self._closed_since_plug, self._hold_until = False, -math.inf
         self.exchange.cancel()
         if self._open:
             self._begin(now)
@@ -279,16 +287,13 @@ class OpenEvse:
         self._link = LinkState.LOST
         self._due = dict.fromkeys(self._due, math.inf)
         self._probe_at = now + PROBE_PERIOD_S
-        self._observe(now)
 
     def _up(self, now: float) -> None:
         self._link = LinkState.UP
         self._was_up = True
         self.problem = ''
-        self._due.update(
-            meter=now, slow=now, heartbeat=now + HEARTBEAT_PERIOD_S, settings=now + RARE_PERIOD_S
-        )
-        self._due.update(capacity=now + CAPACITY_PERIOD_S)
+        self._due.update(meter=now, slow=now, heartbeat=now + HEARTBEAT_PERIOD_S)
+        self._due.update(capacity=now + CAPACITY_PERIOD_S, settings=now + RARE_PERIOD_S)
 
     # --- what to ask next --------------------------------------------------------------------------------
 
@@ -300,10 +305,17 @@ class OpenEvse:
                 self._ask('FS', self._answered_again, now)
             return
         if self._setup:
-            self._setup[0](now)
+            if len(self._setup) > 1 or now >= self._settled_at:
+                self._setup[0](now)
             return
         if self._missed:
             self._ask(f'SY {ACKNOWLEDGE}', self._told_heartbeat, now)
+            return
+        if self._heartbeat_forgotten:
+            self._program_heartbeat(now)
+            return
+        if now >= self._retry_current_at:
+            self._set_current(self._refused_a, now)
             return
         order = self._power_order(now)
         if order is not None:
@@ -335,25 +347,22 @@ class OpenEvse:
 
     def _ask(self, command: str, handle: Callable[[rapi.Frame, float], bool], now: float) -> None:
         """Send a request; ``handle`` returns whether its reply makes sense."""
-        sent_at = now
 
-        def answered(frame: rapi.Frame) -> None:
-            sensible = handle(frame, self._answered_at)
-            if self._setup and self._link is LinkState.CONNECTING:
-                self._step_of_setup(sensible)
+        def answered(frame: rapi.Frame, now: float) -> None:
+            sensible = handle(frame, now)
+            if self._link is LinkState.CONNECTING and self._setup:
+                self._step_of_setup(sensible, now)
 
-        self._answered_at = sent_at
         self.exchange.begin(command, answered, now)
 
-    def _step_of_setup(self, sensible: bool) -> None:
-        if sensible:
-            self._setup.popleft()
-            if not self._setup:
-                self._up(self._answered_at)
-                self._observe(self._answered_at)
-        else:
+    def _step_of_setup(self, sensible: bool, now: float) -> None:
+        if not sensible:
             self.problem = 'the board does not answer as an OpenEVSE does; check its firmware, and the port.'
-            self._lose(self.problem, self._answered_at)
+            self._lose(self.problem, now)
+            return
+        self._setup.popleft()
+        if not self._setup:
+            self._up(now)
 
     # --- power ---------------------------------------------------------------------------------------------
 
@@ -395,36 +404,34 @@ class OpenEvse:
             case Wish.DISABLED:
                 order = 'FD' if state != rapi.DISABLED else None
             case Wish.CHARGE if self._verified_a != self._amperes():
-                return f'SC {self._amperes()} V'
+                return _SET_CURRENT
             case Wish.CHARGE:
                 order = 'FE' if state in {rapi.ASLEEP, rapi.DISABLED} else None
             case Wish.STOP if self._relay_closed:
                 order = 'FD'
             case _:
                 order = 'FS' if state != rapi.ASLEEP else None
-        if now >= self._retry_current_at and order is None and self._amperes():
-            return f'SC {self._amperes()} V'
-        if order is None or (order == self._ordered and now < self._ordered_at + self._patience()):
-            return None
-        return order
+        if order is None:
+            self._ordered = ''
+        elif order != self._ordered or now >= self._ordered_at + self._patience():
+            return order
+        return None
 
     def _patience(self) -> float:
         return REPEAT_SLEEP_S if self._ordered == 'FS' and self._relay_closed else REPEAT_ORDER_S
 
     def _order(self, order: str, now: float) -> None:
-        if order.startswith('SC'):
-            self._set_current(now)
+        if order == _SET_CURRENT:
+            self._set_current(self._amperes(), now)
             return
         self._ordered, self._ordered_at = order, now
-        self._answered_at = now
-        self.exchange.begin(order, lambda frame: self._obeyed(), now, urgent=order != 'FE')
+        self.exchange.begin(order, self._obeyed, now, urgent=order != 'FE')
 
-    def _obeyed(self) -> None:
+    def _obeyed(self, frame: rapi.Frame, now: float) -> None:
         self._due['state'] = -math.inf
 
-    def _set_current(self, now: float) -> None:
+    def _set_current(self, amperes: int, now: float) -> None:
         """Order a current; the reply tells what is in force, and it is read back once more."""
-        amperes = self._amperes()
         self._retry_current_at = now + RETRY_CURRENT_S if self._refused else math.inf
         self._ask(f'SC {amperes} V', lambda frame, now: self._current_set(frame, amperes, now), now)
 
@@ -443,7 +450,6 @@ class OpenEvse:
         self._verified_a = amperes
         self._current_tries = 0
         self._refused, self._retry_current_at = '', math.inf
-        self._observe(now)
         return True
 
     def _current_wrong(self, amperes: int, in_force: int | None, now: float) -> None:
@@ -453,16 +459,18 @@ class OpenEvse:
             self._in_force_a = in_force
         self._current_tries += 1
         if self._current_tries >= 2:
-            told = 'nothing' if in_force is None else f'{in_force} A'
-            self._refused = f'{amperes} A were ordered, but the board has {told} in force; it is kept asleep until it obeys.'
+            told = 'an unknown current is' if in_force is None else f'{in_force} A are'
+            self._refused = (
+                f'{amperes} A were ordered, but {told} in force; the board is kept asleep until it obeys.'
+            )
+            self._refused_a = amperes
             self._retry_current_at = now + RETRY_CURRENT_S
-        self._observe(now)
 
     # --- what the board tells -----------------------------------------------------------------------------
 
     def _hint(self, words: tuple[str, ...], now: float) -> None:
         """Take an unasked state as a reason to read it: only a numbered reply is trusted."""
-        if len(words) != 4 or self._state is None:
+        if len(words) != 4 or self._state is None or self._link is not LinkState.UP:
             return
         state, pilot, flags = (rapi.number(words[index], 16) for index in (0, 1, 3))
         if rapi.number(words[2]) != self._in_force_a:
@@ -487,7 +495,6 @@ class OpenEvse:
         if flags is None:
             return False
         self._checks_off = tuple(name for flag, name in rapi.SAFETY_TESTS.items() if flags & flag)
-        self._observe(now)
         return True
 
     def _told_capacity(self, frame: rapi.Frame, now: float) -> bool:
@@ -502,8 +509,11 @@ class OpenEvse:
         self._in_force_a = in_force
         if in_force > self._verified_a:
             self._verified_a = 0
-        self._observe(now)
         return True
+
+    def _program_heartbeat(self, now: float) -> None:
+        self._heartbeat_forgotten = False
+        self._ask(f'SY {HEARTBEAT_S} {self._fallback_a}', self._told_heartbeat, now)
 
     def _told_heartbeat(self, frame: rapi.Frame, now: float) -> bool:
         told = rapi.numbers(frame.words)
@@ -515,10 +525,7 @@ class OpenEvse:
         if self._missed and not missed:
             self._verified_a = 0
         self._missed = missed
-        if told[:2] != [HEARTBEAT_S, self._fallback_a] and not missed and not self._setup:
-            self._setup.append(
-                lambda now: self._ask(f'SY {HEARTBEAT_S} {self._fallback_a}', self._told_heartbeat, now)
-            )
+        self._heartbeat_forgotten = told[:2] != [HEARTBEAT_S, self._fallback_a] and not missed
         return True
 
     def _told_state(self, frame: rapi.Frame, now: float) -> bool:
@@ -533,7 +540,6 @@ class OpenEvse:
         self._due['state'] = now + (MOVING_PERIOD_S if moving else STATE_PERIOD_S)
         if was_charging and not self._relay_closed:
             self._due['slow'] = min(self._due['slow'], now)
-        self._observe(now)
         return True
 
     def _told_meter(self, frame: rapi.Frame, now: float) -> bool:
