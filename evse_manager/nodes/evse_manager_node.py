@@ -138,7 +138,7 @@ class EvseManager:
     def begin(self) -> None:
         """Start the kernel, once time is known."""
         if not self._time.running:
-            self._log.info('use_sim_time is set: waiting for the first message on /clock.')
+            self._log.info('use_sim_time is set: waiting for the first message on /clock.', once=True)
             return
         remembered = self._records.open()
         self._started = True
