@@ -58,6 +58,8 @@ def deadlines(connector: Connector) -> list[float | None]:
     times: list[float | None] = []
     if connector.outputs.allow_power_on and connector.offer is None:
         times.append(connector.x1_since + FORCED_OPENING_S)
+    if connector.outputs.pilot_mode is PilotMode.F:
+        times.append(connector.f_until)
     if connector.outputs.lock and _at_rest(connector, connector.outputs.pilot_mode):
         times.append(_unlock_at(connector, connector.outputs.pilot_mode))
     return times
@@ -113,7 +115,7 @@ def _pilot_mode(connector: Connector, holding: bool) -> PilotMode:
         return connector.offer.wake_step_mode
     if holding or connector.started is None or not connector.board_capabilities.supports_cp_state_f:
         return PilotMode.X1
-    after_fault = connector.errors.emergency and connector.now.steady < connector.f_until
+    after_fault = connector.now.steady < connector.f_until
     latched = WELD in connector.errors or connector.errors.present(EMERGENCY_STOP)
     return PilotMode.F if _unavailable(connector) or after_fault or latched else PilotMode.X1
 

@@ -259,12 +259,10 @@ def _meter(connector: Connector) -> None:
 
 def deadlines(connector: Connector) -> list[float | None]:
     """Return when a supervision decides by time alone."""
-    now, config = connector.now.steady, connector.config
+    config = connector.config
     times: list[float | None] = [connector.errors.next_expiry()]
     if config.fail_on_powermeter_errors and connector.started is not None:
         times.append(max(connector.meter.received, connector.started) + SILENT_AFTER_S + 0.001)
     if connector.excess_since is not None:
         times.append(connector.excess_since + config.soft_over_current_timeout_s)
-    if connector.f_until > now:
-        times.append(connector.f_until)
     return times
