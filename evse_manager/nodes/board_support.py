@@ -81,7 +81,7 @@ class BoardSupport:
         self._begun = self._waiting = False
         self._give_up: float | None = None
         self._was_open = False
-        self._sample_due: float | None = None
+        self._awaits_sample = False
         self._capabilities: BoardCapabilities | None = None
         self._hw_capabilities: HardwareCapabilities | None = None
         self._publishers = {
@@ -238,14 +238,15 @@ class BoardSupport:
         self._arm()
 
     def _end_when_open(self, now: Moment, *, sampled: bool) -> None:
-        """Finish when the contactor is open and, had it been closed, the meter has counted what it let through."""
+        """Finish when the contactor is open and the meter has counted what it had let through."""
         assert self._give_up is not None
         is_open = self._controller.contactor is ContactorState.OPEN
         metered = self._capabilities is not None and self._capabilities.has_meter
         if now.steady >= self._give_up or (is_open and (self._was_open or sampled or not metered)):
             self.finished = True
-        elif is_open and self._sample_due is None:
-            self._sample_due = self._give_up = now.steady + LAST_SAMPLE_WITHIN_S
+        elif is_open and not self._awaits_sample:
+            self._awaits_sample = True
+            self._give_up = now.steady + LAST_SAMPLE_WITHIN_S
 
     def _arm(self) -> None:
         """Arm the timers: one where both clocks are the same."""

@@ -1,0 +1,170 @@
+"""Whatever commands, observations and silences come in whatever order: the invariants hold after each step."""
+
+from dataclasses import replace
+
+from board.rig import OFFER, WITHDRAWN, Rig
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evse_manager.board.judgement import BLOCKING, OPENING
+from evse_manager.charging.enums import (
+    BoardErrorEnum,
+    ContactorState,
+    ControlPilotState,
+    LinkState,
+    LockState,
+    PilotMode,
+)
+from evse_manager.charging.types import BoardError
+
+OBSERVATIONS = st.one_of(
+    st.builds(lambda value: {'cp_state': value}, st.sampled_from(ControlPilotState)),
+    st.builds(lambda value: {'contactor': value}, st.sampled_from(ContactorState)),
+    st.builds(lambda value: {'lock': value}, st.sampled_from([LockState.LOCKED, LockState.UNLOCKED])),
+    st.builds(lambda value: {'link': value}, st.sampled_from([LinkState.UP, LinkState.LOST])),
+    st.builds(lambda value: {'resets': value}, st.integers(0, 3)),
+    st.builds(
+        lambda codes: {'errors': tuple(BoardError(code) for code in sorted(codes))},
+        st.sets(st.sampled_from(BoardErrorEnum), max_size=1),
+    ),
+    st.just({'cp_state': ControlPilotState.C, 'lock': LockState.LOCKED, 'link': LinkState.UP, 'errors': ()}),
+)
+COMMANDS = st.one_of(
+    st.just({}),
+    st.builds(
+        lambda name, value: {name: value},
+        st.sampled_from(['current_a', 'duty_cycle_percent', 'over_current_limit_a', 'lease']),
+        st.floats(width=32),
+    ),
+    st.builds(lambda value: {'phases': value}, st.integers(-1, 4)),
+    st.builds(lambda value: {'pilot_mode': value}, st.sampled_from(PilotMode)),
+    st.builds(lambda value: {'lock': value}, st.booleans()),
+    st.builds(lambda value: {'acknowledged_fault_counter': value}, st.integers(0, 3)),
+    st.builds(lambda value: {'sequence_number': value}, st.integers(0, 30)),
+    st.builds(lambda value: {'manager_id': value}, st.sampled_from(['', 'm1', 'm2'])),
+    st.builds(lambda value: {'replug_counter': value}, st.integers(0, 2)),
+    st.just({'ventilation_allowed': True}),
+)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just('see'), OBSERVATIONS),
+        st.tuples(st.just('offer'), COMMANDS),
+        st.tuples(st.just('withdraw'), COMMANDS),
+        st.tuples(st.just('wait'), st.sampled_from([0.01, 0.3, 0.9, 1.1, 3.0])),
+        st.tuples(st.just('follow'), st.none()),
+        st.tuples(st.just('charge'), st.none()),
+    ),
+    max_size=40,
+)
+
+
+class Watched(Rig):
+    """A rig with a witness of its own: when power was last taken away, and what was ever put out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened_at = self.time
+        self.had_power = False
+
+    def do(self, action: str, argument: object) -> None:
+        """Do one step."""
+        match action:
+            case 'see':
+                self.see(**argument)
+            case 'offer':
+                self.command(OFFER, **argument)
+            case 'withdraw':
+                self.command(WITHDRAWN, **argument)
+            case 'wait':
+                self.wait(argument)
+            case 'follow':
+                self.follow()
+            case 'charge':
+                self.see(cp_state=ControlPilotState.B, lock=LockState.LOCKED, link=LinkState.UP, errors=())
+                for _ in range(5):
+                    self.command()
+                    self.follow()
+                    self.wait(0.4)
+                self.see(cp_state=ControlPilotState.C)
+
+    def check(self) -> None:
+        """Check every invariant of the outputs."""
+        outputs, seen = self.controller.outputs, self.board
+        closed_now = outputs.power and not self.had_power
+        if outputs.power:
+            assert self.controller.power_allowed
+            assert seen.link is LinkState.UP
+            assert seen.lock is LockState.LOCKED
+            assert seen.cp_state is ControlPilotState.C or (
+                seen.cp_state is ControlPilotState.D and outputs.ventilation_allowed
+            )
+            assert not OPENING & {error.code for error in seen.errors}
+            assert outputs.pilot_mode in {PilotMode.PWM, PilotMode.X1}
+            expires = self.controller.lease_deadline()
+            assert expires is not None
+            assert self.time < expires <= self.time + 2.0
+        if closed_now:
+            assert outputs.pilot_mode is PilotMode.PWM
+            assert seen.pilot_mode is PilotMode.PWM
+            assert not BLOCKING & {error.code for error in seen.errors}
+            assert self.time - self.opened_at >= 1.0 - 1e-9, 'the contactor bangs'
+        if self.had_power and not outputs.power:
+            self.opened_at = self.time
+        self.had_power = outputs.power
+        assert 0.0 <= outputs.duty_cycle_percent <= 100.0
+        assert 0.0 <= outputs.current_a <= 32.1
+        assert 0.0 <= outputs.over_current_limit_a < float('inf')
+        assert outputs.phases in {0, 1, 3}
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_the_contactor_is_never_closed_without_every_reason(steps):
+    rig = Watched()
+    for action, argument in steps:
+        lock, phases = rig.controller.outputs.lock, rig.controller.outputs.phases
+        rig.do(action, argument)
+        rig.check()
+        not_open = rig.board.contactor is not ContactorState.OPEN or rig.board.link is not LinkState.UP
+        if action != 'charge' and not_open:
+            assert not (lock is True and rig.controller.outputs.lock is False), 'unlocked under load'
+            assert rig.controller.outputs.phases == phases, 'phases switched under load'
+
+
+@settings(max_examples=80, deadline=None)
+@given(STEPS)
+def test_counters_only_grow_and_steps_are_numbered_without_gaps(steps):
+    rig = Watched()
+    before = rig.state
+    for action, argument in steps:
+        rig.do(action, argument)
+        state = rig.state
+        assert state.fault_counter >= before.fault_counter
+        assert state.openings_under_load >= before.openings_under_load
+        assert state.transition_counter >= before.transition_counter
+        counters = [step.counter for step in state.transitions]
+        assert counters == list(
+            range(state.transition_counter - len(counters) + 1, state.transition_counter + 1)
+        )
+        before = state
+
+
+@settings(max_examples=80, deadline=None)
+@given(STEPS)
+def test_no_sequence_is_a_dead_end(steps):
+    """When everything is well again and acknowledged, power can be had again."""
+    rig = Watched()
+    for action, argument in steps:
+        rig.do(action, argument)
+    rig.wait(2.5)
+    rig.see(resets=rig.board.resets, **{'cp_state': ControlPilotState.B, 'errors': ()})
+    rig.see(lock=LockState.LOCKED, link=LinkState.UP)
+    rig.sequence = 10_000
+    rig.command(replace(WITHDRAWN))
+    for _ in range(20):
+        rig.command(replug_counter=0)
+        rig.follow()
+        rig.wait(0.3)
+    rig.command()
+    rig.see(cp_state=ControlPilotState.C)
+    assert rig.power
