@@ -22,10 +22,12 @@ from .writing import Entry, Loaded
 BUSY_S = 0.5
 """So long a write waits for a person's tool that holds the file."""
 
-PAGES_OF_A_PURGE = 256
+PAGES_OF_A_PURGE = 4096
 """So many freed pages at most are given back to the disk at a time."""
 
-DAMAGED = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+DAMAGED = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR))
+"""SQLITE_ERROR is a table that is missing or not as it should be."""
+
 DAMAGED_READS = frozenset((sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ))
 
 
@@ -103,7 +105,7 @@ class RecordsFile:
         self._choose_synchronous(durable=False)
         with _Transaction(self._connection):
             deleted = writing.purge(self._connection, now, days)
-        self._connection.execute(f'PRAGMA incremental_vacuum({PAGES_OF_A_PURGE})').fetchall()
+        self._connection.executescript(f'PRAGMA incremental_vacuum({PAGES_OF_A_PURGE})')
         return deleted
 
     def close(self) -> None:
@@ -161,7 +163,7 @@ def open_or_replace(path: Path) -> tuple[RecordsFile, Loaded, str]:
         loaded = Loaded()
         if is_damage(error):
             problem = f'was damaged ({error})'
-        elif path.is_file() and not os.access(path, os.W_OK):
+        elif path.is_file() and not os.access(path, os.W_OK, effective_ids=True):
             problem, loaded = 'may not be written', peek(path)
         else:
             raise

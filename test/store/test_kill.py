@@ -1,0 +1,60 @@
+"""Real processes killed at random moments, many times, on one file (EVSE_MANAGER_KILLS, default 20)."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from evse_manager.charging.enums import StopTransactionReason
+from evse_manager.charging.types import SessionEvent
+from evse_manager.store.codec import decode
+from store.ledger import check_file, check_told
+
+KILLS = int(os.environ.get('EVSE_MANAGER_KILLS', '20'))
+TESTS = Path(__file__).parent.parent
+
+
+def events(path: Path) -> list[SessionEvent]:
+    """Return what was told; the last line may have been cut short by the kill."""
+    if not path.exists():
+        return []
+    lines = path.read_text().split('\n')
+    return [decode(line, SessionEvent) for line in lines[:-1]]
+
+
+@pytest.mark.timeout(60 + 3 * KILLS)
+def test_killed_at_any_moment_no_transaction_is_lost_and_none_counted_twice(tmp_path: Path) -> None:
+    random = Random(f'{KILLS} kills')
+    records, told = tmp_path / 'records.sqlite3', tmp_path / 'told.jsonl'
+
+    def worker(seed: int, how: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, '-m', 'store.worker', str(records), str(told), str(seed), how],
+            cwd=TESTS,
+        )
+
+    for number in range(KILLS):
+        size = told.stat().st_size if told.exists() else 0
+        process = worker(number, 'until killed')
+        try:
+            while not told.exists() or told.stat().st_size == size:
+                assert process.poll() is None, 'the worker ended by itself'
+                time.sleep(0.002)
+            time.sleep(random.choice((0.02, 0.2, 0.8)) * random.random())
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        check_told(events(told), all_closed=False)
+        check_file(records, events(told), all_closed=False)
+
+    assert worker(KILLS, 'orderly').wait(60.0) == 0
+    everything = events(told)
+    check_told(everything, all_closed=True)
+    check_file(records, everything, all_closed=True)
+    ends = [event.transaction_finished for event in everything if event.transaction_finished is not None]
+    assert sum(end.reason is StopTransactionReason.POWER_LOSS for end in ends) >= KILLS // 10

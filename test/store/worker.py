@@ -1,0 +1,50 @@
+"""A process that charges as fast as it can, and is killed by ``test_kill.py`` at any moment."""
+
+import os
+import queue
+import sys
+from pathlib import Path
+from random import Random
+
+from evse_manager.charging.types import SessionEvent
+from evse_manager.store import Entry, SessionStore, session_store
+from evse_manager.store.codec import encode
+
+from .life import ACTIONS, EPOCH, Life
+
+
+def main(records: str, told: str, seed: str, orderly: bool) -> None:
+    """Live until killed, or for a moment and end in order; an event told is a line of the file ``told``."""
+    session_store.TELL_AFTER_S = 60.0  # what is told is recorded, be the machine as slow as it likes
+    random = Random(seed)
+    awake: queue.SimpleQueue[None] = queue.SimpleQueue()
+    life: Life | None = None
+    store = SessionStore(
+        Path(records), 36500, now=lambda: life.now.wall if life else EPOCH, wake=lambda: awake.put(None)
+    )
+    output = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def tell(events: tuple[SessionEvent, ...]) -> None:
+        for event in events:
+            os.write(output, (encode(event) + '\n').encode())
+
+    def keep(entry: Entry) -> None:
+        store.keep(entry, lambda: tell(entry.events))
+        while not store.is_settled and random.random() < 0.9:
+            awake.get()
+            store.settle()
+
+    remembered = store.open()
+    assert store.warning == ''
+    tell(remembered.undelivered)
+    store.told_undelivered()
+    life = Life(keep, remembered, seed=random.getrandbits(32), plugged=random.random() < 0.5)
+    while not orderly or random.random() < 0.95:
+        life.act(random.choice(ACTIONS))
+    life.end()
+    store.flush(10.0)
+    store.close(10.0)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:4], orderly=sys.argv[4] == 'orderly')
