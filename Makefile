@@ -4,6 +4,7 @@
 #   make demo      build, then a simulated connector goes through a whole session (DRIVER=… for another driver)
 #   make test      build, lint, type-check and test what was installed (PYTEST_ARGS="-k …" for a part)
 #   make lint      ruff and mypy
+#   make endurance kill managers and the writers of session records 200 times (KILLS=…; a quarter of an hour)
 #   make docs      write the generated pages of docs/
 #   make clean     remove build products (DEEP=1: the virtual environment too)
 #
@@ -16,3 +17,9 @@ export DISTRO DRIVER PYTEST_ARGS DEEP
 .PHONY: build demo test lint docs clean
 build demo test lint docs clean:
 	@bash tools/environment.sh $@
+
+.PHONY: endurance
+endurance: export EVSE_MANAGER_KILLS = $(or $(KILLS),200)
+endurance: export PYTEST_ARGS = test/store/test_kill.py test/nodes/test_kills.py
+endurance:
+	@bash tools/environment.sh test

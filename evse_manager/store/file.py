@@ -182,10 +182,10 @@ def open_or_replace(path: Path) -> tuple[RecordsFile, Loaded, str]:
 
 def peek(path: Path) -> Loaded:
     """Return what a file remembers that can only be read; nothing when not even that is possible."""
-    for options in (
-        'mode=ro',
-        'mode=ro&immutable=1',
-    ):  # without the right to write, a log beside it can't be read
+    # A log can only be read with the right to write beside it; without a log no trace is to be left there.
+    log = path.with_name(path.name + '-wal')
+    ways = ('mode=ro', 'mode=ro&immutable=1') if log.exists() else ('mode=ro&immutable=1',)
+    for options in ways:
         try:
             connection = sqlite3.connect(f'{path.as_uri()}?{options}', uri=True, timeout=BUSY_S)
             try:
