@@ -29,6 +29,7 @@ def test_the_nodes_wait_for_the_clock_and_then_run_on_it(waiting: Connector, sit
     assert waiting.codes == []
 
     # At the pace of real time until they have found each other: the manager waits five seconds for its board.
+    meter = waiting.listen('powermeter')
     clock = site.start('simulation_clock')
     (enabled,) = waiting.sees('Enabled')
     assert abs(seconds(enabled.stamp) - time.time()) < 600.0
@@ -38,6 +39,7 @@ def test_the_nodes_wait_for_the_clock_and_then_run_on_it(waiting: Connector, sit
     )
     assert answer.results[0].successful
 
+    waiting.probe.wait(lambda: meter, 'the first sample of the meter')
     waiting.charge()
     begun, real = waiting.status, time.monotonic()
     waiting.reaches(
