@@ -109,27 +109,66 @@ class Kernel:
         """
         self._connector = Connector(config, new_uuid, uuid, random)
         self._begun: float | None = None
+        self._changed = False
+        self._sampled: Powermeter | None = None
         self._published: dict[str, object] = {}
 
     def step(self, happened: Input, now: Now) -> Output:
-        """Take one input; ``now.steady`` must not run backwards."""
+        """Take one input and return all that it brought about; ``now.steady`` must not run backwards."""
+        self.react(happened, now)
+        return self.report()
+
+    def react(self, happened: Input, now: Now) -> BoardCommand | None:
+        """
+        Take one input as ``step`` does, and return the wanted outputs when they changed.
+
+        A node sends these before it asks for the ``report``, which takes as long again: power does not wait
+        for what is told about it.
+        """
         connector = self._connector
         connector.now = now
         connector.events, connector.answers = [], []
         connector.certificate_response = connector.enforced_limits = None
-        sampled: Powermeter | None = None
+        self._sampled = None
         before = connector.outputs
         match happened:
             case BoardObserved(state, answered):
                 self._observe(state, answered)
             case MeterSampled(sample):
-                sampled = sample
+                self._sampled = sample
                 self._take(happened)
             case _:
                 self._take(happened)
         self._settle()
+        self._changed = connector.outputs != before
+        return connector.outputs if self._changed else None
+
+    def report(self) -> Output:
+        """Return all that the last input brought about; once after each ``react``."""
+        connector = self._connector
         commands.answer_pending(connector)
-        return self._output(connector.outputs != before, sampled)
+        now = connector.now
+        current = status(connector)
+        limits = Limits(connector.allowance.limit_a, connector.phases, connector.uuid)
+        begun = self._begun
+        return Output(
+            events=tuple(connector.events),
+            outputs=connector.outputs if self._changed else None,
+            answers=tuple(connector.answers),
+            limits=limits if connector.capabilities is not None and self._new('limits', limits) else None,
+            ev_info=connector.ev_info
+            if begun is not None and self._new('ev_info', connector.ev_info)
+            else None,
+            car_manufacturer=self._fresh('car_manufacturer', connector.car_manufacturer),
+            hw_capabilities=self._fresh('hw_capabilities', connector.capabilities),
+            enforced_limits=connector.enforced_limits,
+            powermeter=self._sampled,
+            certificate_response=connector.certificate_response,
+            memory=self._fresh('memory', memory.memory(connector)) if begun is not None else None,
+            status=current if self._new('status', DISCRETE_FIELDS(current)) else None,
+            deadline=self._deadline() if begun is not None else None,
+            finished=connector.shutting_down is not None and self._finished(now),
+        )
 
     def status(self, now: Now) -> EvseStatus:
         """Return the status as it is at ``now``."""
@@ -206,31 +245,6 @@ class Kernel:
         sessions.advance(connector)
         power.advance(connector)
         outputs.settle(connector)
-
-    def _output(self, changed: bool, sampled: Powermeter | None) -> Output:
-        connector = self._connector
-        now = connector.now
-        current = status(connector)
-        limits = Limits(connector.allowance.limit_a, connector.phases, connector.uuid)
-        begun = self._begun
-        return Output(
-            events=tuple(connector.events),
-            outputs=connector.outputs if changed else None,
-            answers=tuple(connector.answers),
-            limits=limits if connector.capabilities is not None and self._new('limits', limits) else None,
-            ev_info=connector.ev_info
-            if begun is not None and self._new('ev_info', connector.ev_info)
-            else None,
-            car_manufacturer=self._fresh('car_manufacturer', connector.car_manufacturer),
-            hw_capabilities=self._fresh('hw_capabilities', connector.capabilities),
-            enforced_limits=connector.enforced_limits,
-            powermeter=sampled,
-            certificate_response=connector.certificate_response,
-            memory=self._fresh('memory', memory.memory(connector)) if begun is not None else None,
-            status=current if self._new('status', DISCRETE_FIELDS(current)) else None,
-            deadline=self._deadline() if begun is not None else None,
-            finished=connector.shutting_down is not None and self._finished(now),
-        )
 
     def _new(self, name: str, value: object) -> bool:
         """Tell whether a published value has changed, and remember it."""

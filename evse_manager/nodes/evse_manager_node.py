@@ -1,8 +1,8 @@
 """
 The node of one connector: the charging kernel, wired to topics, services, parameters and clocks.
 
-Nothing is decided here.  What arrives becomes an input of the kernel; what the kernel gives back is carried
-out in ``_carry_out``, and nowhere else.
+Nothing is decided here.  What arrives becomes an input of the kernel in ``_happened``; the outputs that it
+wants go to the board at once, and all the rest is carried out in ``_carry_out``, and nowhere else.
 """
 
 import itertools
@@ -191,12 +191,13 @@ class EvseManager:
     # --- the kernel ------------------------------------------------------------------------------------
 
     def _happened(self, event: inputs.Input) -> None:
-        self._carry_out(self._kernel.step(event, self._time.now()))
+        outputs = self._kernel.react(event, self._time.now())
+        if outputs is not None:
+            self._send_outputs(outputs)
+        self._carry_out(self._kernel.report())
 
     def _carry_out(self, output: Output) -> None:
-        """Carry out what the kernel decided: power at once, events and answers when they are recorded."""
-        if output.outputs is not None:
-            self._send_outputs(output.outputs)
+        """Carry out what the kernel decided besides power: events and answers when they are recorded."""
         self._records.keep(output, partial(self._tell, output))
         for name, value in (
             ('limits', output.limits),
