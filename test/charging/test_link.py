@@ -1,0 +1,114 @@
+"""The lease on the board, seen from the manager: numbering, answers, silence, a second manager."""
+
+from dataclasses import replace
+
+import pytest
+
+from evse_manager.charging.enums import LinkState, PilotMode
+from evse_manager.charging.inputs import BoardLost, BoardObserved
+from evse_manager.charging.link import BoardLink
+from evse_manager.charging.types import BoardCommand, BoardState
+
+X1 = BoardCommand(pilot_mode=PilotMode.X1)
+PWM = BoardCommand(pilot_mode=PilotMode.PWM, duty_cycle_percent=10.0, current_a=6.0)
+OURS = BoardState(link_state=LinkState.UP, controller_id='me')
+
+
+def answering(number: int) -> BoardState:
+    return replace(OURS, answered_sequence_number=number)
+
+
+def begun() -> BoardLink:
+    link = BoardLink('me', 1.0)
+    link.stamp(X1, 0.0)
+    return link
+
+
+def test_every_command_has_a_number_a_name_and_a_lease() -> None:
+    link = BoardLink('me', 0.8)
+    commands = [link.stamp(X1, 0.0), link.stamp(X1, 0.2), link.stamp(PWM, 0.3)]
+    assert [command.sequence_number for command in commands] == [1, 2, 3]
+    assert {(command.manager_id, command.lease) for command in commands} == {('me', 0.8)}
+    assert [command.pilot_mode for command in commands] == [PilotMode.X1, PilotMode.X1, PilotMode.PWM]
+
+
+@pytest.mark.parametrize('lease_s', [0.3, 1.0, 2.0])
+def test_three_renewals_fit_into_a_lease(lease_s: float) -> None:
+    assert 3.0 * BoardLink('me', lease_s).renewal_period < lease_s
+
+
+def test_a_state_answers_the_newest_change_and_a_renewal_changes_nothing() -> None:
+    link = begun()
+    link.stamp(PWM, 0.1)
+    assert link.observe(answering(1), 0.2) == BoardObserved(answering(1), False)
+    assert link.observe(answering(2), 0.2) == BoardObserved(answering(2), True)
+    link.stamp(PWM, 0.4)
+    assert link.observe(answering(2), 0.5) == BoardObserved(answering(2), True)
+
+
+def test_silence_is_said_once() -> None:
+    link = begun()
+    link.observe(answering(1), 0.0)
+    seen = {at: link.check(at) for at in (0.5, 1.0, 1.4, 1.6, 2.0, 2.5, 3.0)}
+    assert [at for at, lost in seen.items() if lost is not None] == [1.6]
+
+
+def test_a_board_that_was_never_heard_is_lost_too() -> None:
+    link = begun()
+    assert [link.check(at) is not None for at in (0.7, 1.4, 1.6)] == [False, False, True]
+
+
+def test_a_board_that_comes_back_is_observed_and_may_be_lost_again() -> None:
+    link = begun()
+    for at in (0.7, 1.4, 1.6, 2.4, 3.2, 4.0, 4.8):
+        link.check(at)
+    assert isinstance(link.observe(answering(1), 5.0), BoardObserved)
+    times = (5.5, 6.0, 6.4, 6.6)
+    assert [link.check(at) is not None for at in times] == [False, False, False, True]
+
+
+def test_a_board_without_hardware_is_lost() -> None:
+    assert isinstance(begun().observe(replace(OURS, link_state=LinkState.LOST), 0.1), BoardLost)
+
+
+def test_a_refused_manager_waits_the_lease_and_half_a_second_more() -> None:
+    link = begun()
+    foreign = replace(OURS, controller_id='somebody')
+    said = []
+    for tick in range(1, 40):
+        at = tick / 10
+        if isinstance(link.observe(foreign, at), BoardLost) or link.check(at) is not None:
+            said.append(at)
+    assert said == [pytest.approx(1.7)]
+
+
+def test_a_manager_that_gets_the_board_in_time_says_nothing() -> None:
+    link = begun()
+    foreign = replace(OURS, controller_id='somebody')
+    assert [link.observe(foreign, at / 10) for at in range(1, 11)] == [None] * 10
+    assert isinstance(link.observe(answering(1), 1.2), BoardObserved)
+    assert link.check(2.0) is None
+
+
+def test_a_board_that_nobody_holds_yet_says_nothing() -> None:
+    assert begun().observe(replace(OURS, controller_id=''), 0.1) is None
+
+
+def test_a_board_that_reports_but_does_not_obey_is_lost() -> None:
+    link = begun()
+    link.observe(answering(1), 0.0)
+    link.stamp(PWM, 0.1)
+    said = []
+    for tick in range(2, 40):
+        at = tick / 10
+        if isinstance(link.observe(answering(1), at), BoardLost) or link.check(at) is not None:
+            said.append(at)
+    assert said == [pytest.approx(1.8, abs=0.11)]
+
+
+def test_after_a_stall_of_this_process_the_silence_is_counted_anew() -> None:
+    link = begun()
+    link.observe(answering(1), 0.0)
+    assert link.check(0.3) is None
+    assert link.check(10.0) is None
+    assert [link.check(10.0 + at) is not None for at in (0.7, 1.4, 1.6)] == [False, False, True]

@@ -1,0 +1,330 @@
+"""Pauses: their rank and combination, X1, the forced opening, the wake-up, toggling, the virtual replug."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from charging.desk import Desk, entry, external, remote_stop
+from evse_manager.charging.config import Config
+from evse_manager.charging.enums import BoardErrorEnum, PilotMode, StatusReason
+from evse_manager.charging.inputs import PauseCharging, ResumeCharging, Tick
+from evse_manager.charging.types import BoardCapabilities
+
+Change = Callable[[Desk], object]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One cause of a pause: how it comes and goes, and what it says when it dominates."""
+
+    name: str
+    comes: Change
+    goes: Change
+    says: str
+    """Its event, when nothing above it is there."""
+
+
+def error(desk: Desk) -> None:
+    desk.report(BoardErrorEnum.ENCLOSURE_OPEN)
+
+
+def no_error(desk: Desk) -> None:
+    desk.report()
+
+
+CAUSES = (
+    Cause('error', error, no_error, 'Error(Other)'),
+    Cause('user', lambda d: d.command(PauseCharging()), lambda d: d.command(ResumeCharging()), 'PEVSE'),
+    Cause('energy', lambda d: d.command(external(entry(0.0))), lambda d: d.command(external()), 'WE'),
+)
+"""By rank, highest first; the pause by the EV is below them all: it shows only while a current is offered."""
+
+
+def expected(history: list[str]) -> list[str]:
+    """
+    Return what the rank makes of causes that come and go: the specification, said once more and apart.
+
+    ``history`` are moves as '+user', '-user'.  Errors speak up always, the others when they become dominant.
+    """
+    says = {cause.name: cause.says for cause in CAUSES}
+    ranks = [cause.name for cause in CAUSES]
+    active: set[str] = set()
+    spoken, lines = 'flow', []
+    for move in history:
+        sign, name = move[0], move[1:]
+        (active.add if sign == '+' else active.discard)(name)
+        line = []
+        if name == 'error':
+            line.append(says['error'] if sign == '+' else 'AllErrorsCleared')
+        dominant = next((rank for rank in ranks if rank in active), 'flow')
+        if dominant != spoken:
+            spoken = dominant
+            if dominant == 'flow':
+                line.append('CR')
+            elif dominant != 'error':
+                line.append(says[dominant])
+        lines.append(' '.join(line))
+    return lines
+
+
+def play(desk: Desk, history: list[str]) -> list[str]:
+    """Play the same on the desk, with an EV that asks whenever it is offered a current."""
+    moves = {f'+{cause.name}': cause.comes for cause in CAUSES} | {
+        f'-{cause.name}': cause.goes for cause in CAUSES
+    }
+    lines = []
+    for move in history:
+        since = len(desk.events)
+        moves[move](desk)
+        desk.run(0.5)
+        if desk.outputs.pilot_mode is not PilotMode.PWM:
+            desk.pilot('B').run(5.0)
+        if desk.outputs.pilot_mode is PilotMode.PWM:
+            desk.pilot('C').run(1.0)
+        lines.append(desk.codes(since))
+    return lines
+
+
+def orders(names: tuple[str, ...]) -> list[list[str]]:
+    """Return every order in which each of the causes comes once and goes once."""
+    moves = [sign + name for name in names for sign in '+-']
+    return [
+        list(order)
+        for order in itertools.permutations(moves)
+        if all(order.index(f'+{name}') < order.index(f'-{name}') for name in names)
+    ]
+
+
+PAIRS = [order for pair in itertools.combinations(('error', 'user', 'energy'), 2) for order in orders(pair)]
+
+
+@pytest.mark.parametrize('history', PAIRS, ids=' '.join)
+def test_every_pair_of_causes_in_every_order(history: list[str]) -> None:
+    assert play(Desk().charging(), history) == expected(history)
+
+
+@pytest.mark.parametrize('history', orders(('error', 'user', 'energy'))[::9], ids=' '.join)
+def test_all_three_causes(history: list[str]) -> None:
+    assert play(Desk().charging(), history) == expected(history)
+
+
+@pytest.mark.parametrize('cause', CAUSES, ids=lambda cause: cause.name)
+def test_a_pause_by_the_ev_is_below_every_other(cause: Cause) -> None:
+    desk = Desk().charging()
+    assert desk.says(lambda: desk.pilot('B').run(1.0)) == 'PEV'
+    assert desk.says(lambda: (cause.comes(desk), desk.run(5.0))) == cause.says
+    cleared = 'AllErrorsCleared' if cause.name == 'error' else ''
+    assert desk.says(lambda: (cause.goes(desk), desk.run(20.0))) == cleared, (
+        'After a new offer: nothing until C.'
+    )
+    assert desk.says(lambda: desk.pilot('C').run(1.0)) == 'CR'
+
+
+@pytest.mark.parametrize('cause', CAUSES, ids=lambda cause: cause.name)
+def test_state_b_that_follows_from_our_own_doing_is_no_pause_of_the_ev(cause: Cause) -> None:
+    desk = Desk().charging()
+    cause.comes(desk)
+    assert desk.says(lambda: desk.pilot('B').run(10.0)) == ''
+    assert desk.says(lambda: desk.pilot('C', 'B', 'C', 'B').run(10.0)) == ''
+
+
+def test_commands_and_limits_below_the_dominant_cause_only_change_facts() -> None:
+    desk = Desk().charging()
+    desk.command(PauseCharging())
+    desk.pilot('B').run(4.0)
+    assert desk.says(lambda: desk.command(external(entry(0.0)))) == ''
+    assert desk.says(lambda: desk.command(PauseCharging())) == ''
+    assert desk.says(lambda: desk.command(external())) == ''
+
+
+def test_a_pause_never_closes_the_transaction() -> None:
+    desk = Desk().charging()
+    desk.command(PauseCharging())
+    desk.pilot('B').run(24 * 3600.0 / 100)
+    assert desk.status.transaction_active
+    assert desk.says(lambda: desk.pilot('A').run(3.0)) == 'SC CF TF(EVDisconnected) SF'
+
+
+# --- X1 and the forced opening -----------------------------------------------------------------
+
+
+def test_x1_once_set_lasts_3_s() -> None:
+    desk = Desk().charging()
+    desk.command(PauseCharging())
+    desk.pilot('B')
+    desk.command(ResumeCharging())
+    assert desk.until(lambda: desk.outputs.pilot_mode is PilotMode.PWM, 10.0) == pytest.approx(3.0, abs=0.01)
+
+
+def test_an_ev_that_leaves_c_is_not_opened_under_load() -> None:
+    desk = Desk().charging()
+    desk.command(PauseCharging())
+    assert desk.outputs.allow_power_on, 'The EV gets time to stop drawing.'
+    desk.run(2.0).pilot('B')
+    assert not desk.outputs.allow_power_on
+
+
+@pytest.mark.parametrize(
+    'withdraw',
+    [
+        lambda desk: desk.command(PauseCharging()),
+        lambda desk: desk.command(external(entry(0.0))),
+        lambda desk: desk.command(remote_stop()),
+        lambda desk: desk.temperature(75.0),
+    ],
+    ids=['pause', 'no energy', 'stop', 'controlled error'],
+)
+def test_an_ev_that_stays_in_c_is_opened_after_6_s(withdraw: Change) -> None:
+    desk = Desk().charging()
+    withdraw(desk)
+    assert desk.outputs.pilot_mode is PilotMode.X1
+    assert desk.until(lambda: not desk.flows, 10.0) == pytest.approx(6.0, abs=0.01)
+
+
+def test_a_resume_while_the_contactor_is_still_closed() -> None:
+    desk = Desk().charging()
+    desk.command(PauseCharging())
+    desk.run(1.0)
+    desk.command(ResumeCharging())
+    assert desk.says(lambda: desk.run(3.0)) == 'CR'
+    assert desk.flows
+
+
+@pytest.mark.parametrize(
+    'emergency', [BoardErrorEnum.RCD_AC, BoardErrorEnum.DIODE_FAULT, BoardErrorEnum.EMERGENCY_STOP]
+)
+def test_an_emergency_does_not_wait_for_the_ev(emergency: BoardErrorEnum) -> None:
+    desk = Desk().charging()
+    desk.report(emergency)
+    assert not desk.outputs.allow_power_on
+    assert desk.outputs.pilot_mode is PilotMode.F
+
+
+# --- the wake-up -------------------------------------------------------------------------------
+
+
+def modes(desk: Desk, since: int) -> list[tuple[str, float]]:
+    """Return the pilot's modes and how long after the first change each began."""
+    changes, last = [], None
+    for at, command in desk.history[since:]:
+        if command.pilot_mode is not last:
+            changes.append((command.pilot_mode.name, round(at - desk.history[since][0], 2)))
+            last = command.pilot_mode
+    return changes
+
+
+def test_an_ev_that_does_not_ask_is_woken_once_per_offer() -> None:
+    desk = Desk().run(4.0).plug()
+    since = len(desk.history)
+    desk.authorize().run(300.0)
+    start = desk.history[since][0]
+    shown = [(command.pilot_mode.name, round(at - start, 2)) for at, command in desk.history[since:]]
+    assert shown == [('PWM', 0.0), ('F', 30.0), ('X1', 34.0), ('PWM', 34.75)]
+    pause = next(at for at, event in desk.events if event.event.name == 'CHARGING_PAUSED_EV')
+    assert pause - start == pytest.approx(44.75, abs=0.01)
+
+
+def test_an_ev_that_wakes_up_charges() -> None:
+    desk = Desk().offered()
+    assert desk.says(lambda: desk.run(36.0).pilot('C').run(1.0)) == 'CS'
+
+
+@pytest.mark.parametrize(
+    ('config', 'board'),
+    [
+        (Config(legacy_wakeup_enabled=False), BoardCapabilities(supports_cp_state_f=True)),
+        (Config(), BoardCapabilities(supports_cp_state_f=False)),
+    ],
+    ids=['switched off', 'board without F'],
+)
+def test_without_a_wake_up_the_ev_counts_as_pausing_after_40_s(
+    config: Config, board: BoardCapabilities
+) -> None:
+    desk = Desk(config, board=board).offered()
+    assert desk.says(lambda: desk.run(39.0)) == ''
+    assert desk.says(lambda: desk.run(1.0)) == 'PEV'
+    assert {command.pilot_mode for _, command in desk.history} == {PilotMode.X1, PilotMode.PWM}
+
+
+@pytest.mark.parametrize('during', [31.0, 34.3], ids=['F', 'X1'])
+def test_a_cable_pulled_during_the_wake_up(during: float) -> None:
+    desk = Desk().offered().run(during)
+    desk.pilot('A')
+    wait = desk.until(lambda: 'SF' in desk.codes(), 10.0)
+    ended = next(at for at, command in reversed(desk.history) if command.pilot_mode is PilotMode.X1)
+    assert desk.codes().endswith('TS PC SC CF TF(EVDisconnected) SF')
+    assert wait <= 4.0 + 2.0
+    assert next(at for at, event in desk.events if event.event.name == 'STOPPING_CHARGING') <= ended + 0.3
+
+
+def test_a_pause_ends_the_wake_up_and_the_next_offer_has_its_own() -> None:
+    desk = Desk().offered().run(31.0)
+    assert desk.outputs.pilot_mode is PilotMode.F
+    desk.command(PauseCharging())
+    assert desk.outputs.pilot_mode is PilotMode.X1
+    desk.run(10.0)
+    desk.command(ResumeCharging())
+    assert desk.until(lambda: desk.outputs.pilot_mode is PilotMode.F, 40.0) == pytest.approx(30.0, abs=0.1)
+
+
+# --- toggling ----------------------------------------------------------------------------------
+
+
+def test_an_ev_that_stops_and_starts_three_times_in_a_minute_waits_a_minute() -> None:
+    desk = Desk().charging()
+    for _ in range(2):
+        desk.pilot('B').run(5.0).pilot('C').run(5.0)
+    desk.pilot('B').run(1.0)
+    assert desk.outputs.pilot_mode is PilotMode.X1
+    assert desk.status.reason is StatusReason.EV_TOGGLES
+    desk.pilot('C')
+    assert desk.until(lambda: desk.flows, 100.0) == pytest.approx(59.0, abs=0.5)
+    assert desk.codes().endswith('CS PEV CR PEV CR PEV CR')
+
+
+def test_an_ev_that_pauses_now_and_then_is_let_be() -> None:
+    desk = Desk().charging()
+    for _ in range(5):
+        assert desk.says(lambda: desk.pilot('B').run(20.0).pilot('C').run(20.0)) == 'PEV CR'
+
+
+# --- the virtual replug ------------------------------------------------------------------------
+
+
+def replug(desk: Desk, *during: str) -> None:
+    desk.replugging = True
+    desk.observe()
+    desk.pilot(*during).run(4.0)
+    desk.replugging = False
+    desk.observe()
+    desk.run(4.0)
+
+
+def test_a_virtual_replug_is_no_unplug() -> None:
+    desk = Desk().charging()
+    assert (
+        desk.says(lambda: (replug(desk, 'A', 'B'), desk.pilot('C').run(1.0)))
+        == 'ReplugStarted ReplugFinished CR'
+    )
+
+
+def test_a_cable_pulled_during_a_virtual_replug_ends_the_session_afterwards() -> None:
+    desk = Desk().charging()
+    assert desk.says(lambda: replug(desk, 'A')) == 'ReplugStarted ReplugFinished SC CF TF(EVDisconnected) SF'
+
+
+# --- time --------------------------------------------------------------------------------------
+
+
+def test_a_tick_at_any_other_time_changes_nothing() -> None:
+    quiet, ticked = Desk().charging(), Desk().charging()
+    for desk in (quiet, ticked):
+        desk.command(PauseCharging())
+        for _ in range(400):
+            desk.run(0.1)
+            if desk is ticked:
+                desk.do(Tick())
+    assert ticked.codes() == quiet.codes()
+    assert ticked.history == quiet.history

@@ -1,0 +1,338 @@
+"""
+Random walks: commands, pilot, limits, errors, meter, link and time in any order.
+
+The witness judges every single step (``witness.py``).  At the end of each walk everything that was broken is
+mended and a fresh session has to charge; then the node shuts down; then the same inputs have to give the same
+outputs once more.
+``EVSE_WALKS`` sets how many walks there are, ``EVSE_WALK_STEPS`` how long they are.
+"""
+
+import math
+import os
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from charging.desk import BOARD, HARDWARE, Desk, entry, external, remote_stop, token
+from evse_manager.charging.config import Config
+from evse_manager.charging.enums import (
+    AuthorizationStatus,
+    BoardErrorEnum,
+    ContactorState,
+    OpeningReason,
+    PilotMode,
+    ProximityState,
+    StopTransactionReason,
+)
+from evse_manager.charging.inputs import (
+    AuthorizeResponse,
+    BoardLost,
+    CancelReservation,
+    CapabilitiesReceived,
+    ClearFault,
+    Command,
+    Disable,
+    Enable,
+    EvccIdReceived,
+    EvInfoReceived,
+    ForceUnlock,
+    HlcPresence,
+    PauseCharging,
+    Reserve,
+    ResumeCharging,
+    SetFaulted,
+    SetGetCertificateResponse,
+    Shutdown,
+    SwitchThreePhasesWhileCharging,
+    Tick,
+    WithdrawAuthorization,
+)
+from evse_manager.charging.kernel import Kernel
+from evse_manager.charging.types import (
+    BoardCapabilities,
+    EVInfo,
+    HardwareCapabilities,
+    ProvidedIdToken,
+    ValidationResult,
+)
+
+WALKS = int(os.environ.get('EVSE_WALKS', '40'))
+STEPS = int(os.environ.get('EVSE_WALK_STEPS', '30'))
+
+CONFIGS = (
+    Config(),
+    Config(energy_source='manager'),
+    Config(connector_type='socket', has_ventilation=True, lock_connector_in_state_b=False),
+    Config(disable_authentication=True, replug_grace_s=3.0, fail_on_powermeter_errors=True),
+    Config(unlock_when_deauthorized=True, legacy_wakeup_enabled=False, three_phases=False),
+    Config(state_f_after_fault_s=8.0, switch_3ph1ph_delay_s=1.0, max_current_import_a=80.0),
+)
+BOARDS = (
+    BOARD,
+    BoardCapabilities(),
+    BoardCapabilities(runs_iec61851=True, supports_cp_state_f=True, has_meter=True),
+)
+HARDWARES = (HARDWARE, HardwareCapabilities(80.0, 8.0, 3, 3), HardwareCapabilities(16.0, 6.0, 1, 1))
+
+COMMANDS: tuple[Command, ...] = (
+    Enable(), Disable(), Disable(1), Enable(9), token(), token(), token(), token('OTHER'),
+    WithdrawAuthorization(),
+    AuthorizeResponse(ProvidedIdToken('X'), ValidationResult(AuthorizationStatus.INVALID)),
+    AuthorizeResponse(),
+    Reserve(7), Reserve(8), CancelReservation(), SetFaulted(), ClearFault(), PauseCharging(), PauseCharging(),
+    ResumeCharging(), ResumeCharging(), remote_stop(), remote_stop(StopTransactionReason.UNSPECIFIED,
+    'x' * 40),
+    ForceUnlock(), SwitchThreePhasesWhileCharging(False), SwitchThreePhasesWhileCharging(True),
+    SetGetCertificateResponse(), external(), external(entry(16.0)), external(entry(0.0)),
+    external(entry(math.nan)),
+)  # fmt: skip
+
+AMPERES = st.floats(-10.0, 90.0) | st.sampled_from([0.0, 5.95, 6.0, 13.0, 51.7, 80.0, math.nan, math.inf])
+
+
+class Walk(RuleBasedStateMachine):
+    """One connector and everything that can happen to it."""
+
+    desk: Desk
+
+    @initialize(
+        config=st.sampled_from(CONFIGS), board=st.sampled_from(BOARDS), hardware=st.sampled_from(HARDWARES)
+    )
+    def begin(self, config: Config, board: BoardCapabilities, hardware: HardwareCapabilities) -> None:
+        self.config = config
+        self.desk = Desk(config, hardware=hardware, board=board)
+        if config.connector_type == 'socket':
+            self.desk.ampacity_a, self.desk.proximity = 32.0, ProximityState.PLUG
+        self.desk.run(4.0)
+
+    # --- what people and cars do ---------------------------------------------------------------
+
+    @rule(state=st.sampled_from('ABBBCCCCCDE'))
+    def pilot(self, state: str) -> None:
+        self.desk.pilot(state)
+
+    @rule(states=st.lists(st.sampled_from('ABCCDE'), min_size=2, max_size=20))
+    def pilot_between_two_reports(self, states: list[str]) -> None:
+        self.desk.pilot_unseen(*states)
+
+    @rule()
+    def charge(self) -> None:
+        self.desk.pilot('B').send(token())
+        self.desk.run(4.0).pilot('C').run(1.0)
+
+    @rule(command=st.sampled_from(COMMANDS))
+    def command(self, command: Command) -> None:
+        ticket = self.desk.send(command)
+        slow = isinstance(command, Disable | ForceUnlock)
+        assert slow or ticket in self.desk.answers
+
+    # --- limits --------------------------------------------------------------------------------
+
+    @rule(amperes=AMPERES, phases=st.integers(-1, 4), later=st.booleans())
+    def external_limit(self, amperes: float, phases: int, later: bool) -> None:
+        entries = [entry(amperes, phases=phases)]
+        if later:
+            entries.append(entry(16.0, at=self.desk.wall + 10_000_000_000))
+        self.desk.command(external(*entries))
+
+    @rule(amperes=AMPERES, life_s=st.sampled_from([-1.0, 0.0, 1.0, 10.0, 1e9]), phases=st.integers(0, 3))
+    def grant(self, amperes: float, life_s: float, phases: int) -> None:
+        self.desk.grant(amperes, life_s, phases=phases)
+
+    @rule(celsius=st.sampled_from([None, -40.0, 20.0, 63.0, 65.0, 69.0, 72.0, math.nan]))
+    def temperature(self, celsius: float | None) -> None:
+        self.desk.temperature(celsius)
+
+    @rule(most_a=st.sampled_from([0.0, 6.0, 16.0, 32.0, 80.0]))
+    def capabilities(self, most_a: float) -> None:
+        self.desk.do(CapabilitiesReceived(HardwareCapabilities(most_a, 6.0, 3, 1, 0.0, 0.0, 0, 0, True)))
+
+    # --- what breaks ---------------------------------------------------------------------------
+
+    @rule(errors=st.lists(st.sampled_from([e for e in BoardErrorEnum if e]), max_size=2, unique=True))
+    def errors(self, errors: list[BoardErrorEnum]) -> None:
+        self.desk.report(*errors)
+
+    @rule(
+        what=st.sampled_from(['welded', 'blocked', 'jammed', 'deaf', 'phases_stuck', 'metered']),
+        on=st.booleans(),
+    )
+    def breakage(self, what: str, on: bool) -> None:
+        setattr(self.desk, what, on)
+
+    @rule(reason=st.sampled_from(OpeningReason))
+    def board_opens(self, reason: OpeningReason) -> None:
+        desk = self.desk
+        desk.fault_counter += 1
+        desk.opening_reason = reason
+        if not desk.welded:
+            desk.contactor = ContactorState.OPEN
+        desk.observe()
+
+    @rule()
+    def replug(self) -> None:
+        self.desk.replugging = not self.desk.replugging
+        self.desk.observe()
+
+    @rule(more_a=st.sampled_from([0.0, 0.3, 5.0]))
+    def board_disagrees(self, more_a: float) -> None:
+        self.desk.offered_more_a = more_a
+
+    @precondition(lambda self: not self.desk.silent)
+    @rule()
+    def lose_board(self) -> None:
+        self.desk.lose_board()
+
+    @precondition(lambda self: self.desk.silent)
+    @rule()
+    def find_board(self) -> None:
+        self.desk.find_board()
+
+    @rule(proximity=st.sampled_from(ProximityState), ampacity_a=st.sampled_from([None, 13.0, 32.0]))
+    def cable(self, proximity: ProximityState, ampacity_a: float | None) -> None:
+        self.desk.proximity, self.desk.ampacity_a = proximity, ampacity_a
+
+    @rule(register_wh=st.sampled_from([None, 0.0, 5000.0, 1e6, math.nan, -1.0, math.inf]), drawn_a=AMPERES)
+    def meter(self, register_wh: float | None, drawn_a: float) -> None:
+        self.desk.energy_wh, self.desk.drawn_a = register_wh, drawn_a
+        self.desk.sample()
+
+    # --- time and the rest ---------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([0.001, 0.3, 1.0, 1.0, 2.9, 3.1, 6.1, 12.0, 45.0]))
+    def wait(self, seconds: float) -> None:
+        self.desk.run(seconds)
+
+    @rule(hours=st.sampled_from([-1_000_000, -24, 24, 1_000]))
+    def wall_clock_jumps(self, hours: int) -> None:
+        self.desk.wall_offset = hours * 3_600_000_000_000
+
+    @rule(present=st.booleans())
+    def others(self, present: bool) -> None:
+        self.desk.do(HlcPresence(present))
+        self.desk.do(EvInfoReceived(EVInfo(soc_percent=math.nan)))
+        self.desk.do(EvccIdReceived('98:ED:5C:00:00:00'))
+        self.desk.do(Tick())
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        if not hasattr(self, 'desk'):
+            return
+        self.mend()
+        self.charge_afresh()
+        self.shut_down()
+        self.repeat()
+
+    def mend(self) -> None:
+        """End every cause of trouble, and unplug."""
+        desk = self.desk
+        desk.welded = desk.blocked = desk.jammed = desk.deaf = desk.phases_stuck = desk.replugging = False
+        desk.metered, desk.energy_wh, desk.drawn_a = True, 5000.0, None
+        desk.offered_more_a, desk.wall_offset = 0.0, 0
+        desk.ampacity_a, desk.proximity = 32.0, ProximityState.PLUG
+        desk.errors, desk.ev, desk.silent = (), 'A', False
+        desk.temperature(20.0).sample().observe()
+        desk.do(CapabilitiesReceived(HARDWARE))
+        desk.run(12.0)
+        desk.command(external())
+        desk.command(ClearFault())
+        desk.command(Enable())
+        desk.command(WithdrawAuthorization())
+        desk.run(12.0)
+        assert not desk.status.active_errors, desk.status.active_errors
+        assert not desk.status.session_uuid, desk.codes()
+
+    def charge_afresh(self) -> None:
+        """Begin a fresh session: there is no dead end."""
+        desk = self.desk
+        since = len(desk.events)
+        desk.grant(16.0).plug().send(token('FRESH'))
+        desk.run(4.0).grant(16.0).pilot('C')
+        desk.until(lambda: desk.flows, 5.0)
+        assert desk.codes(since).split('TS', 1)[-1].endswith('PC CS'), (desk.codes(), desk.status.reason_text)
+
+    def shut_down(self) -> None:
+        desk = self.desk
+        desk.do(Shutdown())
+        assert not desk.outputs.allow_power_on
+        assert desk.until(lambda: desk.finished, 3.0) <= 3.0
+        assert desk.codes().endswith('SC CF TF(Reboot) SF')
+
+    def repeat(self) -> None:
+        """The same inputs at the same times give the same outputs."""
+        numbers = count(1)
+        kernel = Kernel(self.config, lambda: f'uuid-{next(numbers)}')
+        for happened, now, output in self.desk.tape:
+            assert repr(kernel.step(happened, now)) == repr(output)
+
+
+@pytest.mark.timeout(600)
+def test_random_walks() -> None:
+    run_state_machine_as_test(
+        Walk,
+        settings=settings(
+            max_examples=WALKS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize='EVSE_WALKS' not in os.environ,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+# --- deadlines ---------------------------------------------------------------------------------
+
+
+def ticks(desk: Desk, seconds: float) -> int:
+    """Return how often the kernel asked to be woken for nothing but time."""
+    before = len(desk.tape)
+    desk.run(seconds)
+    return sum(isinstance(happened, Tick) for happened, _, _ in desk.tape[before:])
+
+
+def test_an_idle_connector_has_no_deadline() -> None:
+    desk = Desk().run(10.0)
+    assert desk.deadline is None
+    desk.charging().pilot('A').run(20.0)
+    assert desk.deadline is None
+    desk.command(Disable())
+    assert desk.run(20.0).deadline is None
+
+
+def test_a_connector_that_charges_has_none_either() -> None:
+    desk = Desk().charging().run(60.0)
+    assert ticks(desk, 600.0) == 0
+    assert desk.deadline is None
+
+
+def test_a_waiting_car_costs_nothing() -> None:
+    for states in ('B', 'BC'):
+        desk = Desk().run(4.0).pilot(*states).run(10.0)
+        assert ticks(desk, 600.0) == 0
+
+
+def test_a_board_lost_during_boot_does_not_hold_the_kernel_up() -> None:
+    desk = Desk(boot=False)
+    desk.do(BoardLost('No board.'))
+    assert desk.last.deadline is None, 'Nothing begins before Start.'
+
+
+def test_no_power_before_start() -> None:
+    desk = Desk(boot=False)
+    desk.ev = 'C'
+    desk.observe()
+    desk.send(token())
+    desk.run(20.0)
+    assert desk.events == []
+    assert desk.outputs.pilot_mode in (PilotMode.UNSPECIFIED, PilotMode.X1)
+    assert not desk.outputs.allow_power_on
