@@ -111,7 +111,11 @@ class OpenEvseDriver(Driver):
     def capabilities(self) -> BoardCapabilities:
         """Return what every OpenEVSE can do: no 5 %, no lock, no E; left alone it falls back but stays on."""
         return BoardCapabilities(
-            driver='openevse', supports_cp_state_f=True, has_meter=True, supports_replug=True
+            driver='openevse',
+            supports_cp_state_f=True,
+            has_meter=True,
+            supports_replug=True,
+            runs_iec61851=True,
         )
 
     def hw_capabilities(self) -> HardwareCapabilities | None:

@@ -1,0 +1,289 @@
+"""
+One connector in this process, in real time: kernel, board loop, a real driver, a virtual board on its port.
+
+As the nodes do it, without DDS between them.  Everything but the virtual board and the driver's reader runs
+in the thread of the test, inside of ``sees`` and ``until``.
+"""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from evse_manager.board.controller import BoardController
+from evse_manager.board.driver import Driver, DriverContext, driver_class
+from evse_manager.board.loop import BoardLoop
+from evse_manager.board.values import Moment
+from evse_manager.charging.commands import Answer
+from evse_manager.charging.config import Config
+from evse_manager.charging.enums import AuthorizationStatus, ContactorState, LinkState
+from evse_manager.charging.inputs import (
+    AuthorizeResponse,
+    BoardCapabilitiesReceived,
+    CapabilitiesReceived,
+    Command,
+    CommandReceived,
+    Input,
+    MeterSampled,
+    Now,
+    SetExternalLimits,
+    Shutdown,
+    Start,
+    TelemetrySampled,
+    Tick,
+)
+from evse_manager.charging.kernel import Kernel
+from evse_manager.charging.link import BoardLink
+from evse_manager.charging.types import (
+    BoardCommand,
+    BoardState,
+    ExternalLimits,
+    LimitsReq,
+    Powermeter,
+    ProvidedIdToken,
+    ScheduleReqEntry,
+    SessionEvent,
+    Time,
+    ValidationResult,
+)
+from evse_manager.simulation.codes import code
+from evse_manager.simulation.virtual.rig import Rig
+
+PATIENCE_S = 15.0
+_managers = itertools.count(1)
+
+
+class Session:
+    """``with Session('openevse') as session``: the board is known and at rest inside of the block."""
+
+    def __init__(
+        self,
+        board: str,
+        config: Config | None = None,
+        rig: Rig | None = None,
+        driver: str = '',
+        **parameters: Any,
+    ) -> None:
+        self.rig = rig or Rig(board)
+        cls = driver_class(driver or board)
+        self._woken = threading.Event()
+        context = DriverContext(clock=time.monotonic, wall=lambda: Time(time.time_ns()), wake=self._woken.set)
+        parameters.setdefault('port', self.rig.port)
+        self.driver: Driver = cls(cls.Parameters(**parameters), context)
+        self.board = BoardController(cls.style)
+        self.kernel = Kernel(config or Config(replug_grace_s=0.0), self._new_uuid)
+        self.events: list[SessionEvent] = []
+        self.states: list[BoardState] = []
+        """Every state that the board published."""
+        self.times: list[float] = []
+        """When the events came."""
+        self.sample: Powermeter | None = None
+        self.finished = False
+        self._loop = BoardLoop(self.driver, self.board)
+        self._link = BoardLink(f'test {next(_managers)}', 1.0)
+        self._answers: dict[int, Answer] = {}
+        self._tickets = itertools.count(1)
+        self._uuids = itertools.count(1)
+        self._deadline: float | None = None
+        self._renewal = 0.0
+        self._wanted = BoardCommand()
+        self._told: dict[str, object] = {}
+        self._mark = 0
+
+    def __enter__(self) -> Self:
+        self.rig.start()
+        try:
+            self.driver.open()
+            self._kernel(Start())
+            self.until(
+                lambda: self.link is LinkState.UP and self.driver.hw_capabilities() is not None, 'link up'
+            )
+            self.until(lambda: 'Enabled' in self.codes, 'Enabled')
+            self.until(lambda: not self.kernel.status(self._now()).active_errors, 'no errors')
+        except BaseException:
+            self.driver.close()
+            self.rig.close()
+            raise
+        self.forget()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.shut_down(self._moment())
+        self.driver.close()
+        self.rig.close()
+
+    # --- what a test does and sees -----------------------------------------------------------------
+
+    def do(self, command: str) -> None:
+        """Let something happen to EV, board or line."""
+        self.rig.execute(command)
+
+    def command(self, command: Command) -> Answer:
+        ticket = next(self._tickets)
+        self._kernel(CommandReceived(ticket, command))
+        self.until(lambda: ticket in self._answers, f'an answer to {command}')
+        return self._answers.pop(ticket)
+
+    def authorize(self, status: AuthorizationStatus = AuthorizationStatus.ACCEPTED) -> Answer:
+        return self.command(AuthorizeResponse(ProvidedIdToken(id_token='TOKEN'), ValidationResult(status)))
+
+    def limit(self, current_a: float | None) -> Answer:
+        if current_a is None:
+            return self.command(SetExternalLimits(ExternalLimits()))
+        entry = ScheduleReqEntry(Time(time.time_ns()), LimitsReq(ac_max_current_a=current_a))
+        return self.command(SetExternalLimits(ExternalLimits(schedule_import=(entry,))))
+
+    def charge(self, ev: str = '') -> None:
+        self.do(f'plug_in {ev}')
+        self.sees('SS AR')
+        self.authorize()
+        self.sees('TS PC CS')
+
+    def shut_down(self) -> None:
+        self._kernel(Shutdown())
+        self.until(lambda: self.finished, 'the end', 5.0)
+
+    @property
+    def codes(self) -> list[str]:
+        """The events since ``forget``, in short."""
+        return [code(event) for event in self.events[self._mark :]]
+
+    @property
+    def last(self) -> SessionEvent:
+        """The newest event that ``sees`` has seen."""
+        return self.events[self._mark - 1]
+
+    @property
+    def state(self) -> BoardState:
+        return self.board.state(self._moment())
+
+    @property
+    def link(self) -> LinkState:
+        return self.state.link_state
+
+    @property
+    def relay_closed(self) -> bool:
+        """Whether the virtual contactor is closed in truth."""
+        return bool(self.rig.call(lambda: self.rig.board.world.contactor.closed))
+
+    def forget(self) -> None:
+        self._mark = len(self.events)
+
+    def sees(self, codes: str, limit_s: float = PATIENCE_S) -> None:
+        """Wait for exactly these events."""
+        wanted = codes.split()
+        self.until(lambda: len(self.codes) >= len(wanted), f'events {codes}', limit_s)
+        assert self.codes[: len(wanted)] == wanted, f'wanted {codes}; {self._why()}'
+        self._mark += len(wanted)
+
+    def sees_nothing(self, seconds: float = 1.0) -> None:
+        self.pass_time(seconds)
+        assert self.codes == [], self._why()
+
+    def pass_time(self, seconds: float) -> None:
+        self._run(time.monotonic() + seconds, lambda: False)
+
+    def until(self, condition: Callable[[], object], what: str, limit_s: float = PATIENCE_S) -> float:
+        """Wait for a condition; return how long it took."""
+        begun = time.monotonic()
+        assert self._run(begun + limit_s, condition), f'not within {limit_s:g} s: {what}; {self._why()}'
+        return time.monotonic() - begun
+
+    def open_now(self) -> bool:
+        return self.state.contactor is ContactorState.OPEN
+
+    def _why(self) -> str:
+        status = self.kernel.status(self._now())
+        faults = [error.vendor_error for error in status.active_errors]
+        state = self.state
+        return (
+            f'events since: {" ".join(self.codes) or "none"}; {status.reason_text} {faults} '
+            f'board: {state.link_state.name} {state.cp_state.name} {state.pilot_mode.name} '
+            f'{state.contactor.name} {state.active_errors}; {dict(self.driver.diagnostics())}'
+        )
+
+    # --- the nodes -----------------------------------------------------------------------------------
+
+    def _run(self, end: float, condition: Callable[[], object]) -> bool:
+        while True:
+            self._woken.clear()
+            self._step()
+            if condition():
+                return True
+            now = time.monotonic()
+            if now >= end:
+                return False
+            times = [end, self.board.steady_deadline(), self._renewal, now + 0.25]
+            times += [
+                each
+                for each in (self.driver.next_poll(), self.board.clock_deadline(), self._deadline)
+                if each is not None
+            ]
+            self._woken.wait(max(min(times) - now, 0.0))
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        self._loop.run(self._moment())
+        self._report()
+        if now >= self._renewal:
+            self._send()
+        lost = self._link.check(now)
+        if lost is not None:
+            self._kernel(lost)
+        if self._deadline is not None and now >= self._deadline:
+            self._deadline = None
+            self._kernel(Tick())
+        self._report()
+
+    def _report(self) -> None:
+        state = self.board.take_state(self._moment())
+        if state is not None:
+            self.states.append(state)
+            observed = self._link.observe(state, time.monotonic())
+            if observed is not None:
+                self._kernel(observed)
+        sample, telemetry = self.driver.meter(), self.driver.telemetry()
+        if sample is not None:
+            self.sample = sample
+            self._kernel(MeterSampled(sample))
+        if telemetry is not None:
+            self._kernel(TelemetrySampled(telemetry))
+        for name, make in (
+            ('capabilities', BoardCapabilitiesReceived),
+            ('hw_capabilities', CapabilitiesReceived),
+        ):
+            told = getattr(self.driver, name)()
+            if told is not None and told != self._told.get(name):
+                self._told[name] = told
+                self._kernel(make(told))
+
+    def _kernel(self, happened: Input) -> None:
+        output = self.kernel.step(happened, self._now())
+        self.events.extend(output.events)
+        self.times.extend(time.monotonic() for _ in output.events)
+        self._answers.update(output.answers)
+        self._deadline = output.deadline
+        self.finished = self.finished or output.finished
+        if output.outputs is not None:
+            self._wanted = replace(output.outputs)
+            self._send()
+
+    def _send(self) -> None:
+        now = time.monotonic()
+        self._loop.command(self._link.stamp(self._wanted, now), self._moment())
+        self._renewal = now + self._link.renewal_period
+
+    def _now(self) -> Now:
+        return Now(time.monotonic(), Time(time.time_ns()))
+
+    def _moment(self) -> Moment:
+        steady = time.monotonic()
+        return Moment(steady, steady, Time(time.time_ns()))
+
+    def _new_uuid(self) -> str:
+        return f'00000000-0000-4000-8000-{next(self._uuids):012d}'
