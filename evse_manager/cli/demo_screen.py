@@ -5,7 +5,6 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +15,7 @@ from . import words
 from .views import line, sparkline
 
 WIDTH = 80
+INDENT = 6
 REDRAW_S = 0.1
 
 
@@ -67,21 +67,24 @@ class DemoScreen:
     def step(self, number: int, count: int, title: str) -> None:
         """Begin a step."""
         self.title = f'{number}/{count} {title}'
-        text = Text(f'{time.monotonic() - self.started:5.1f} s ', style='dim')
-        text.append(f' {number:2d}  {title}', style='bold')
+        text = Text().append(f'{time.monotonic() - self.started:3.0f} s ', style='dim')
+        text.append(f'{number:2d}  {title}', style='bold')
         self.show(text)
 
     def event(self, event: SessionEvent) -> None:
         """Print a session event in words."""
-        text = Text(' ' * 9)
-        text.append('● ', style=words.event_style(event))
-        text.append(f'{words.event_name(event):<20} ', style=words.event_style(event))
-        text.append(words.event_sentence(event))
-        self.show(line(text, self.width))
+        style = words.event_style(event)
+        first = Text().append(f'{" " * INDENT}● {words.event_name(event):<19} ', style=style)
+        sentence = Text(words.event_sentence(event))
+        for piece in sentence.wrap(self.console, max(20, self.width - first.cell_len)):
+            self.show(first.append_text(piece))
+            first = Text(' ' * (INDENT + 22))
 
     def measured(self, text: str) -> None:
         """Print what was measured at the end of a step."""
-        self.show(line(Text(' ' * 9).append('→ ', style='green').append(text, style='green'), self.width))
+        self.show(
+            line(Text(' ' * INDENT).append('→ ', style='green').append(text, style='green'), self.width)
+        )
 
     def now(self, reading: str, power_w: float | None) -> None:
         """Bring the live line up to date; in a pipe there is none."""
@@ -94,7 +97,7 @@ class DemoScreen:
             return
         self.drawn_at = now
         rule = Text('─' * self.width, style='dim')
-        head = Text(f' {self.title}', style='bold cyan')
+        head = Text().append(f' {self.title}', style='bold cyan')
         head.append(f'   {words.duration(now - self.started)}', style='dim')
         chart = Text(' ' + sparkline(self.powers, max([*self.powers, 1.0]), self.width - 2), style='green')
         body = Text(' ' + reading, style='bold green' if power_w else 'yellow')
@@ -106,7 +109,7 @@ class DemoScreen:
         grid.add_column(style='dim')
         grid.add_column()
         for label, value in rows:
-            grid.add_row(label, escape(value))
+            grid.add_row(label, Text(value))
         self.show(
             Panel(grid, title=title, title_align='left', border_style='green', width=min(self.width, WIDTH))
         )

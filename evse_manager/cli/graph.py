@@ -14,13 +14,15 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import rclpy
+from rclpy.context import Context
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 
 from evse_manager.charging.enums import SwitchThreePhasesWhileChargingResult
 from evse_manager.nodes import names, qos
 from evse_manager.nodes.conversions import ConversionError, from_message, to_message
-from evse_manager.nodes.runtime import new_executor
 
 from .errors import NotFoundError, UsageError
 from .monitor import natural
@@ -28,7 +30,9 @@ from .monitor import natural
 T = TypeVar('T')
 
 SETTLE_S = 0.5
-"""The graph counts as complete when nothing new has appeared for this long."""
+"""The graph counts as complete when nothing new has appeared for this long at least."""
+SETTLE_FACTOR = 2.0
+"""And this many times as long as the first connector took to appear: a busy machine tells of others late."""
 SLICE_S = 0.05
 """Longest wait between two looks at the graph, which has no event of its own in rclpy."""
 STATUS = 'status'
@@ -51,19 +55,32 @@ def absolute(namespace: str, name: str) -> str:
     return f'{namespace.rstrip("/")}/{name}'
 
 
+def new_executor(context: Context) -> Executor:
+    """Return the executor that copes best with many connectors: events where rclpy has them."""
+    try:
+        from rclpy.experimental.events_executor import EventsExecutor  # noqa: PLC0415 - not in every rclpy
+
+        return EventsExecutor(context=context)
+    except (ImportError, RuntimeError, OSError):  # it wants a stderr, which a job in the background may lack
+        return SingleThreadedExecutor(context=context)
+
+
 class Graph:
     """A hidden node on the graph, for as long as a ``with`` block lasts."""
 
     def __enter__(self) -> 'Graph':
+        self.began = time.monotonic()
         # Signals stay Python's: Ctrl-C raises KeyboardInterrupt at the next slice of a wait.
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self.node = rclpy.create_node(
+        self.context = Context()
+        rclpy.init(args=[], context=self.context, signal_handler_options=SignalHandlerOptions.NO)
+        self.node = Node(
             f'_evse_cli_{os.getpid()}',
+            context=self.context,
             start_parameter_services=False,
             enable_rosout=False,
             use_global_arguments=False,
         )
-        self.executor = new_executor()
+        self.executor = new_executor(self.context)
         self.executor.add_node(self.node)
         return self
 
@@ -72,7 +89,7 @@ class Graph:
     ) -> None:
         self.executor.shutdown()
         self.node.destroy_node()  # type: ignore[no-untyped-call]
-        rclpy.shutdown()
+        self.context.try_shutdown()
 
     # --- waiting ------------------------------------------------------------------------------------
 
@@ -112,17 +129,19 @@ class Graph:
         return sorted((name[: -len(ending)] or '/' for name in found if name.endswith(ending)), key=natural)
 
     def discover(self, limit_s: float, look: Callable[[], list[str]] | None = None) -> list[str]:
-        """Return all connectors: wait for the first, then until no other has appeared for ``SETTLE_S``."""
+        """Return all connectors: wait for the first, then until no other has appeared for a while."""
         look = look or self.connectors
+        patience = 0.0
         seen: list[str] = []
         since = 0.0
 
         def settled() -> bool:
-            nonlocal seen, since
-            now = look()
-            if now != seen:
-                seen, since = now, time.monotonic()
-            return bool(seen) and time.monotonic() - since >= SETTLE_S
+            nonlocal patience, seen, since
+            found, now = look(), time.monotonic()
+            if found != seen:
+                patience = patience or max(SETTLE_S, SETTLE_FACTOR * (now - self.began))
+                seen, since = found, now
+            return bool(seen) and now - since >= patience
 
         self.wait_until(settled, limit_s)
         return seen

@@ -1,6 +1,7 @@
 """The terminal: consoles, pictures of them, and single keys."""
 
 import os
+import re
 import select
 import sys
 import termios
@@ -17,6 +18,8 @@ from rich.text import Text
 
 from .errors import UsageError
 
+FONTS = "'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+"""Fonts of pictures: the first that the viewer's machine has."""
 PIPE_WIDTH = 160
 """Width of lines that go into a pipe or file, where nothing wraps them."""
 
@@ -24,8 +27,8 @@ PIPE_WIDTH = 160
 def make_console() -> Console:
     """Return the console of stdout; in a pipe it is wide and plain, unless COLUMNS says otherwise."""
     if sys.stdout.isatty() or 'COLUMNS' in os.environ:
-        return Console(highlight=False)
-    return Console(highlight=False, width=PIPE_WIDTH)
+        return Console(highlight=False, markup=False)
+    return Console(highlight=False, markup=False, width=PIPE_WIDTH)
 
 
 def recorder(width: int) -> Console:
@@ -47,9 +50,11 @@ def print_lines(console: Console, lines: Iterable[Text | str]) -> None:
 
 
 def save_svg(console: Console, file: str, title: str) -> None:
-    """Save what a console has recorded as a picture."""
+    """Save what a console has recorded as a picture that needs nothing from the network."""
+    svg = re.sub(r'@font-face \{.*?\}\s*', '', console.export_svg(title=title), flags=re.DOTALL)
+    svg = svg.replace('Fira Code, monospace', FONTS)
     try:
-        Path(file).write_text(console.export_svg(title=title), encoding='utf-8')
+        Path(file).write_text(svg, encoding='utf-8')
     except OSError as error:
         raise UsageError(f'the picture {file} can not be written: {error}') from None
 

@@ -69,6 +69,7 @@ class Story:
         self.screen = screen
         self.heard = Heard()
         self.events: list[SessionEvent] = []
+        self.printed = 0
         self.expected = 0
         self.number = 0
         self.trouble = ''
@@ -93,9 +94,8 @@ class Story:
     # --- what is heard ----------------------------------------------------------------------------------
 
     def on_event(self, event: SessionEvent) -> None:
-        """Print each event as it comes."""
+        """Keep each event; it is printed by whoever waits."""
         self.events.append(event)
-        self.screen.event(event)
 
     def on_status(self, status: EvseStatus) -> None:
         """Keep the newest status."""
@@ -154,6 +154,9 @@ class Story:
         """Wait for a condition; says what was seen instead when it does not come."""
 
         def happened() -> bool:
+            for event in self.events[self.printed :]:
+                self.screen.event(event)
+            self.printed = len(self.events)
             self.screen.now(self.reading(), self.power_w)
             if self.trouble:
                 raise StepFailedError(self.trouble)
@@ -240,7 +243,7 @@ class Story:
         """Wait for full power and some energy."""
         self.wait(lambda: self.power_w > 20_000.0, 'more than 20 kW')
         self.wait(lambda: (self.heard.status.session_energy_wh or 0.0) > 20.0, 'more than 20 Wh')
-        self.look_on(1.0)
+        self.look_on(3.0)
         self.measured()
 
     def reduce(self) -> None:
@@ -257,7 +260,7 @@ class Story:
             lambda: 0.9 * REDUCED_A < self.current_a < 1.02 * REDUCED_A,
             f'measured current of {REDUCED_A:g} A',
         )
-        self.look_on(2.0)
+        self.look_on(3.0)
         self.measured()
 
     def ev_pause(self) -> None:
@@ -265,7 +268,7 @@ class Story:
         self.call('simulation/ev_pause')
         self.expect(Seen.CHARGING_PAUSED_EV)
         self.wait(self.is_off, 'power off')
-        self.look_on(1.5)
+        self.look_on(2.5)
         self.measured()
         self.call('simulation/ev_resume')
         self.expect(Seen.CHARGING_RESUMED)
@@ -276,7 +279,7 @@ class Story:
         self.call('pause_charging')
         self.expect(Seen.CHARGING_PAUSED_EVSE)
         self.wait(self.is_off, 'power off')
-        self.look_on(1.5)
+        self.look_on(2.5)
         self.measured()
         self.call('resume_charging')
         self.expect(Seen.CHARGING_RESUMED)
@@ -288,9 +291,9 @@ class Story:
         (event,) = self.expect(Seen.ERROR)
         code = event.error.error_code if event.error else ErrorEnum.UNSPECIFIED
         self.require(code == ErrorEnum.VENTILATION_NOT_AVAILABLE, f'the error is {words.camel(code)}')
-        self.wait(lambda: self.is_off() and bool(self.active_errors()), 'power off and an active error')
-        self.look_on(1.5)
+        self.wait(self.is_off, 'power off')
         self.measured()
+        # Without an offer the car leaves state D, and the error with it; the next time it must not ask.
         self.call('simulation/clear_fault', fault='ventilation')
         self.expect(Seen.ALL_ERRORS_CLEARED, Seen.CHARGING_RESUMED)
         self.wait_for_power()
@@ -322,7 +325,7 @@ class Story:
     def wait_for_power(self) -> None:
         """Wait until the car draws what it is offered."""
         self.wait(lambda: self.current_a > 0.9 * REDUCED_A, f'more than {0.9 * REDUCED_A:g} A again')
-        self.look_on(1.0)
+        self.look_on(2.0)
         self.measured()
 
     # --- the end -------------------------------------------------------------------------------------------

@@ -170,12 +170,11 @@ def rows(bays: Sequence[Bay], width: int, now: float, brief: bool = False) -> li
 
 def event_line(name: str, event: SessionEvent, width: int, named: bool) -> Text:
     """Return an event as one line."""
-    text = Text(words.clock(event.stamp) + '  ', style='dim')
+    text = Text().append(f'{words.clock(event.stamp)}  ', style='dim')
     if named:
         text.append(f'{name}  ', style='bold')
-    text.append(f'{words.event_name(event):<20} ', style=words.event_style(event))
-    text.append(words.event_sentence(event), style='default')
-    return line(text, width)
+    text.append(f'{words.event_name(event):<19} ', style=words.event_style(event))
+    return line(text.append(words.event_sentence(event)), width)
 
 
 # --- the card of one connector ----------------------------------------------------------------------------
@@ -215,7 +214,7 @@ def facts(status: EvseStatus) -> list[tuple[str, str]]:
 def card(bay: Bay, width: int, now: float) -> list[Text]:
     """Return all details of one connector."""
     status = bay.status
-    title = Text(bay.name, style='bold')
+    title = Text().append(bay.name, style='bold')
     if status is None:
         return [line(title.append('  ').append_text(reason(bay, now)), width)]
     silent = bay.silence(now) is not None
@@ -226,8 +225,8 @@ def card(bay: Bay, width: int, now: float) -> list[Text]:
     lines = [line(title, width), *wrapped(reason(bay, now), width)]
     lines += [piece for complaint in complaints(bay) for piece in wrapped(complaint, width)]
     for label, value in facts(status):
-        text = Text(f'  {label:<9}', style='dim')
-        text.append(value, style='dim' if silent else 'default')
+        text = Text().append(f'  {label:<9}', style='dim')
+        text.append(value, style='dim' if silent else '')
         if label == 'power' and len(bay.powers) > 1:
             chart = sparkline(bay.powers, max(*bay.powers, 1.0), max(10, min(60, width - text.cell_len - 4)))
             text.append('  ' + chart, style='green')

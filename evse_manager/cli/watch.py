@@ -139,40 +139,50 @@ def live(watcher: Watcher, console: Console, duration: float | None) -> None:
 
 def follow(watcher: Watcher, console: Console, given: Namespace) -> None:
     """Print a line for each change, or JSON for each status: for pipes, files and logs."""
+    statuses: list[tuple[str, EvseStatus]] = []
+    events: list[tuple[str, SessionEvent]] = []
+    # Nothing is printed where it is heard: a reader who has left would break the executor, not this loop.
+    watcher.on_status = lambda name, status: statuses.append((name, status))
+    watcher.on_event = lambda name, event: events.append((name, event))
     last: dict[str, tuple[object, ...]] = {}
-
-    def say(text: Text | str) -> None:
-        print_lines(console, [text])
-        console.file.flush()
-
-    def status(name: str, value: EvseStatus) -> None:
-        if given.json:
-            emit({'connector': name, **record(value)})
-            return
-        errors = '; '.join(words.error(error) for error in value.active_errors)
-        facts = (value.state, value.reason, value.reason_text, round(value.signalled_current_a, 1), errors)
-        if last.get(name) == facts:
-            return
-        last[name] = facts
-        numbers = (
-            f'{words.current(value)}, {words.power(value.power_w)}, {words.energy(value.session_energy_wh)}'
-        )
-        say(f'{words.clock(value.stamp)}  {name}  {words.spoken(value.state)}  {numbers}  {words.why(value)}')
-
-    def event(name: str, value: SessionEvent) -> None:
-        if not given.json:
-            say(event_line(name, value, console.width, named=True))
-
-    watcher.on_status, watcher.on_event = status, event
     gone: set[str] = set()
     end = None if given.duration is None else time.monotonic() + given.duration
     while end is None or time.monotonic() < end:
         watcher.run_for(REDRAW_S)
-        now = time.monotonic()
-        silent = {bay.name for bay in watcher.monitor.bays.values() if bay.silence(now) is not None}
-        for name in sorted(silent ^ gone):
-            if not given.json:
-                say(
-                    f'{words.clock(time.time_ns())}  {name}  {"gone or silent" if name in silent else "back"}'
-                )
-        gone = silent
+        if given.json:
+            for name, status in statuses:
+                emit({'connector': name, **record(status)})
+        else:
+            lines = [event_line(name, event, console.width, named=True) for name, event in events]
+            lines += [status_line(name, status) for name, status in statuses if is_change(name, status, last)]
+            now = time.monotonic()
+            silent = {bay.name for bay in watcher.monitor.bays.values() if bay.silence(now) is not None}
+            lines += [presence_line(name, name in silent) for name in sorted(silent ^ gone)]
+            gone = silent
+            print_lines(console, lines)
+            console.file.flush()
+        statuses.clear()
+        events.clear()
+
+
+def is_change(name: str, status: EvseStatus, last: dict[str, tuple[object, ...]]) -> bool:
+    """Return whether a status says something new beside its numbers, and remember it."""
+    current = round(status.signalled_current_a, 1)
+    facts = (status.state, status.reason, status.reason_text, current, status.active_errors)
+    changed = last.get(name) != facts
+    last[name] = facts
+    return changed
+
+
+def status_line(name: str, status: EvseStatus) -> Text:
+    """Return a status as one line."""
+    numbers = (
+        f'{words.current(status)}, {words.power(status.power_w)}, {words.energy(status.session_energy_wh)}'
+    )
+    state = words.spoken(status.state)
+    return Text(f'{words.clock(status.stamp)}  {name}  {state}  {numbers}  {words.why(status)}')
+
+
+def presence_line(name: str, silent: bool) -> Text:
+    """Return the line for a connector that fell silent, or speaks again."""
+    return Text(f'{words.clock(time.time_ns())}  {name}  {"gone or silent" if silent else "back"}')

@@ -176,7 +176,10 @@ def error(cause: Error | None) -> str:
     if cause is None:
         return 'an error'
     code = camel(cause.error_code) if cause.error_code != ErrorEnum.UNSPECIFIED else 'error'
-    return f'{code}: {cause.vendor_error}' if cause.vendor_error else code
+    if not cause.vendor_error:
+        return code
+    is_named = cause.vendor_error.startswith(f'{code}:')
+    return cause.vendor_error if is_named else f'{code}: {cause.vendor_error}'
 
 
 SENTENCES: dict[SessionEventEnum, str | Callable[[SessionEvent], str]] = {

@@ -1,0 +1,140 @@
+"""The screen fits every terminal and answers why a connector is (not) charging."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evse_manager.charging.enums import ChargerState, ErrorEnum, SessionEventEnum, StatusReason
+from evse_manager.charging.types import Duration, Error, EvseStatus, SessionEvent, Time
+from evse_manager.cli.monitor import SILENT_AFTER_S, Monitor
+from evse_manager.cli.views import Screen, card, event_line, rows
+
+NOW = 1000.0
+CHARGING = EvseStatus(
+    state=ChargerState.CHARGING,
+    reason=StatusReason.CHARGING,
+    reason_text='Charging with 16 A on 3 phases.',
+    session_uuid='b1946ac9',
+    power_w=11040.0,
+    session_energy_wh=1234.0,
+    session_duration=Duration(61.0),
+    signalled_current_a=16.0,
+    phases=3,
+)
+FAILED = EvseStatus(
+    state=ChargerState.ERROR,
+    reason=StatusReason.ERROR,
+    reason_text='The diode of the car is missing; unplug it.',
+    active_errors=(Error(ErrorEnum.CAR_DIODE_FAULT, 'Diode: no diode in the car'),),
+    warnings=('The temperature sensor is absent.',),
+)
+
+
+def monitor_of(*statuses, events=0):
+    monitor = Monitor()
+    names = [f'/depot/evse_{number}' for number in range(1, len(statuses) + 1)]
+    monitor.offered(names)
+    for name, status in zip(names, statuses):
+        monitor.status(name, status, NOW)
+        for number in range(events):
+            event = SessionEvent(
+                stamp=Time(number + 1), sequence_number=number, event=SessionEventEnum.ENABLED
+            )
+            monitor.event(name, event)
+    return monitor
+
+
+def text(lines):
+    return '\n'.join(line.plain for line in lines)
+
+
+@given(st.integers(0, 40), st.integers(10, 250), st.integers(3, 80), st.integers(0, 30), st.integers(-5, 50))
+def test_the_screen_fits_every_terminal(connectors, width, height, events, scrolled):
+    statuses = [(CHARGING, FAILED)[number % 2] for number in range(connectors)]
+    screen = Screen()
+    screen.scroll(scrolled)
+    lines = screen.draw(monitor_of(*statuses, events=events), width, height, NOW)
+    assert len(lines) <= height
+    assert all(line.cell_len <= width for line in lines)
+
+
+def test_80_by_24_shows_each_connector_with_its_reason_and_errors():
+    shown = text(Screen().draw(monitor_of(CHARGING, FAILED, events=3), 80, 24, NOW))
+    assert '2 connectors · 1 charging · 11.04 kW · 1 in trouble' in shown
+    assert '/depot/evse_1' in shown
+    assert 'Charging with 16 A on 3 phases.' in shown
+    assert 'The diode of the car is missing' in shown
+    assert 'CarDiodeFault: Diode: no diode in the car' in shown
+    assert 'The temperature sensor is absent.' in shown
+    assert 'last events' in shown
+
+
+def test_one_connector_gets_a_card_with_everything():
+    shown = text(Screen().draw(monitor_of(CHARGING, events=2), 80, 24, NOW))
+    for word in (
+        'charging',
+        '16.0 A \N{MULTIPLICATION SIGN} 3',
+        '11.04 kW',
+        '1.234 kWh',
+        '0:01:01',
+        'contactor',
+        'lock',
+        'last events',
+    ):
+        assert word in shown
+
+
+def test_more_connectors_than_lines_are_scrolled():
+    monitor = monitor_of(*[CHARGING] * 50)
+    screen = Screen()
+    first = text(screen.draw(monitor, 80, 24, NOW))
+    assert '/depot/evse_1 ' in first
+    assert '/depot/evse_50' not in first
+    assert 'below' in first
+    screen.scroll(1000)
+    last = text(screen.draw(monitor, 80, 24, NOW))
+    assert '/depot/evse_50' in last
+    assert ', 0 below' in last
+    screen.scroll(-1)
+    assert ', 1 below' in text(screen.draw(monitor, 80, 24, NOW))
+
+
+def test_a_silent_connector_is_told_from_one_that_is_gone():
+    monitor = monitor_of(CHARGING)
+    (bay,) = monitor.in_order()
+    assert bay.silence(NOW + 1.0) is None
+    late = NOW + SILENT_AFTER_S + 0.1
+    assert 'still there' in text(card(bay, 100, late))
+    monitor.offered([])
+    assert 'gone' in text(rows([bay], 100, NOW + 0.1))
+    assert '0 charging · 0 W · 1 in trouble' in text(Screen().draw(monitor, 80, 24, late))
+    monitor.offered([bay.name])
+    monitor.status(bay.name, CHARGING, late)
+    assert '1 charging' in text(Screen().draw(monitor, 80, 24, late))
+
+
+def test_connectors_stand_in_natural_order_and_repeated_history_is_dropped():
+    monitor = Monitor()
+    assert monitor.offered(['/evse_10', '/evse_9', '/evse_1']) == ['/evse_1', '/evse_9', '/evse_10']
+    event = SessionEvent(stamp=Time(5), sequence_number=1, event=SessionEventEnum.ENABLED)
+    assert monitor.event('/evse_1', event)
+    assert not monitor.event('/evse_1', event)
+    assert len(monitor.last_events(10)) == 1
+
+
+def test_what_cannot_be_understood_is_said():
+    monitor = Monitor()
+    monitor.offered(['/evse_1'])
+    monitor.garbled('/evse_1', 'status can not be understood: state is 99', NOW)
+    assert 'state is 99' in text(Screen().draw(monitor, 100, 24, NOW))
+
+
+def test_an_empty_graph_says_that_it_waits():
+    assert 'waiting' in text(Screen().draw(Monitor(), 80, 24, NOW))
+
+
+def test_a_long_reason_is_wrapped_in_the_card_and_nothing_is_markup():
+    status = EvseStatus(reason_text='word ' * 60 + '[bold]end[/bold]')
+    (bay,) = monitor_of(status).in_order()
+    assert '[bold]end[/bold]' in text(card(bay, 80, NOW))
+    event = SessionEvent(event=SessionEventEnum.ERROR, error=Error(ErrorEnum.OTHER, '[red]x[/red]'))
+    assert '[red]x[/red]' in event_line('/evse_1', event, 100, named=True).plain
