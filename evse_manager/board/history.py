@@ -7,8 +7,11 @@ from .values import Moment
 KEPT = 16
 """As many steps as ``BoardState.transitions`` holds."""
 
-RECENT_S = 30.0
-"""Older steps are told no more: whoever missed them has lost the lease, and the state is published often."""
+RECENT_S = 5.0
+"""
+Older steps are told no more: whoever missed them has lost the lease (2 s at most), and every step makes a
+reaction slower.
+"""
 
 
 class History:

@@ -18,28 +18,33 @@ nothing but changes is exchanged, which is much quicker.
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 from ..board.controller import LEASE_MAX_S, BoardController
 from ..board.driver import DriverContext
-from ..board.drivers.simulated import SimulatedDriver
+from ..board.drivers.simulated import SimulatedDriver, SimulatedParameters
 from ..board.loop import BoardLoop
 from ..board.values import Moment
 from ..charging.commands import Answer
 from ..charging.config import Config
-from ..charging.enums import AuthorizationStatus, AuthorizationType, SessionEventEnum
+from ..charging.enums import AuthorizationStatus, AuthorizationType, SessionEventEnum, StopTransactionReason
 from ..charging.inputs import (
     AuthorizeResponse,
     BoardCapabilitiesReceived,
     CapabilitiesReceived,
     Command,
     CommandReceived,
+    Disable,
+    Enable,
     Input,
     MeterSampled,
     Now,
+    PauseCharging,
+    ResumeCharging,
     SetExternalLimits,
     Shutdown,
     Start,
+    StopTransaction,
     TelemetrySampled,
     Tick,
 )
@@ -55,11 +60,13 @@ from ..charging.types import (
     ProvidedIdToken,
     ScheduleReqEntry,
     SessionEvent,
+    StopTransactionRequest,
     Time,
     ValidationResult,
 )
 from .codes import code
-from .profiles import PROFILES, EvProfile
+from .profiles import EvProfile
+from .script import Step, play
 from .world import World, WorldSettings
 
 EPOCH = Time(1_767_225_600_000_000_000)
@@ -120,7 +127,7 @@ class Bench:
         self._deadline: float | None = None
         self._planned: list[tuple[float, Callable[[], None]]] = []
         context = DriverContext(clock=lambda: self.now, wall=self._wall, wake=lambda: None)
-        self._driver = SimulatedDriver(settings or WorldSettings(), context)
+        self._driver = SimulatedDriver(_parameters(settings or WorldSettings()), context)
         self._driver.open()
         config = config or Config()
         lease_s, longest_s = (config.board_lease_s, LEASE_MAX_S) if leases else (math.inf, math.inf)
@@ -197,16 +204,16 @@ class Bench:
         self._planned.append((at, action))
         self._planned.sort(key=lambda planned: planned[0])
 
+    def play(self, steps: tuple[Step, ...]) -> None:
+        """Plan the steps of a script from now on; ``run_for`` plays them."""
+        start = self.now
+        play(steps, self, lambda at, action: self.plan(start + at, action))
+
     # --- the world --------------------------------------------------------------------------------------
 
     def plug_in(self, profile: EvProfile | str = '', **changes: float) -> None:
         """Plug in an EV by name; ``changes`` are fields of its profile, as ``soc_percent=20.0``."""
-        if changes:
-            name = profile or self.world.settings.ev_profile
-            known = PROFILES.get(name) if isinstance(name, str) else name
-            if known is not None:
-                profile = replace(known, **changes)  # type: ignore[arg-type]
-        self.world.plug_in(profile)
+        self.world.plug_in(profile, **changes)
         self._settle()
 
     def unplug(self) -> None:
@@ -291,6 +298,28 @@ class Bench:
         entry = ScheduleReqEntry(self._wall(), LimitsReq(ac_max_current_a=current_a))
         return self.command(SetExternalLimits(ExternalLimits(schedule_import=(entry,))))
 
+    def pause_charging(self) -> Answer:
+        """Pause the transaction."""
+        return self.command(PauseCharging())
+
+    def resume_charging(self) -> Answer:
+        """End the pause."""
+        return self.command(ResumeCharging())
+
+    def stop_transaction(
+        self, reason: StopTransactionReason = StopTransactionReason.REMOTE, token: str = ''
+    ) -> Answer:
+        """End the transaction."""
+        return self.command(StopTransaction(StopTransactionRequest(reason, token)))
+
+    def enable(self) -> Answer:
+        """Make the connector available."""
+        return self.command(Enable())
+
+    def disable(self) -> Answer:
+        """Make the connector unavailable."""
+        return self.command(Disable())
+
     def shut_down(self, limit_s: float = 5.0) -> float:
         """Shut the manager down in order; return how long it took in seconds."""
         self.tell(Shutdown())
@@ -319,7 +348,7 @@ class Bench:
             self._settle()
             if predicate is not None and predicate(self):
                 return True
-        self.now = end
+        self.now = max(self.now, end)
         self._loop.run(self._moment())
         return predicate is not None and predicate(self)
 
@@ -399,6 +428,10 @@ class Bench:
         lost = self._link.check(self.now)
         if lost is not None:
             self._kernel(lost)
+
+
+def _parameters(settings: WorldSettings) -> SimulatedParameters:
+    return SimulatedParameters(**{spec.name: getattr(settings, spec.name) for spec in fields(WorldSettings)})
 
 
 def event_names(events: Iterable[Recorded]) -> list[SessionEventEnum]:

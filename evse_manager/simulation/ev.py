@@ -44,7 +44,7 @@ class ElectricVehicle:
         self.current_a = 0.0
         """Current it draws per phase while the mains is on."""
         self.ventilation = False
-        """Whether it asks for ventilation: D instead of C."""
+        """Whether it needs ventilation: D instead of C, and it waits there for it."""
         self.diode = True
         self.resistance_override_ohm: float | None = None
         """A resistance that no car should have; ``None`` = the right one."""
@@ -125,6 +125,12 @@ class ElectricVehicle:
         if self._offered():
             self._react_in(self.profile.ask_delay_s)
 
+    def need_ventilation(self, needed: bool) -> None:
+        """Need ventilation, or no longer."""
+        self.ventilation = needed
+        if not needed and not self._offered():
+            self._react_in(self.profile.stop_delay_s)
+
     def toggle_bcb(self, pulses: int = 1) -> None:
         """Show C for a moment from B, which asks the charger for attention but not for power."""
         for pulse in range(pulses):
@@ -185,7 +191,7 @@ class ElectricVehicle:
             if self._wants() and not self._in_c:
                 self._switch(True)
             self._draw()
-        elif self.profile.leaves_c:
+        elif self.profile.leaves_c and not (self.ventilation and self._in_c):
             self._followed_a = 0.0
             self.current_a = 0.0
             self._switch(False)

@@ -43,6 +43,9 @@ WATCHDOG_S = 3.0
 EXTRA_SAMPLE_S = 1.0
 """With a long sample period the meter also samples so long after each movement of the contactor."""
 
+STEP_RESOLUTION_S = 0.01
+"""The steps of the charging curve are found no more precisely than this."""
+
 AMPACITIES_A = (13.0, 20.0, 32.0, 63.0)
 """What the resistors of cables can code (hardware reference 1.5)."""
 
@@ -180,6 +183,10 @@ class World:
         telemetry, self._telemetry = self._telemetry, None
         return telemetry
 
+    def plan(self, at: float, action: Callable[[], None]) -> None:
+        """Plan an action of people or scripts for a time."""
+        self._scheduler.at(at, action)
+
     # --- what a board node does -------------------------------------------------------------------------
 
     def set_outputs(self, outputs: Outputs) -> None:
@@ -202,9 +209,11 @@ class World:
 
     # --- what people do -----------------------------------------------------------------------------------
 
-    def plug_in(self, profile: EvProfile | str = '') -> ElectricVehicle:
+    def plug_in(self, profile: EvProfile | str = '', **changes: float) -> ElectricVehicle:
         """
         Plug an EV in, by name (empty: the one of the settings) or with values of its own.
+
+        ``changes`` are fields of its profile, as ``soc_percent=20.0``.
 
         Raises
         ------
@@ -216,6 +225,7 @@ class World:
             raise SimulationError('An EV is plugged in already; unplug it first.')
         if isinstance(profile, str):
             profile = profile_named(profile or self.settings.ev_profile)
+        profile = replace(profile, **changes)  # type: ignore[arg-type]  # phases is an int
         _check_profile(profile)
         self.ev = ElectricVehicle(profile, self._scheduler, lambda: self.now, self._touch, self._random)
         self.ev.diode = not self.diode_missing
@@ -312,7 +322,7 @@ class World:
     def set_ventilation(self, active: bool) -> None:
         """Let the EV ask for ventilation, or no longer."""
         if self.ev is not None:
-            self.ev.ventilation = active
+            self.ev.need_ventilation(active)
 
     def set_meter_jump(self, active: bool) -> None:
         """Let the meter's register jump, or fall back."""
@@ -399,13 +409,13 @@ class World:
         power_w = sum(u * i for u, i in zip(self.meter.voltages_v, self._currents))
         if self.ev is not None and power_w > 0.0:
             missing_wh = self.ev.energy_to_next_step_wh()
-            if missing_wh > 0.0:
-                self._step = self._scheduler.at(self.now + missing_wh / power_w * 3600.0, self._come_to_step)
+            seconds = max(missing_wh / power_w * 3600.0, STEP_RESOLUTION_S)
+            self._step = self._scheduler.at(self.now + seconds, self._come_to_step)
 
     def _come_to_step(self) -> None:
-        """Take the next step of the curve, unless the voltage sagged and a little is missing yet."""
+        """Look whether the charging curve goes down; the voltage may have let it come early or late."""
         self._step = None
-        if self.ev is not None and self.ev.energy_to_next_step_wh() <= 1e-3:
+        if self.ev is not None:
             self.ev.charged_a_step()
         self._touch()
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from board.rig import OFFER, WITHDRAWN, Rig
 
+from board.rig import OFFER, WITHDRAWN, Rig
 from evse_manager.board.judgement import BLOCKING, OPENING
 from evse_manager.charging.enums import (
     BoardErrorEnum,

@@ -3,8 +3,8 @@
 import math
 
 import pytest
-from board.rig import OFFER, Rig
 
+from board.rig import OFFER, Rig
 from evse_manager.charging.enums import BoardErrorEnum, ControlPilotState, OpeningReason, PilotMode
 from evse_manager.charging.types import Duration
 

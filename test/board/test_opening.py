@@ -1,8 +1,8 @@
 """Whatever ends the permission opens the contactor in the same step."""
 
 import pytest
-from board.rig import WITHDRAWN, Rig
 
+from board.rig import WITHDRAWN, Rig
 from evse_manager.board.judgement import BLOCKING, OPENING
 from evse_manager.charging.enums import (
     BoardErrorEnum,

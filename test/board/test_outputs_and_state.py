@@ -1,8 +1,8 @@
 """Lock, phases, counters and the published state."""
 
 import pytest
-from board.rig import WITHDRAWN, Rig
 
+from board.rig import WITHDRAWN, Rig
 from evse_manager.board.driver import BoardStyle
 from evse_manager.charging.enums import ContactorState, ControlPilotState, OpeningReason, PilotMode
 

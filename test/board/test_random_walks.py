@@ -1,11 +1,13 @@
-"""Whatever commands, observations and silences come in whatever order: the invariants hold after each step."""
+"""
+Whatever commands, observations and silences come in whatever order: the invariants hold after each step.
+"""
 
 from dataclasses import replace
 
-from board.rig import OFFER, WITHDRAWN, Rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from board.rig import OFFER, WITHDRAWN, Rig
 from evse_manager.board.judgement import BLOCKING, OPENING
 from evse_manager.charging.enums import (
     BoardErrorEnum,
@@ -157,7 +159,7 @@ def test_no_sequence_is_a_dead_end(steps):
     for action, argument in steps:
         rig.do(action, argument)
     rig.wait(2.5)
-    rig.see(resets=rig.board.resets, **{'cp_state': ControlPilotState.B, 'errors': ()})
+    rig.see(resets=rig.board.resets, cp_state=ControlPilotState.B, errors=())
     rig.see(lock=LockState.LOCKED, link=LinkState.UP)
     rig.sequence = 10_000
     rig.command(replace(WITHDRAWN))

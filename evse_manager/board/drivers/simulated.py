@@ -1,11 +1,24 @@
 """The driver ``simulated``: the physical model of ``simulation/`` on the node's clock."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+from ...charging.config import parameter
 from ...charging.types import BoardCapabilities, HardwareCapabilities, Powermeter, Telemetry, Time
+from ...simulation.faults import SimulationError
+from ...simulation.script import ScriptError, parse, play, world_only
 from ...simulation.world import World, WorldSettings
-from ..driver import BoardStyle, Driver, DriverContext
+from ..driver import BoardStyle, Driver, DriverContext, DriverError
 from ..values import Observation, Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedParameters(WorldSettings):
+    """Parameters of the ``simulated`` driver: the world's, and what happens in it."""
+
+    script: str = parameter('', 'File with timed steps to play from the start on (docs/simulation.md).')
 
 
 class SimulatedDriver(Driver):
@@ -13,18 +26,19 @@ class SimulatedDriver(Driver):
 
     style: ClassVar[BoardStyle] = BoardStyle.LOW_LEVEL
     supports_simulated_time: ClassVar[bool] = True
-    Parameters: ClassVar[type] = WorldSettings
+    Parameters: ClassVar[type] = SimulatedParameters
 
-    def __init__(self, parameters: WorldSettings, context: DriverContext) -> None:
+    def __init__(self, parameters: SimulatedParameters, context: DriverContext) -> None:
         """Build the world; it begins when the driver is opened."""
         self._settings = parameters
         self._context = context
+        self._refused = ''
         self.world = World(parameters)
         self._capabilities = _capabilities(parameters)
         self._hw_capabilities = _hw_capabilities(parameters)
 
     def open(self) -> None:
-        """Begin the world at the clock's time."""
+        """Begin the world, and its script, at the clock's time."""
         start = self._context.clock()
         stamp = self._context.wall()
 
@@ -32,6 +46,7 @@ class SimulatedDriver(Driver):
             return Time(stamp + round((seconds - start) * 1e9))
 
         self.world = World(self._settings, start, wall)
+        self._play_script(start)
 
     def close(self) -> None:
         """Do nothing: there is no port."""
@@ -56,6 +71,32 @@ class SimulatedDriver(Driver):
     def meter(self) -> Powermeter | None:
         """Return the newest sample once."""
         return self.world.take_sample()
+
+    def diagnostics(self) -> Mapping[str, str]:
+        """Return which step of the script could not be done."""
+        return {'script': self._refused} if self._refused else {}
+
+    def _play_script(self, start: float) -> None:
+        path = self._settings.script
+        if not path:
+            return
+        try:
+            steps = parse(Path(path).read_text(encoding='utf-8'))
+            world_only(steps)
+        except (OSError, UnicodeDecodeError, ScriptError) as error:
+            raise DriverError(f'script {path} cannot be played: {error}') from error
+        play(steps, self.world, lambda at, act: self.world.plan(start + at, self._tolerant(act)))
+
+    def _tolerant(self, act: Callable[[], None]) -> Callable[[], None]:
+        """Let a step that is impossible when its time comes be no more than a remark."""
+
+        def tried() -> None:
+            try:
+                act()
+            except SimulationError as error:
+                self._refused = str(error)
+
+        return tried
 
     def capabilities(self) -> BoardCapabilities:
         """Return what the simulated board can do."""
