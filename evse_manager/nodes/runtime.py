@@ -12,6 +12,7 @@ rclpy's executors and signal handlers are used with care here, so that nobody el
 """
 
 import functools
+import gc
 import signal
 import socket
 import sys
@@ -267,23 +268,26 @@ class _Loop:
         self._executor = new_executor()
         self._executor.add_node(role.node)
         self._signals = 0
+        self._code = EXIT_OK
         self._give_up: float | None = None
 
     def run(self) -> int:
         self._pipe.deliver(lambda number: self._executor.create_task(self._signalled, number))
-        code = EXIT_OK
         try:
             self._role.begin()
+            # What was made so far lives as long as the process.  The garbage collector need not look at it
+            # any more: a full collection would hold up a reaction for 20 ms.
+            gc.freeze()
             self._spin()
         except Exception:
             # Entry points are guarded; what comes here is rclpy's own and would come again.
             self._role.node.get_logger().fatal(
                 f'The executor broke; power is withdrawn.\n{traceback.format_exc()}'
             )
-            code = EXIT_FAILED
+            self._code = EXIT_FAILED
         self._role.withdraw()
         self._executor.remove_node(self._role.node)
-        return code
+        return self._code
 
     def _spin(self) -> None:
         while not self._role.finished and self._signals < 2:
@@ -302,4 +306,9 @@ class _Loop:
         if self._signals == 1:
             self._give_up = time.monotonic() + END_LIMIT_S
             self._role.node.get_logger().info(f'{signal.Signals(number).name}: withdrawing power and ending.')
-            self._role.end()
+            try:
+                self._role.end()
+            except Exception:  # one that left this task would crash EventsExecutor
+                self._role.node.get_logger().fatal(f'No orderly end is possible.\n{traceback.format_exc()}')
+                self._signals += 1
+                self._code = EXIT_FAILED

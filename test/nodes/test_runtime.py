@@ -1,5 +1,7 @@
 """The run time of the nodes in one process, on every executor that it may run on."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -156,3 +158,36 @@ def test_a_task_from_another_thread_runs_at_once(spinning):
     timer.join()
     assert until(lambda: delays)
     assert delays[0] < 0.1
+
+
+BROKEN_END = """
+import os, signal, sys
+from rclpy.node import Node
+from evse_manager.nodes.runtime import run
+
+class Role:
+    finished = False
+
+    def __init__(self):
+        self.node = Node('broken')
+
+    def begin(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def end(self):
+        raise ValueError('no end')
+
+    def withdraw(self):
+        print('withdrawn', flush=True)
+
+sys.exit(run('broken', Role))
+"""
+
+
+def test_a_failing_end_withdraws_power_and_says_so():
+    ended = subprocess.run(
+        [sys.executable, '-c', BROKEN_END], capture_output=True, text=True, timeout=20.0, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == 'withdrawn\n'
+    assert 'no end' in ended.stderr
