@@ -97,6 +97,7 @@ class Witness:
         self.withdrawn_at = -math.inf
         self.raised_at = -math.inf
         self.mode_since = -math.inf
+        self.error_at = -math.inf
         self.waking = False
         self.board: BoardState | None = None
         self.board_capabilities = BoardCapabilities()
@@ -114,6 +115,8 @@ class Witness:
         self.transaction = self.flowed = self.errors = self.reserved = False
         self.availability: E | None = None
         self.replugging = False
+        self.faulted = False
+        """A permanent fault is an error too: ``AllErrorsCleared`` waits for its end."""
         self.welded = False
         self.status = EvseStatus()
 
@@ -124,6 +127,8 @@ class Witness:
         reserved, seen = self.reserved, len(self.events)
         for event in output.events:
             self._event(event)
+            if event.event is E.ERROR:
+                self.error_at = now.steady
         if reserved and not self.reserved:
             assert {E.RESERVATION_END, E.TRANSACTION_STARTED} & {event.event for event in self.events[seen:]}
         self.unanswered -= {ticket for ticket, _ in output.answers}
@@ -180,10 +185,11 @@ class Witness:
                 assert ': ' in event.error.vendor_error
                 self.errors = True
             case E.ALL_ERRORS_CLEARED:
-                self.errors = False
+                self.errors = self.faulted = False
             case E.ENABLED | E.DISABLED | E.PERMANENT_FAULT:
                 assert kind is not self.availability, f'{kind.name} twice.'
                 self.availability = kind
+                self.faulted = self.faulted or kind is E.PERMANENT_FAULT
             case E.RESERVATION_START:
                 assert not self.reserved
                 assert self.uuid == ''
@@ -311,13 +317,13 @@ class Witness:
         if before.lock and not self.outputs.lock:
             assert self.board is not None
             assert self.board.contactor is ContactorState.OPEN, 'Unlocked under load.'
-            assert not self.welded, 'Unlocked though welded.'
+            assert not self.welded or self.clearing, 'Unlocked though welded.'
 
     def _status(self, output: Output, status: EvseStatus) -> None:
         assert status.session_uuid == self.uuid
         assert status.transaction_active == self.transaction
         assert (status.reservation_id is not None) == self.reserved
-        if status.availability is not Availability.FAULTED:
+        if not self.faulted:
             assert bool(status.active_errors) == self.errors or not self.begun
         assert status.reason_text
         assert len({error.vendor_error.split(':')[0] for error in status.active_errors}) == len(
@@ -340,7 +346,7 @@ class Witness:
             and not self.config.fail_on_powermeter_errors
             and not self.outputs.lock
             and not self.unanswered
-            and not (self.outputs.pilot_mode is PilotMode.F and status.availability is Availability.ENABLED)
+            and now.steady >= self.error_at + self.config.state_f_after_fault_s
         )
         if idle and output.deadline is not None:
             assert self.waits_for_time, (
