@@ -94,8 +94,8 @@ def test_an_error_that_clears_by_itself(charging):
 @pytest.mark.parametrize(
     'fault',
     [
-        'diode', 'pilot_short', 'pilot_noise', 'rcd_ac', 'rcd_dc', 'relay_drops', 'over_current', 'lock_opens',
-        'emergency_stop', 'link_lost', 'board_reset', 'over_temperature', 'proximity',
+        'diode', 'pilot_short', 'pilot_noise', 'rcd_ac', 'rcd_dc', 'relay_drops', 'over_current',
+        'lock_opens', 'emergency_stop', 'link_lost', 'board_reset', 'over_temperature', 'proximity',
     ],
 )  # fmt: skip
 def test_after_any_fault_the_next_car_charges(charging, fault):
