@@ -50,8 +50,8 @@ class DemoScreen:
 
     @property
     def width(self) -> int:
-        """Return how wide lines may be."""
-        return self.console.width
+        """Return how wide lines may be: not wider than the picture, which shows the same."""
+        return min(self.console.width, WIDTH)
 
     def show(self, piece: Text | Panel) -> None:
         """Print something that stays."""
@@ -110,6 +110,4 @@ class DemoScreen:
         grid.add_column()
         for label, value in rows:
             grid.add_row(label, Text(value))
-        self.show(
-            Panel(grid, title=title, title_align='left', border_style='green', width=min(self.width, WIDTH))
-        )
+        self.show(Panel(grid, title=title, title_align='left', border_style='green', width=self.width))

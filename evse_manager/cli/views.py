@@ -151,7 +151,10 @@ def complaints(bay: Bay) -> list[Text]:
     """Return a connector's active errors and warnings."""
     if bay.status is None:
         return []
-    errors = [Text(f'✖ {words.error(error)}', style='bold red') for error in bay.status.active_errors]
+    why = words.why(bay.status)
+    errors = [
+        Text(f'✖ {words.error(error, known=why)}', style='bold red') for error in bay.status.active_errors
+    ]
     return errors + [Text(f'! {warning}', style='yellow') for warning in bay.status.warnings]
 
 

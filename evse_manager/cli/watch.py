@@ -18,7 +18,7 @@ from .monitor import Monitor
 from .parser import FIND_S
 from .records import emit, record
 from .screen import Keys, make_console, print_lines, recorder, save_svg
-from .views import Screen, event_line
+from .views import Screen, event_line, state_word
 
 REDRAW_S = 0.25
 LOOK_S = 0.5
@@ -179,7 +179,7 @@ def status_line(name: str, status: EvseStatus) -> Text:
     numbers = (
         f'{words.current(status)}, {words.power(status.power_w)}, {words.energy(status.session_energy_wh)}'
     )
-    state = words.spoken(status.state)
+    state = state_word(status)
     return Text(f'{words.clock(status.stamp)}  {name}  {state}  {numbers}  {words.why(status)}')
 
 

@@ -171,15 +171,17 @@ def transaction_finished(event: SessionEvent) -> str:
     return f'transaction ended ({reason}), meter {meter(payload.meter_value)}'
 
 
-def error(cause: Error | None) -> str:
-    """Say what is wrong: the code and the sentence behind it."""
+def error(cause: Error | None, known: str = '') -> str:
+    """Say what is wrong: the code and, unless the reader knows it already, the sentence behind it."""
     if cause is None:
         return 'an error'
     code = camel(cause.error_code) if cause.error_code != ErrorEnum.UNSPECIFIED else 'error'
-    if not cause.vendor_error:
+    vendor, colon, meaning = cause.vendor_error.partition(': ')
+    if not cause.vendor_error or (colon and meaning == known and vendor == code):
         return code
-    is_named = cause.vendor_error.startswith(f'{code}:')
-    return cause.vendor_error if is_named else f'{code}: {cause.vendor_error}'
+    if colon and meaning == known:
+        return f'{code}: {vendor}'
+    return cause.vendor_error if vendor == code else f'{code}: {cause.vendor_error}'
 
 
 SENTENCES: dict[SessionEventEnum, str | Callable[[SessionEvent], str]] = {

@@ -141,7 +141,7 @@ def test_in_a_pipe_it_prints_a_line_for_each_change(connector: Connector):
     with piped('watch') as lines:
         assert any('idle' in line for line in lines)
         connector.accepted('simulation/plug_in')
-        assert any('waiting for authentication' in line for line in lines)
+        assert any('needs token' in line for line in lines)
 
 
 def test_json_is_a_status_per_line(connector: Connector):

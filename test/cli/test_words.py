@@ -61,6 +61,10 @@ def test_events_tell_their_payload():
         event=SessionEventEnum.ERROR, error=Error(ErrorEnum.CAR_DIODE_FAULT, 'Diode: missing')
     )
     assert words.event_sentence(error) == 'CarDiodeFault: Diode: missing'
+    trip = Error(ErrorEnum.RCD, 'RcdDc: 6 mA DC; unplug.')
+    assert words.error(trip) == 'RCD: RcdDc: 6 mA DC; unplug.'
+    assert words.error(trip, known='6 mA DC; unplug.') == 'RCD: RcdDc'
+    assert words.error(Error(ErrorEnum.OTHER, 'Other: hot.')) == 'Other: hot.'
     plugged = SessionEvent(
         event=SessionEventEnum.SESSION_STARTED,
         session_started=SessionStarted(reason=StartSessionReason.EV_CONNECTED),
