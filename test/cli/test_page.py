@@ -22,7 +22,7 @@ TYPED = [
 ]
 
 
-@pytest.mark.parametrize('command', (*COMMANDS, *SIMULATION), ids=lambda command: command.words)
+@pytest.mark.parametrize('command', [*COMMANDS, *SIMULATION], ids=lambda command: command.words)
 def test_every_subcommand_and_alias_is_on_the_page(command):
     for name in (command.name, *command.aliases):
         assert re.search(rf'`(sim )?{name}`', PAGE)
