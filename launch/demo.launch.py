@@ -40,7 +40,6 @@ def generate_launch_description() -> LaunchDescription:
                     LaunchConfiguration('domain_id'),
                 ],
                 output='screen',
-                emulate_tty=True,
                 on_exit=Shutdown(reason='the demonstration is over'),
             ),
         ]
