@@ -127,7 +127,6 @@ class BoardController:
 
     def observe(self, observed: Observation, now: Moment) -> None:
         """Take what the board does; the reaction is in ``outputs`` when this returns."""
-        self._watch_lease(now)
         before, self._observed = self._observed, observed
         self._history.note(observed.cp_state, self.contactor, now)
         if observed.contactor is ContactorState.OPEN and before.contactor is not ContactorState.OPEN:
@@ -136,7 +135,6 @@ class BoardController:
 
     def tick(self, now: Moment) -> None:
         """Let time pass: leases lapse, a replug goes on."""
-        self._watch_lease(now)
         self._settle(now)
 
     def replug(self, now: Moment) -> None:
@@ -164,7 +162,7 @@ class BoardController:
 
     def steady_deadline(self) -> float:
         """Return when ``tick`` and ``take_state`` are next due on the steady clock, in seconds."""
-        due = self._published_at + (PERIOD_WITH_POWER_S if self.power_allowed else PERIOD_WITHOUT_POWER_S)
+        due = self._published_at + self._period()
         expires = self._lease.expires
         return due if expires is None else min(due, expires)
 
@@ -188,8 +186,7 @@ class BoardController:
         That is when it changed, or when its period is over (with ``heartbeat``).
         """
         state = self._state()
-        period = PERIOD_WITH_POWER_S if self.power_allowed else PERIOD_WITHOUT_POWER_S
-        due = heartbeat and now.steady >= self._published_at + period
+        due = heartbeat and now.steady >= self._published_at + self._period()
         if not due and not self._publish_due and state == self._published:
             return None
         self._publish_due = False
@@ -204,6 +201,11 @@ class BoardController:
         """Add what changes without being worth a message of its own."""
         recent = self._history.recent(now)
         return replace(state, stamp=now.wall, answered_sequence_number=self._answered, transitions=recent)
+
+    def _period(self) -> float:
+        """Return how often the state is published; a contactor that should be open is watched closely too."""
+        watched = self.power_allowed or self.contactor is not ContactorState.OPEN
+        return PERIOD_WITH_POWER_S if watched else PERIOD_WITHOUT_POWER_S
 
     # --- the loop ----------------------------------------------------------------------------------
 
@@ -245,6 +247,7 @@ class BoardController:
 
     def _settle(self, now: Moment) -> None:
         """Bring the outputs in line with everything that is known; the one place that decides."""
+        self._watch_lease(now)
         self._confirmed = self._lease.confirmed
         self._replug.run(now.clock, self.contactor is ContactorState.OPEN)
         self._clock = now.clock

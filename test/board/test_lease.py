@@ -32,6 +32,12 @@ def test_silence_opens_when_the_lease_ends(rig):
     assert rig.state.controller_id == ''
 
 
+def test_a_lease_of_nothing_ends_at_once(rig):
+    rig.command(lease=Duration(0.0))
+    assert not rig.power
+    assert rig.state.controller_id == ''
+
+
 def test_the_lock_stays_as_it_is_when_the_lease_ends(rig):
     rig.wait(5.0)
     assert rig.controller.outputs.lock is True

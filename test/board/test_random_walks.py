@@ -4,7 +4,7 @@ Whatever commands, observations and silences come in whatever order: the invaria
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from board.rig import OFFER, WITHDRAWN, Rig
@@ -121,6 +121,7 @@ class Watched(Rig):
 
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
+@example([('charge', None), ('offer', {'lease': 0.0})])
 def test_the_contactor_is_never_closed_without_every_reason(steps):
     rig = Watched()
     for action, argument in steps:
