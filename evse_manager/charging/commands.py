@@ -228,6 +228,7 @@ def _authorize(connector: Connector, command: AuthorizeResponse) -> Answer:
     if connector.authorization is None:
         connector.authorized_at = connector.now.steady
     connector.authorization = token
+    connector.force_unlocked = connector.force_unlocked and bool(connector.unlock_pending)
     return OK
 
 

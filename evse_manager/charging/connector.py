@@ -46,6 +46,9 @@ from .types import (
     Time,
 )
 
+INTERRUPTIONS = 3
+"""So many of the newest interruptions of the energy are remembered (catalogue F41)."""
+
 
 class Cause(IntEnum):
     """Why no energy flows in a transaction, by rank: the lowest number dominates."""
@@ -189,7 +192,8 @@ class Connector:
     excess_since: float | None = None
     disagreement_since: float | None = None
     offered_peaks: deque[tuple[float, float]] = field(default_factory=deque)
-    ev_pauses: deque[float] = field(default_factory=deque)
+    interruptions: deque[float] = field(default_factory=lambda: deque(maxlen=INTERRUPTIONS))
+    """When the flow of energy was last interrupted by the EV or by an error."""
     rcd_resets: int = 0
     rcd_reset_wanted: bool = False
 

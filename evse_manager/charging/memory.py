@@ -9,12 +9,10 @@ from dataclasses import replace
 from .connector import Connector, Session, Transaction
 from .enums import SessionEventEnum, StopTransactionReason
 from .faults import WELD
+from .metering import METER_WAIT_S
 from .records import Memory, OpenSession, OpenTransaction
 from .supervision import raise_fault
 from .types import Energy, Powermeter, TransactionFinished
-
-METER_WAIT_S = 2.0
-"""So long the closing of an interrupted transaction waits for the first meter value after the boot."""
 
 KEEP_EVERY_S = 30.0
 """While a transaction is open its meter value is worth remembering so often."""

@@ -16,6 +16,9 @@ JUMP_FACTOR = 1.5
 JUMP_SLACK_WH = 20.0
 """Meters count in steps; so much is no jump, however short the time."""
 
+METER_WAIT_S = 2.0
+"""So long the start and the end of a transaction wait for a meter value of their own (charging.md 2)."""
+
 SILENT_AFTER_S = 5.0
 """
 Without a sample for this long the meter counts as lost (boards report at 1 Hz; catalogue M1 allows two

@@ -50,8 +50,9 @@ def take_state(connector: Connector, state: BoardState, answered: bool) -> None:
     connector.answered = answered
     if state.replug_active != connector.replug_active:
         connector.replug_active = state.replug_active
-        started = SessionEventEnum.REPLUG_STARTED if state.replug_active else SessionEventEnum.REPLUG_FINISHED
-        connector.emit(started)
+        if connector.started is not None:
+            started = state.replug_active
+            connector.emit(SessionEventEnum.REPLUG_STARTED if started else SessionEventEnum.REPLUG_FINISHED)
     if connector.phases == 0 and state.phases:
         connector.phases = state.phases
 

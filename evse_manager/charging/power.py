@@ -8,7 +8,7 @@ is the one place from which pilot, contactor permission, lock and phases come.
 
 from . import allowance
 from .allowance import Bound
-from .connector import Cause, Connector, Offer, PhaseSwitch, Transaction
+from .connector import INTERRUPTIONS, Cause, Connector, Offer, PhaseSwitch, Transaction
 from .enums import (
     ContactorState,
     ControlPilotState,
@@ -45,14 +45,9 @@ FIRST_LIMIT_S = 3.0
 PHASES_S = 5.0
 """So long a board may take to switch phases."""
 
-TOGGLES = 3
-TOGGLES_WITHIN_S = 60.0
+INTERRUPTED_WITHIN_S = 60.0
 BACK_OFF_S = 60.0
-"""
-An EV that pauses three times in a minute waits a minute before the contactor closes again (catalogue
-F41).
-"""
-
+"""After three interruptions in a minute, power waits a minute before it is offered again (catalogue F41)."""
 
 SCHEDULE_LOOK_S = 60.0
 """A schedule is looked at again at the latest after so long, because the wall clock may jump."""
@@ -83,11 +78,11 @@ def advance(connector: Connector) -> None:
 
 
 def backing_off_until(connector: Connector) -> float | None:
-    """Return until when an EV that toggles has to wait; ``None`` when it need not."""
-    pauses = connector.ev_pauses
-    if len(pauses) < TOGGLES or pauses[-1] - pauses[-TOGGLES] > TOGGLES_WITHIN_S:
+    """Return until when an offer has to wait after too many interruptions; ``None`` when it need not."""
+    times = connector.interruptions
+    if len(times) < INTERRUPTIONS or times[-1] - times[0] > INTERRUPTED_WITHIN_S:
         return None
-    until = pauses[-1] + BACK_OFF_S
+    until = times[-1] + BACK_OFF_S
     return until if connector.now.steady < until else None
 
 
@@ -264,9 +259,7 @@ def _announce(connector: Connector, transaction: Transaction, cause: Cause) -> N
         case Cause.NO_ENERGY:
             connector.emit(Event.WAITING_FOR_ENERGY)
         case Cause.PAUSED_BY_EV:
-            connector.ev_pauses.append(now)
-            while len(connector.ev_pauses) > TOGGLES:
-                connector.ev_pauses.popleft()
+            connector.interruptions.append(now)
             connector.emit(Event.CHARGING_PAUSED_EV)
         case Cause.FLOWING:
             transaction.flowing_since = now

@@ -16,6 +16,7 @@ from .enums import (
     StopTransactionReason,
 )
 from .faults import WELD
+from .metering import METER_WAIT_S
 from .types import (
     CarManufacturer,
     EVInfo,
@@ -27,9 +28,6 @@ from .types import (
 
 BOOT_S = 5.0
 """The first event follows the first board state, at the latest after so long (charging.md 6)."""
-
-METER_WAIT_S = 2.0
-"""So long the stop waits for a meter value from after the opening (charging.md 2)."""
 
 SHUTDOWN_S = 2.5
 """So long a shutdown waits for the contactor and the meter; the process is gone within 3 s (sequence 29)."""
@@ -44,7 +42,7 @@ def boot(connector: Connector, begun: float) -> None:
     """Announce the availability once the board is known, or has kept silent for too long."""
     if connector.started is not None:
         return
-    known = connector.link_up and connector.capabilities is not None
+    known = connector.link_up and connector.capabilities is not None and not connector.replug_active
     if connector.now.steady < begun + BOOT_S and not (known and memory.ready(connector)):
         return
     connector.started = connector.now.steady
@@ -176,7 +174,7 @@ def _finish_session(connector: Connector) -> None:
     connector.authorization = None
     connector.paused_by_user = False
     connector.ev_info = EVInfo()
-    connector.ev_pauses.clear()
+    connector.interruptions.clear()
 
 
 def _availability(connector: Connector) -> None:
@@ -249,6 +247,7 @@ def _start_transaction(connector: Connector) -> None:
         or connector.errors
         or not connector.link_up
         or connector.replug_active
+        or _meter_may_come(connector)
     ):
         return
     connector.meter.rebase()
@@ -279,6 +278,15 @@ def _start_transaction(connector: Connector) -> None:
     connector.emit(Event.PREPARE_CHARGING)
 
 
+def _meter_may_come(connector: Connector) -> bool:
+    """Tell whether the first value of the meter is worth waiting for: a transaction starts with it."""
+    return (
+        connector.board_capabilities.has_meter
+        and connector.meter.sample is None
+        and connector.now.steady < connector.board_first_seen + METER_WAIT_S
+    )
+
+
 def _note_energy_end(connector: Connector, transaction: Transaction) -> None:
     """Close the running stretch of charging time."""
     if transaction.flowing_since is not None:
@@ -291,7 +299,8 @@ def deadlines(connector: Connector, begun: float) -> list[float | None]:
     times: list[float | None] = []
     if connector.started is None:
         times.append(begun + BOOT_S)
-        times.append(connector.board_first_seen + memory.METER_WAIT_S)
+    if connector.meter.sample is None and (connector.started is None or connector.session is not None):
+        times.append(connector.board_first_seen + METER_WAIT_S)
     transaction = connector.transaction
     if transaction is not None and transaction.stop is not None and transaction.stop.opened is not None:
         times.append(transaction.stop.opened + METER_WAIT_S)

@@ -237,7 +237,7 @@ def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[Stat
             f'Charging; the limit of {limits.limit_a:.1f} A comes from {SOURCES[limits.source]}.',
         )
     if power.backing_off_until(connector) is not None:
-        return Reason.EV_TOGGLES, 'The car starts and stops too often; waiting a minute before the next try.'
+        return Reason.EV_TOGGLES, 'Interrupted too often, by the car or by errors; waiting a minute.'
     if connector.now.steady < connector.offers_held_until:
         return (
             Reason.RESTART_DELAY,

@@ -68,9 +68,12 @@ def supervise(connector: Connector) -> None:
 
 def raise_fault(connector: Connector, fault: Fault, detail: str = '') -> None:
     """Raise a fault and announce it if it is new; an emergency shows F on the pilot first."""
+    first = not connector.errors
     active = connector.errors.raise_(fault, detail)
     if active is None:
         return
+    if first and connector.running is not None:
+        connector.interruptions.append(connector.now.steady)
     if fault.severity is Severity.EMERGENCY:
         connector.f_until = connector.now.steady + connector.config.state_f_after_fault_s
         if (

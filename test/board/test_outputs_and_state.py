@@ -134,6 +134,10 @@ def test_without_power_once_a_second_is_enough(rig):
     rig.command(WITHDRAWN)
     rig.command(WITHDRAWN, lease=2.0)
     assert rig.controller.take_state(rig.now) is not None
+    rig.wait(0.25)
+    assert rig.controller.take_state(rig.now) is not None, 'still closed: watched as closely as with power'
+    rig.see(cp_state=B, contactor=OPEN)
+    assert rig.controller.take_state(rig.now) is not None
     rig.wait(0.9)
     assert rig.controller.take_state(rig.now) is None
     rig.wait(0.1)

@@ -328,3 +328,14 @@ def test_a_tick_at_any_other_time_changes_nothing() -> None:
                 desk.do(Tick())
     assert ticked.codes() == quiet.codes()
     assert ticked.history == quiet.history
+
+
+def test_an_error_that_comes_and_goes_makes_power_wait_a_minute() -> None:
+    desk = Desk().charging()
+    for _ in range(3):
+        desk.pilot('E').run(0.5)
+        desk.pilot('B').run(5.0)
+    assert desk.status.reason is StatusReason.EV_TOGGLES
+    assert desk.signalled == 0.0
+    desk.run(60.0)
+    assert desk.signalled > 0.0

@@ -33,6 +33,7 @@ from evse_manager.charging.inputs import (
     Shutdown,
     WithdrawAuthorization,
 )
+from evse_manager.charging.metering import METER_WAIT_S
 from evse_manager.charging.types import (
     BoardCapabilities,
     ProvidedIdToken,
@@ -184,7 +185,7 @@ ACCEPTED = ValidationResult(AuthorizationStatus.ACCEPTED)
     ],
 )  # fmt: skip
 def test_whom_a_validation_is_for(command: AuthorizeResponse, accepted: bool) -> None:
-    desk = Desk().plug()
+    desk = Desk().sample().plug()
     assert desk.command(command).success == accepted
     assert desk.status.transaction_active == accepted
 
@@ -451,3 +452,19 @@ def test_who_made_the_car(address: str, maker: CarManufacturerEnum) -> None:
 def test_withdrawn_while_plugged_a_token_is_asked_for_again() -> None:
     desk = Desk().run(4.0).plug().report(BoardErrorEnum.TILT).authorize()
     assert desk.says(lambda: desk.command(WithdrawAuthorization())) == 'AR'
+
+
+def test_a_transaction_waits_a_moment_for_the_first_meter_value() -> None:
+    desk = Desk().plug().authorize()
+    assert not desk.status.transaction_active
+    desk.sample()
+    assert desk.status.transaction_active
+    assert desk.status.session_energy_wh == 0.0
+
+
+def test_a_transaction_begins_without_a_meter_value_when_none_comes() -> None:
+    desk = Desk()
+    desk.metered = False
+    desk.plug().authorize().run(METER_WAIT_S)
+    assert desk.status.transaction_active
+    assert desk.status.session_energy_wh is None
