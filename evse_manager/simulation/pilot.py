@@ -30,6 +30,9 @@ WINDOWS_V = (
 LOW_WINDOW_V = (-12.60, -11.40)
 """The negative half with a good diode."""
 
+SHORT_V = -2.0
+"""Under F only a short brings the pilot above this; an EV without a diode leaves it far below."""
+
 FILTER_S = 0.05
 """
 A voltage in no window keeps the old state for this long, then it is a fault (hardware reference 1.2, F9).
@@ -99,9 +102,9 @@ def read(mode: PilotMode, seen: Levels) -> Reading:
     """Return what the levels mean; a missing diode shows only while the pilot is PWM."""
     if mode is PilotMode.E:
         return Reading(ControlPilotState.E)
-    low_is_good = LOW_WINDOW_V[0] <= seen.low_v <= LOW_WINDOW_V[1]
     if mode is PilotMode.F:
-        return Reading(ControlPilotState.F if low_is_good else ControlPilotState.E)
+        return Reading(ControlPilotState.E if seen.low_v > SHORT_V else ControlPilotState.F)
+    low_is_good = LOW_WINDOW_V[0] <= seen.low_v <= LOW_WINDOW_V[1]
     state = next((name for name, low, high in WINDOWS_V if low <= seen.high_v <= high), None)
     if mode is PilotMode.PWM and state not in {ControlPilotState.A, ControlPilotState.E}:
         return Reading(state, diode_fault=not low_is_good)
