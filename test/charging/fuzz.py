@@ -111,10 +111,9 @@ def results(seeds: Iterator[int], jobs: int) -> Iterator[int]:
 def fuzz(steps: int, seed: int, jobs: int = 1, tell: Callable[[str], None] = lambda text: None) -> int:
     """Walk until the kernel has made so many steps; return how many there were."""
     begun = told = time.monotonic()
-    done = walks = 0
-    for of_one in results(count(seed), jobs):
+    done = 0
+    for walks, of_one in enumerate(results(count(seed), jobs), 1):
         done += of_one
-        walks += 1
         now = time.monotonic()
         if now >= told + PROGRESS_S or done >= steps:
             told = now
