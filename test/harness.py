@@ -58,8 +58,12 @@ SHORT = {
 
 
 def own_domain() -> int:
-    """Choose a ROS domain for this test process and everything it starts."""
-    domain = random.SystemRandom().randint(100, 199)
+    """
+    Choose a ROS domain for this test process and everything it starts.
+
+    From 102 on the ports of a domain lie among those that the system hands out to anybody.
+    """
+    domain = random.SystemRandom().randint(1, 101)
     os.environ['ROS_DOMAIN_ID'] = str(domain)
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     return domain
