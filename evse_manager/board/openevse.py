@@ -147,7 +147,9 @@ class OpenEvse:
         self._ordered_at = -math.inf
         self._probe_at = math.inf
         self._due = dict.fromkeys(('state', 'meter', 'capacity', 'heartbeat', 'settings', 'slow'), math.inf)
+        self._asked = ''
         self._state_read_at = -math.inf
+        self._begun = -math.inf
         self._settled_at = -math.inf
         self._missed = False
         self._heartbeat = True
@@ -248,6 +250,7 @@ class OpenEvse:
     def _begin(self, now: float) -> None:
         """Get to know the board; it sleeps before anything else happens."""
         self._link = LinkState.CONNECTING
+        self._begun = now
         self._state = None
         self._verified_a = 0
         self._current_tries = 0
@@ -263,7 +266,7 @@ class OpenEvse:
                 lambda now: self._ask('GE', self._told_settings, now),
                 lambda now: self._ask('GC', self._told_capacity, now),
                 self._program_heartbeat,
-                lambda now: self._ask('GS', self._told_state, now),
+                lambda now: self._ask('GS', self._told_first_state, now),
             )
         )
 
@@ -344,18 +347,22 @@ class OpenEvse:
             case _:
                 self._due['slow'] = now + (SLOW_PERIOD_S if awake else RARE_PERIOD_S)
                 self._ask('GU', self._told_energy, now)
+        self._asked = due
 
-    def _ask(self, command: str, handle: Callable[[rapi.Frame, float], bool], now: float) -> None:
-        """Send a request; ``handle`` returns whether its reply makes sense."""
+    def _ask(self, command: str, handle: Callable[[rapi.Frame, float], bool | None], now: float) -> None:
+        """Send a request; ``handle`` returns whether its reply makes sense, ``None`` to ask again later."""
 
         def answered(frame: rapi.Frame, now: float) -> None:
             sensible = handle(frame, now)
             if self._link is LinkState.CONNECTING and self._setup:
                 self._step_of_setup(sensible, now)
 
+        self._asked = ''
         self.exchange.begin(command, answered, now)
 
-    def _step_of_setup(self, sensible: bool, now: float) -> None:
+    def _step_of_setup(self, sensible: bool | None, now: float) -> None:
+        if sensible is None:
+            return
         if not sensible:
             self.problem = 'the board does not answer as an OpenEVSE does; check its firmware, and the port.'
             self._lose(self.problem, now)
@@ -424,6 +431,9 @@ class OpenEvse:
         if order == _SET_CURRENT:
             self._set_current(self._amperes(), now)
             return
+        if self.exchange.busy and self._asked:
+            self._due[self._asked] = now  # given up for the order, so it is asked again
+        self._asked = ''
         self._ordered, self._ordered_at = order, now
         self.exchange.begin(order, self._obeyed, now, urgent=order != 'FE')
 
@@ -528,6 +538,14 @@ class OpenEvse:
         self._heartbeat_forgotten = told[:2] != [HEARTBEAT_S, self._fallback_a] and not missed
         return True
 
+    def _told_first_state(self, frame: rapi.Frame, now: float) -> bool | None:
+        """Wait until a board that was found charging has gone to sleep."""
+        sensible = self._told_state(frame, now)
+        if self._relay_closed and now < self._begun + REPEAT_SLEEP_S:
+            self._settled_at = now + MOVING_PERIOD_S
+            return None
+        return sensible
+
     def _told_state(self, frame: rapi.Frame, now: float) -> bool:
         state = rapi.state_of(frame.words) if frame.name == 'OK' else None
         if state is None:
@@ -538,20 +556,22 @@ class OpenEvse:
         self._state, self._state_read_at = state, now
         moving = self._relay_closed and state.state != rapi.CHARGING
         self._due['state'] = now + (MOVING_PERIOD_S if moving else STATE_PERIOD_S)
-        if was_charging and not self._relay_closed:
+        if was_charging is not self._relay_closed:
             self._due['slow'] = min(self._due['slow'], now)
         return True
 
     def _told_meter(self, frame: rapi.Frame, now: float) -> bool:
         told = rapi.numbers(frame.words) if frame.name == 'OK' else None
         if told is not None and len(told) == 2:
-            self.meter.currents(told[0], told[1])
+            self.meter.currents(told[0], told[1], now)
         return True
 
     def _told_energy(self, frame: rapi.Frame, now: float) -> bool:
         told = rapi.numbers(frame.words) if frame.name == 'OK' else None
         if told is not None and len(told) == 2:
             self.meter.energies(told[0], told[1])
+            if not self._relay_closed:
+                self._due['meter'] = min(self._due['meter'], now)  # the last sample of a session counts
         self._ask('GP', self._told_temperatures, now)
         return True
 

@@ -11,12 +11,16 @@ LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = -550, 1500
 """In 0.1 °C; anything beyond is no temperature."""
 
 
+LONGEST_STEP_S = 3.0
+"""Over a longer gap between two readings nothing is reckoned."""
+
+
 class OpenEvseMeter:
     """
     Makes samples of replies.
 
     The board counts Ws since the EV was plugged in and, apart from that, finished Wh; the register here grows
-    by what the former grows, so that it never falls back.
+    by what the former grows, so that it never falls back.  Between two readings it grows by power and time.
     """
 
     def __init__(self, voltage_v: float, phases: int, wall: Callable[[], Time]) -> None:
@@ -27,6 +31,9 @@ class OpenEvseMeter:
         self._phases = phases
         self._wall = wall
         self._register_wh: float | None = None
+        self._reckoned_wh = 0.0
+        self._told_wh = 0.0
+        self._power: tuple[float, float] | None = None
         self._session_ws = 0
         self._sample: Powermeter | None = None
         self._telemetry: Telemetry | None = None
@@ -41,7 +48,7 @@ class OpenEvseMeter:
         telemetry, self._telemetry = self._telemetry, None
         return telemetry
 
-    def currents(self, milliamperes: int, millivolts: int) -> None:
+    def currents(self, milliamperes: int, millivolts: int, now: float) -> None:
         """Take the reply to ``$GG``; it measures one phase, the others are alike."""
         if self._register_wh is None:
             return
@@ -52,9 +59,14 @@ class OpenEvseMeter:
         measured_v = millivolts / 1000.0 if millivolts else None
         power_w = current_a * (measured_v or self._voltage_v)
         three = self._phases == 3
+        if self._power is not None and now - self._power[0] <= LONGEST_STEP_S:
+            mean_w = (self._power[1] + power_w) / 2.0 * self._phases
+            self._reckoned_wh += mean_w * (now - self._power[0]) / 3600.0
+        self._power = (now, power_w)
+        self._told_wh = max(self._told_wh, self._register_wh + self._reckoned_wh)
         self._sample = Powermeter(
             timestamp=self._wall(),
-            energy_wh_import=Energy(total=self._register_wh),
+            energy_wh_import=Energy(total=self._told_wh),
             meter_id='OpenEVSE',
             power_w=Power(total=power_w * self._phases, l1=power_w),
             voltage_v=Voltage(l1=measured_v),
@@ -67,10 +79,11 @@ class OpenEvseMeter:
             self.implausible += 1
             return
         if self._register_wh is None:
-            self._register_wh = float(total_wh)
+            self._register_wh = self._told_wh = float(total_wh)
         else:
             grown = session_ws - self._session_ws if session_ws >= self._session_ws else session_ws
             self._register_wh += grown / 3600.0
+        self._reckoned_wh = 0.0
         self._session_ws = session_ws
 
     def temperatures(self, tenths: Sequence[int], *, relay_closed: bool) -> None:

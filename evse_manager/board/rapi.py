@@ -8,6 +8,8 @@ check; here every frame needs one.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import xor
 
 MOST_BYTES = 80
 """No frame of a board is longer; the board itself takes 32 bytes."""
@@ -41,8 +43,7 @@ SAFETY_TESTS = {
 """Flags of ``$GE``: a test that is switched off."""
 
 _DIGITS = frozenset(b'0123456789abcdefABCDEF')
-_START, _END, _CHECK = b'$\r^'
-_OUTSIDE = -1
+_START, _END, _CHECK = b'$', b'\r', b'^'
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,49 +66,54 @@ class State:
 
 
 class Parser:
-    """Cuts bytes into frames; see ``serial_port.Frames``."""
+    """
+    Cuts bytes into frames; see ``serial_port.Frames``.
+
+    An unasked frame that comes several times in a row is returned once: it says nothing new.
+    """
 
     def __init__(self) -> None:
         """Begin outside of any frame."""
         self.dropped = 0
         self.skipped = 0
-        self._line = bytearray()
-        self._inside = False
+        self._rest = b''
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes; return the valid frames that are complete."""
-        frames = []
-        for byte in data:
-            if byte == _START:
-                self.skipped += len(self._line)
-                self._line = bytearray((byte,))
-                self._inside = True
-            elif not self._inside:
-                self.skipped += 1
-            elif byte == _END:
-                frame = parse(bytes(self._line))
-                self.reset()
-                if frame is None:
-                    self.dropped += 1
-                else:
-                    frames.append(frame)
-            elif len(self._line) >= MOST_BYTES or not 0x20 <= byte < 0x7F:
-                self.skipped += len(self._line) + 1
-                self.reset()
-            else:
-                self._line.append(byte)
+        *lines, rest = (self._rest + data).split(_END)
+        frames: list[Frame] = []
+        for line in lines:
+            frame = self._frame(line)
+            if frame is not None and not (
+                frames and frame == frames[-1] and frame.sequence is None and frame.name in ASYNCHRONOUS
+            ):
+                frames.append(frame)
+        start = rest.rfind(_START)
+        kept = rest[start:] if start >= 0 and len(rest) - start <= MOST_BYTES else b''
+        self.skipped += len(rest) - len(kept)
+        self._rest = kept
         return frames
 
     def reset(self) -> None:
         """Forget a frame that was begun."""
-        self._line.clear()
-        self._inside = False
+        self._rest = b''
+
+    def _frame(self, line: bytes) -> Frame | None:
+        start = line.rfind(_START)
+        body = line[start:] if start >= 0 else b''
+        self.skipped += len(line) - len(body)
+        if not body:
+            return None
+        text = body.decode('latin-1')
+        frame = parse(body) if len(body) <= MOST_BYTES and text.isascii() and text.isprintable() else None
+        self.dropped += frame is None
+        return frame
 
 
 def parse(line: bytes) -> Frame | None:
     """Return the frame of a line without its end, ``None`` when it is none or its check fails."""
     body, check = line[:-3], line[-3:]
-    if len(body) < 3 or check[0] != _CHECK or not set(check[1:]) <= _DIGITS:
+    if len(body) < 3 or body[:1] != _START or check[:1] != _CHECK or not set(check[1:]) <= _DIGITS:
         return None
     if exclusive_or(body) != int(check[1:], 16):
         return None
@@ -144,10 +150,7 @@ def encode(command: str, sequence: int | None = None) -> bytes:
 
 def exclusive_or(data: Iterable[int]) -> int:
     """Return the check of some bytes."""
-    check = 0
-    for byte in data:
-        check ^= byte
-    return check
+    return reduce(xor, data, 0)
 
 
 def number(word: str, base: int = 10) -> int | None:

@@ -54,7 +54,7 @@ OUTBOX_BYTES = 4096
 """So many bytes wait for a slow line; a write beyond is refused and counted."""
 
 READ_BYTES = 4096
-LEAST_BYTES_PER_S = 65_536
+LEAST_BYTES_PER_S = 262_144
 """A line is read no faster than this, or four times its speed: a board gone mad costs no core."""
 
 CLOSE_WITHIN_S = 2.0

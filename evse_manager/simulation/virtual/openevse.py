@@ -38,8 +38,10 @@ CLOSING_FROM_A_S = 1.20
 """Self-test of the residual current device and rest, from C on; the relay needs 0.13 s more."""
 
 REPORTED_S = 0.02
-REPORTED_CLOSED_S = 0.18
-"""From a change to its ``$AT``; a closing is told 50 ms after the relay has moved."""
+"""From a change to its ``$AT``."""
+
+CHARGING_S = 0.16
+"""From the order to close to the state of charging, 30 ms after the relay has moved."""
 
 GRACE_S = 3.0
 """How long ``$FS`` waits for the EV to stop ..."""
@@ -103,7 +105,7 @@ class VirtualOpenEvse(VirtualBoard):
 
     def __init__(self, settings: WorldSettings | None = None) -> None:
         """Build the board; EEPROM values last over resets."""
-        super().__init__(settings)
+        super().__init__(settings or WorldSettings(phases=1))
         self.eeprom_writes = 0
         """How often a current was stored for good, which wears the memory."""
         self.frames_received = 0
@@ -234,7 +236,7 @@ class VirtualOpenEvse(VirtualBoard):
 
     def _flags(self) -> int:
         flags = 0x0200 if self._session_over else 0
-        if self._relay:
+        if self._relay and self._closing is None:
             flags |= 0x0040
         if self._pilot != A:
             flags |= 0x0500
@@ -256,9 +258,8 @@ class VirtualOpenEvse(VirtualBoard):
             self._follow_pilot()
         self._drive()
         if self._told is not None and self._worth_telling() != self._told:
-            closed = self.state == C and self._told[0] != C
             self._told = self._worth_telling()
-            self.after(REPORTED_CLOSED_S if closed else REPORTED_S, self._tell)
+            self.after(REPORTED_S, self._tell)
 
     def _read_pilot(self) -> None:
         """Debounce the pilot; under -12 V it cannot be read."""
@@ -306,10 +307,14 @@ class VirtualOpenEvse(VirtualBoard):
     def _close(self) -> None:
         self._closing = None
         if self.state in {A, B} and self._pilot == C:
-            self.state = C
             self._relay = True
             self._relay_at = self.now
+            self._closing = self.after(CHARGING_S, self._charge)
             self.after(NO_POWER_SEEN_S, lambda: None)
+
+    def _charge(self) -> None:
+        self._closing = None
+        self.state = C
 
     def _open(self) -> None:
         if self._closing is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..faults import SimulationError
 
-OUTBOX_BYTES = 65_536
+OUTBOX_BYTES = 16_384
 """What the host does not read is lost beyond this, as on a real line."""
 
 

@@ -19,7 +19,7 @@ from evse_manager.board.loop import BoardLoop
 from evse_manager.board.values import Moment
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.config import Config
-from evse_manager.charging.enums import AuthorizationStatus, ContactorState, LinkState
+from evse_manager.charging.enums import AuthorizationStatus, LinkState
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
     BoardCapabilitiesReceived,
@@ -46,6 +46,7 @@ from evse_manager.charging.types import (
     ProvidedIdToken,
     ScheduleReqEntry,
     SessionEvent,
+    Telemetry,
     Time,
     ValidationResult,
 )
@@ -81,6 +82,7 @@ class Session:
         self.times: list[float] = []
         """When the events came."""
         self.sample: Powermeter | None = None
+        self.telemetry: Telemetry | None = None
         self.finished = False
         self._loop = BoardLoop(self.driver, self.board)
         self._link = BoardLink(f'test {next(_managers)}', 1.0)
@@ -171,6 +173,10 @@ class Session:
         """Whether the virtual contactor is closed in truth."""
         return bool(self.rig.call(lambda: self.rig.board.world.contactor.closed))
 
+    def opens(self, limit_s: float = PATIENCE_S) -> None:
+        """Wait until the virtual contactor is open in truth."""
+        self.until(lambda: not self.relay_closed, 'open contactor', limit_s)
+
     def forget(self) -> None:
         self._mark = len(self.events)
 
@@ -193,9 +199,6 @@ class Session:
         begun = time.monotonic()
         assert self._run(begun + limit_s, condition), f'not within {limit_s:g} s: {what}; {self._why()}'
         return time.monotonic() - begun
-
-    def open_now(self) -> bool:
-        return self.state.contactor is ContactorState.OPEN
 
     def _why(self) -> str:
         status = self.kernel.status(self._now())
@@ -252,6 +255,7 @@ class Session:
             self.sample = sample
             self._kernel(MeterSampled(sample))
         if telemetry is not None:
+            self.telemetry = telemetry
             self._kernel(TelemetrySampled(telemetry))
         for name, make in (
             ('capabilities', BoardCapabilitiesReceived),

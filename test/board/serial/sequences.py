@@ -1,0 +1,309 @@
+"""
+The golden sequences of docs/charging.md that begin and end at the board, for every serial driver.
+
+Each needs seconds of real time, so ``play`` runs those of a driver side by side, each with its own board.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from evse_manager.charging.enums import (
+    AuthorizationStatus,
+    ErrorEnum,
+    StartSessionReason,
+    StopTransactionReason,
+)
+from evse_manager.charging.inputs import (
+    CancelReservation,
+    ClearFault,
+    Disable,
+    Enable,
+    PauseCharging,
+    Reserve,
+    ResumeCharging,
+    SetFaulted,
+    StopTransaction,
+    WithdrawAuthorization,
+)
+from evse_manager.charging.types import StopTransactionRequest
+
+from .session import Session
+
+SIDE_BY_SIDE = 12
+
+Sequence = Callable[[Session], None]
+
+SEQUENCES: dict[str, Sequence] = {}
+"""Every sequence by name."""
+
+
+def sequence(play: Sequence) -> Sequence:
+    SEQUENCES[play.__name__] = play
+    return play
+
+
+def play(sequences: Mapping[str, Sequence], connector: Callable[[], Session]) -> dict[str, Future[None]]:
+    """Start sequences side by side; the futures hold what each came to."""
+
+    def one(sequence: Sequence) -> None:
+        with connector() as session:
+            sequence(session)
+
+    pool = ThreadPoolExecutor(SIDE_BY_SIDE)
+    futures = {}
+    for name, sequence in sequences.items():
+        futures[name] = pool.submit(one, sequence)
+        time.sleep(0.05)  # boards that start at the very same moment would all be busy at the same moments
+    pool.shutdown(wait=False)
+    return futures
+
+
+def stopped(session: Session) -> StopTransactionReason:
+    """Return why the transaction ended."""
+    finished = next(e.transaction_finished for e in reversed(session.events) if e.transaction_finished)
+    return finished.reason
+
+
+def error(session: Session) -> ErrorEnum:
+    """Return the newest error's code."""
+    return next(e.error.error_code for e in reversed(session.events) if e.error)
+
+
+@sequence
+def the_ev_pauses_and_leaves(session: Session) -> None:
+    session.charge()
+    assert session.relay_closed
+    session.do('ev_pause')
+    session.sees('PEV')
+    session.do('unplug')
+    session.sees('SC CF TF SF')
+    assert stopped(session) is StopTransactionReason.EV_DISCONNECTED
+
+
+@sequence
+def the_cable_is_pulled_out_of_charging(session: Session) -> None:
+    session.charge()
+    session.do('unplug')
+    session.sees('SC CF TF SF')
+    assert stopped(session) is StopTransactionReason.EV_DISCONNECTED
+    session.opens()
+
+
+@sequence
+def the_token_comes_first(session: Session) -> None:
+    session.authorize()
+    session.sees('SS')
+    started = session.last.session_started
+    assert started is not None
+    assert started.reason is StartSessionReason.AUTHORIZED
+    session.do('plug_in')
+    session.sees('TS PC CS')
+
+
+@sequence
+def the_token_comes_first_and_is_withdrawn(session: Session) -> None:
+    session.authorize()
+    session.sees('SS')
+    assert session.command(WithdrawAuthorization()).success
+    session.sees('SF')
+
+
+@sequence
+def nobody_authorizes(session: Session) -> None:
+    session.do('plug_in')
+    session.sees('SS AR')
+    session.pass_time(3.0)
+    assert not session.relay_closed
+    session.do('unplug')
+    session.sees('SF')
+
+
+@sequence
+def a_refused_token_and_a_good_one(session: Session) -> None:
+    session.do('plug_in')
+    session.sees('SS AR')
+    session.authorize(AuthorizationStatus.INVALID)
+    session.sees_nothing(1.0)
+    session.authorize()
+    session.sees('TS PC CS')
+
+
+@sequence
+def the_ev_pauses_and_resumes(session: Session) -> None:
+    session.charge()
+    session.do('ev_pause')
+    session.sees('PEV')
+    session.opens()
+    session.do('ev_resume')
+    session.sees('CR')
+    assert session.relay_closed
+
+
+@sequence
+def the_user_pauses_and_resumes(session: Session) -> None:
+    session.charge()
+    assert session.command(PauseCharging()).success
+    session.sees('PEVSE')
+    session.opens()
+    assert session.command(ResumeCharging()).success
+    session.sees('CR')
+
+
+@sequence
+def the_transaction_is_stopped_and_the_ev_stays(session: Session) -> None:
+    session.charge()
+    stop = StopTransaction(StopTransactionRequest(StopTransactionReason.REMOTE))
+    assert session.command(stop).success
+    session.sees('SC CF TF')
+    assert stopped(session) is StopTransactionReason.REMOTE
+    session.opens()
+    assert not session.command(stop).success
+    assert not session.command(ResumeCharging()).success
+    session.do('unplug')
+    session.sees('SF')
+
+
+@sequence
+def there_is_no_energy_at_first(session: Session) -> None:
+    session.limit(0.0)
+    session.do('plug_in')
+    session.sees('SS AR')
+    session.authorize()
+    session.sees('TS PC WE')
+    session.limit(None)
+    session.sees('CS')
+
+
+@sequence
+def the_limit_drops_and_returns(session: Session) -> None:
+    session.charge()
+    session.limit(10.0)
+    session.until(lambda: 9.5 <= session.state.current_a <= 10.0, '10 A')
+    session.limit(0.0)
+    session.sees('WE')
+    session.opens()
+    session.limit(16.0)
+    session.sees('CR')
+    assert 15.5 <= session.state.current_a <= 16.0
+
+
+@sequence
+def the_ev_wants_ventilation_for_a_while(session: Session) -> None:
+    session.charge()
+    session.do('inject ventilation')
+    session.sees('Error')
+    assert error(session) is ErrorEnum.VENTILATION_NOT_AVAILABLE
+    session.opens()
+    session.do('clear')
+    session.sees('AllErrorsCleared CR')
+
+
+@sequence
+def a_fault_needs_the_plug_out(session: Session) -> None:
+    session.charge()
+    session.do('inject diode')
+    session.sees('Error')
+    assert error(session) is ErrorEnum.CAR_DIODE_FAULT
+    session.opens()
+    session.do('clear')
+    session.sees_nothing(1.0)
+    session.do('unplug')
+    session.sees('AllErrorsCleared SC CF TF SF', 20.0)
+
+
+@sequence
+def disabled_and_enabled_at_rest(session: Session) -> None:
+    assert session.command(Disable(0)).success
+    session.sees('Disabled')
+    assert session.command(Disable(0)).success
+    session.sees_nothing(0.5)
+    assert session.command(Enable(0)).success
+    session.sees('Enabled')
+    session.do('plug_in')
+    session.sees('SS AR')
+
+
+@sequence
+def disabled_while_charging(session: Session) -> None:
+    session.charge()
+    assert session.command(Disable(0)).success
+    session.sees('SC CF TF SF Disabled')
+    session.opens()
+
+
+@sequence
+def reserved_and_cancelled(session: Session) -> None:
+    assert session.command(Reserve(7)).success
+    session.sees('ReservationStart')
+    assert session.command(CancelReservation()).success
+    session.sees('ReservationEnd')
+
+
+@sequence
+def faulted_while_charging(session: Session) -> None:
+    session.charge()
+    assert session.command(SetFaulted()).success
+    session.sees('PermanentFault SC CF TF SF')
+    assert not session.command(Enable(0)).success
+    assert session.command(ClearFault()).success
+    session.sees('AllErrorsCleared Enabled')
+
+
+@sequence
+def the_ev_draws_too_much(session: Session) -> None:
+    session.limit(10.0)
+    session.charge('overdraws')
+    session.sees('Error', 20.0)
+    assert error(session) is ErrorEnum.OVER_CURRENT
+
+
+@sequence
+def the_ev_does_not_ask(session: Session) -> None:
+    session.do('plug_in never_asks')
+    session.sees('SS AR')
+    session.authorize()
+    session.sees('TS PC')
+    session.sees_nothing(29.0)
+    session.sees('PEV', 25.0)
+
+
+@sequence
+def the_ev_is_woken_up(session: Session) -> None:
+    session.do('plug_in needs_wakeup')
+    session.sees('SS AR')
+    session.authorize()
+    session.sees('TS PC')
+    session.sees('CS', 45.0)
+
+
+@sequence
+def the_contactor_does_not_close(session: Session) -> None:
+    session.do('inject relay_stuck_open')
+    session.do('plug_in')
+    session.sees('SS AR')
+    session.authorize()
+    session.sees('TS PC Error')
+
+
+@sequence
+def the_contactor_is_welded(session: Session) -> None:
+    session.charge()
+    session.do('inject relay_weld')
+    assert session.command(StopTransaction(StopTransactionRequest(StopTransactionReason.LOCAL))).success
+    session.sees('SC Error CF TF')
+    assert error(session) is ErrorEnum.RELAIS
+    session.do('unplug')
+    session.pass_time(4.0)
+    session.forget()
+    session.do('plug_in')
+    session.sees_nothing(2.0)
+
+
+@sequence
+def the_manager_ends(session: Session) -> None:
+    session.charge()
+    session.shut_down()
+    session.sees('SC CF TF SF')
+    assert stopped(session) is StopTransactionReason.REBOOT
+    session.opens()

@@ -1,0 +1,253 @@
+"""OpenEVSE: the faults of line and board of the catalogue (L1 to L24), through pyserial and a real port."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import pytest
+
+from board.serial.link_faults import LINK_FAULTS, goes_on
+from board.serial.sequences import Sequence, error, play
+from board.serial.session import Session
+from evse_manager.charging.enums import (
+    BoardErrorEnum,
+    ContactorState,
+    ControlPilotState,
+    ErrorEnum,
+    LinkState,
+    OpeningReason,
+)
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def errors(session: Session) -> set[BoardErrorEnum]:
+    return {each.code for each in session.state.active_errors}
+
+
+def in_force(session: Session) -> int:
+    return int(session.rig.call(lambda: session.rig.board.amperes))
+
+
+def l11_own_requests_come_back(session: Session) -> None:
+    session.do('inject line_echo')
+    session.do('inject line_drop 0 to_board')
+    session.sees('Error', 7.0)
+    session.until(lambda: 'own requests come back' in session.driver.diagnostics()['problem'], 'diagnosis')
+    session.do('plug_in')
+    session.pass_time(2.0)
+    assert not session.relay_closed
+    session.do('clear')
+    session.until(lambda: session.link is LinkState.UP, 'link up again')
+
+
+def l12_the_board_restarts_while_charging(session: Session) -> None:
+    session.charge()
+    session.do('reset')
+    session.sees('Error')
+    session.until(lambda: 'CR' in session.codes, 'charging goes on', 20.0)
+    assert session.state.opening_reason in {OpeningReason.LINK_LOST, OpeningReason.BOARD_RESET}
+    assert session.driver.diagnostics()['restarts of the board'] == '1'
+
+
+def l13_no_start_without_authorization(session: Session) -> None:
+    session.do('plug_in no_b_state')
+    session.sees('SS AR')
+    session.do('reset')
+    session.until(lambda: session.link is not LinkState.UP, 'link lost')
+    session.until(lambda: session.link is LinkState.UP, 'link up again')
+    for _ in range(30):
+        session.pass_time(0.1)
+        assert not session.relay_closed
+
+
+def l15_more_current_than_ordered(session: Session) -> None:
+    session.charge()
+    session.limit(10.0)
+    session.until(lambda: in_force(session) == 10, '10 A')
+    session.do('wrong capacity 40')
+    session.sees('Error', 4.0)
+    session.opens(5.0)
+    assert BoardErrorEnum.BAD_DATA in errors(session)
+    session.do('wrong capacity')
+    session.until(lambda: 'CR' in session.codes, 'charging goes on', 20.0)
+    assert in_force(session) == 10
+
+
+def l16_a_stalled_node(session: Session) -> None:
+    session.charge()
+    session.limit(16.0)
+    session.until(lambda: in_force(session) == 16, '16 A')
+    time.sleep(7.0)  # the node does nothing at all
+    assert in_force(session) == 6
+    session.until(lambda: in_force(session) == 16, 'the current again')
+    assert int(session.driver.diagnostics()['heartbeats missed']) >= 1
+
+
+def l18_steps_that_were_missed(session: Session) -> None:
+    session.charge('no_b_state')
+    steps = [
+        (step.cp_state, step.contactor)
+        for step in session.state.transitions
+        if step.contactor is not ContactorState.UNKNOWN
+    ]
+    charging = steps.index((ControlPilotState.C, ContactorState.CLOSED))
+    assert steps[charging - 1] == (ControlPilotState.C, ContactorState.OPEN)
+    assert (ControlPilotState.B, ContactorState.OPEN) in steps[:charging]
+
+
+def l19_an_unknown_state(session: Session) -> None:
+    session.charge()
+    session.do('wrong state 42')
+    session.sees('Error', 4.0)
+    session.until(lambda: session.state.cp_state is ControlPilotState.E, 'a pilot that is no guess')
+    session.do('wrong state')
+    session.until(lambda: session.state.cp_state is not ControlPilotState.E, 'a pilot again')
+
+
+def l20_the_capability_shrinks(session: Session) -> None:
+    session.charge()
+    session.do('wrong maximum 16')
+    session.do('reset')
+    session.until(lambda: 'CR' in session.codes, 'charging goes on', 25.0)
+    assert session.state.current_a <= 16.0
+    hardware = session.driver.hw_capabilities()
+    assert hardware is not None
+    assert hardware.max_current_a_import == 16.0
+
+
+def l21_safety_tests_are_off(session: Session) -> None:
+    session.do('inject safety_tests_off')
+    session.do('reset')
+    session.until(lambda: BoardErrorEnum.SAFETY_TESTS_OFF in errors(session), 'a warning', 20.0)
+    detail = next(e.detail for e in session.state.active_errors if e.code is BoardErrorEnum.SAFETY_TESTS_OFF)
+    assert 'diode check' in detail
+    session.do('plug_in')
+    session.authorize()
+    session.pass_time(4.0)
+    assert not session.relay_closed
+
+
+def requests_are_lost(session: Session) -> None:
+    session.charge()
+    session.do('inject line_drop 2 to_board')
+    goes_on(session, 3.0)
+    session.do('inject line_drop 1 to_board')
+    session.do('unplug')
+    session.sees('SC CF TF SF')
+
+
+def a_fault_of_each_kind(session: Session) -> None:
+    for fault, code, event in (
+        ('diode', BoardErrorEnum.DIODE_FAULT, ErrorEnum.CAR_DIODE_FAULT),
+        ('rcd_ac', BoardErrorEnum.RCD_AC, ErrorEnum.RCD),
+        ('ground', BoardErrorEnum.GROUND_FAULT, ErrorEnum.RCD),
+        ('over_current', BoardErrorEnum.OVER_CURRENT, ErrorEnum.OVER_CURRENT),
+    ):
+        session.charge()
+        session.pass_time(1.0)
+        session.do(f'inject {fault}')
+        session.until(lambda code=code: code in errors(session), fault)
+        session.opens(1.0)
+        session.sees('Error')
+        assert error(session) is event
+        session.do('clear')
+        session.do('unplug')
+        session.until(lambda: 'SF' in session.codes, 'end of the session', 25.0)
+        session.until(lambda: not session.kernel.status(session._now()).active_errors, 'no errors', 25.0)
+        session.pass_time(3.0)
+        session.forget()
+
+
+def a_contactor_that_does_not_close_is_told_as_no_ground(session: Session) -> None:
+    session.do('inject relay_stuck_open')
+    session.do('plug_in')
+    session.sees('SS AR')
+    session.authorize()
+    session.sees('TS PC CS Error')
+    assert BoardErrorEnum.GROUND_FAULT in errors(session)
+
+
+def a_weld_is_told_late(session: Session) -> None:
+    session.charge()
+    session.do('inject relay_weld')
+    session.do('unplug')
+    session.sees('SC CF TF SF Error')
+    assert error(session) is ErrorEnum.RELAIS
+    session.do('plug_in')
+    session.sees_nothing(3.0)
+    assert session.state.contactor is ContactorState.CLOSED
+
+
+def no_new_ev_within_two_seconds(session: Session) -> None:
+    session.charge()
+    unplugged = time.monotonic()
+    session.do('unplug')
+    session.sees('SC CF TF SF')
+    session.do('plug_in')
+    session.sees('SS')
+    assert time.monotonic() - unplugged > 2.0
+
+
+def the_memory_is_not_worn(session: Session) -> None:
+    session.charge()
+    for current in (10.0, 20.0, 6.0, 32.0, 9.7):
+        session.limit(current)
+        session.until(lambda current=current: in_force(session) == int(current), f'{current} A')
+    assert session.rig.call(lambda: session.rig.board.eeprom_writes) == 0
+
+
+def meter_and_temperature(session: Session) -> None:
+    session.charge('soc_percent=20')
+    session.pass_time(12.0)
+    sample = session.sample
+    assert sample is not None
+    assert sample.current_a is not None
+    assert sample.current_a.l1 == pytest.approx(32.0, abs=0.1)
+    assert sample.power_w is not None
+    assert sample.power_w.total == pytest.approx(32.0 * 230.0, rel=0.03)
+    begun, before = sample.timestamp, sample.energy_wh_import.total
+    session.pass_time(11.0)
+    sample = session.sample
+    hours = (sample.timestamp - begun) * 1e-9 / 3600.0
+    assert sample.energy_wh_import.total - before == pytest.approx(7360.0 * hours, rel=0.05)
+    truth = session.rig.call(lambda: session.rig.board.world.meter.energy_wh)
+    assert sample.energy_wh_import.total == pytest.approx(truth, abs=5.0)
+    assert session.telemetry.temperature_c == pytest.approx(35.0, abs=12.0)
+
+
+OWN: dict[str, Sequence] = {
+    play.__name__: play
+    for play in (
+        l11_own_requests_come_back,
+        l12_the_board_restarts_while_charging,
+        l13_no_start_without_authorization,
+        l15_more_current_than_ordered,
+        l16_a_stalled_node,
+        l18_steps_that_were_missed,
+        l19_an_unknown_state,
+        l20_the_capability_shrinks,
+        l21_safety_tests_are_off,
+        requests_are_lost,
+        a_fault_of_each_kind,
+        a_contactor_that_does_not_close_is_told_as_no_ground,
+        a_weld_is_told_late,
+        no_new_ev_within_two_seconds,
+        the_memory_is_not_worn,
+        meter_and_temperature,
+    )
+}
+ALL = {**LINK_FAULTS, **OWN}
+
+
+@pytest.fixture(scope='module')
+def played() -> Iterator[dict[str, Future[None]]]:
+    futures = play(ALL, lambda: Session('openevse'))
+    yield futures
+    for future in futures.values():
+        future.cancel()
+
+
+@pytest.mark.parametrize('name', ALL)
+def test_fault(played: dict[str, Future[None]], name: str) -> None:
+    played[name].result()
