@@ -1,11 +1,95 @@
-"""The executable ``evse_virtual_board``: a virtual board, and where ROS is asked for its services."""
+"""
+The executable ``evse_virtual_board``: a virtual board, and with ``--ros-args`` the services to play with it.
 
+The services are those of the simulated board, in the namespace of the connector whose driver uses the port.
+"""
+
+import math
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.virtual import main as virtual
+from evse_manager.simulation.virtual.rig import Rig
+
+NODE = 'virtual_board'
+SPIN_S = 0.2
+NO_REPLUG = 'This board does not replug by itself; unplug and plug in instead.'
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run a virtual board; return the exit code."""
-    return virtual.main(sys.argv[1:] if args is None else args)
+    arguments = list(sys.argv[1:] if args is None else args)
+    if '--ros-args' not in arguments:
+        return virtual.main(arguments)
+    start = arguments.index('--ros-args')
+    return virtual.main(arguments[:start], lambda rig: offer_services(rig, arguments[start:]))
+
+
+def offer_services(rig: Rig, ros_arguments: Sequence[str]) -> Callable[[], None]:
+    """Offer ``simulation/*`` from a thread of its own; return what ends it."""
+    # Without services the board runs where no ROS 2 is installed.
+    import rclpy  # noqa: PLC0415
+    from rclpy.node import Node  # noqa: PLC0415
+    from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
+
+    from .names import SIMULATION_SERVICES  # noqa: PLC0415
+    from .runtime import new_executor  # noqa: PLC0415
+    from .services import create_service  # noqa: PLC0415
+
+    rclpy.init(args=list(ros_arguments), signal_handler_options=SignalHandlerOptions.NO)
+    node = Node(NODE)
+    for service in SIMULATION_SERVICES:
+        create_service(node, service, _handler(rig, service.name.removeprefix('simulation/')))
+    executor = new_executor()
+    executor.add_node(node)
+    ending = threading.Event()
+
+    def spin() -> None:
+        while not ending.is_set():
+            executor.spin_once(timeout_sec=SPIN_S)
+
+    thread = threading.Thread(target=spin, name='services', daemon=True)
+    thread.start()
+
+    def end() -> None:
+        ending.set()
+        thread.join()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+    return end
+
+
+def _handler(rig: Rig, name: str) -> Callable[[Any, Any], None]:
+    def handle(request: Any, reply: Any) -> None:
+        try:
+            rig.execute(_command(name, request))
+        except SimulationError as error:
+            reply.response.success, reply.response.message = False, str(error)
+        else:
+            reply.response.success = True
+        reply.give()
+
+    return handle
+
+
+def _command(name: str, request: Any) -> str:
+    """Return the command that a service stands for; a fault's arguments follow its name."""
+    match name:
+        case 'plug_in':
+            values = ('max_current_a', 'phases', 'soc_percent', 'battery_capacity_wh')
+            given = {each: getattr(request, each) for each in values}
+            changes = [f'{each}={value}' for each, value in given.items() if value and not math.isnan(value)]
+            return ' '.join((name, request.profile, *changes))
+        case 'set_proximity':
+            return f'{name} {request.ampacity_a}'
+        case 'inject_fault':
+            return f'inject {request.fault}'
+        case 'clear_fault':
+            return f'clear {request.fault}'
+        case 'replug':
+            raise SimulationError(NO_REPLUG)
+    return name
