@@ -104,8 +104,15 @@ def load(connection: sqlite3.Connection) -> Loaded:
             written=None if alive is None else Time(alive),
         ),
         last_sequence_number=last,
-        undelivered=tuple(decode(record, SessionEvent) for (record,) in records),
+        undelivered=_worth_telling([decode(record, SessionEvent) for (record,) in records]),
     )
+
+
+def _worth_telling(events: list[SessionEvent]) -> tuple[SessionEvent, ...]:
+    """Return the events up to the newest that matters now; passing states after it are past."""
+    while events and events[-1].event not in DURABLE_EVENTS:
+        events.pop()
+    return tuple(events)
 
 
 def write(connection: sqlite3.Connection, entries: Iterable[Entry], before: Memory) -> Memory:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evse_manager.msg import EvseStatus, ExternalLimits, LimitsReq, ScheduleReqEntry, SessionEvent
-from harness import SHORT, Connector, Probe, Process, Site, running
 
 from evse_manager.charging.enums import SessionEventEnum, StopTransactionReason
+from evse_manager.msg import EvseStatus, ExternalLimits, LimitsReq, ScheduleReqEntry, SessionEvent
+from harness import SHORT, Connector, Probe, Process, Site, running
 
 pytestmark = pytest.mark.timeout(120)
 
