@@ -1,0 +1,90 @@
+"""
+Write docs/hardware.md: the template, filled in from the drivers and the virtual boards.
+
+``make docs`` runs it, in a sourced workspace.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from evse_manager.board.driver import DRIVERS, DriverContext, driver_class
+from evse_manager.charging.types import BoardCapabilities, Time
+from evse_manager.nodes.parameters import rows
+from evse_manager.simulation.virtual import line, rig
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / 'docs' / 'hardware.md'
+TEMPLATE = ROOT / 'docs' / 'hardware.template.md'
+
+WORDS = {
+    'runs_iec61851': 'runs IEC 61851-1',
+    'supports_cp_state_e': 'state E (0 V)',
+    'supports_cp_state_f': 'state F (-12 V)',
+    'supports_hlc_duty': '5 % for ISO 15118',
+    'supports_free_duty': 'any duty cycle',
+    'has_lock': 'connector lock',
+    'has_proximity': 'reads the cable',
+    'has_meter': 'meter',
+    'supports_rcd_reset': 'residual current device reset by command',
+    'supports_phase_switch': 'phase switch',
+    'supports_replug': 'virtual replug',
+    'has_watchdog': 'opens when left alone',
+}
+
+
+_YES = {True: 'yes', False: 'no'}
+
+
+def capabilities(name: str) -> BoardCapabilities | None:
+    """Return what a driver tells of itself before it has met a board."""
+    cls = driver_class(name)
+    context = DriverContext(clock=lambda: 0.0, wall=lambda: Time(0), wake=lambda: None)
+    return cls(cls.Parameters(), context).capabilities()
+
+
+def capability_table() -> str:
+    """Return the table of all drivers."""
+    told = {name: capabilities(name) for name in sorted(DRIVERS)}
+    lines = [_row('', *(f'`{name}`' for name in told)), _row('---', *('---' for _ in told))]
+    for field in fields(BoardCapabilities):
+        if field.type is bool:
+            cells = ['?' if each is None else _YES[getattr(each, field.name)] for each in told.values()]
+            lines.append(_row(WORDS[field.name], *cells))
+    return '\n'.join(lines)
+
+
+def parameter_table(name: str) -> str:
+    """Return the table of a driver's parameters."""
+    lines = [_row('Parameter', 'Default', 'Allowed', 'Meaning'), _row('---', '---', '---', '---')]
+    for row in rows(driver_class(name).Parameters):
+        default = f'{row.default}' if row.default != '' else '(empty)'
+        lines.append(_row(f'`{row.name}`', default, row.allowed, row.description))
+    return '\n'.join(lines)
+
+
+def definition_list(entries: Mapping[str, str]) -> str:
+    """Return names with their texts."""
+    return '\n'.join(f'- `{name}` {text}' for name, text in entries.items())
+
+
+def page() -> str:
+    """Return the page."""
+    parts = {
+        'capabilities': capability_table(),
+        'commands': definition_list(rig.COMMANDS),
+        'line_faults': definition_list(line.FAULTS),
+        **{f'parameters_{name}': parameter_table(name) for name in DRIVERS},
+    }
+    text = TEMPLATE.read_text()
+    for name, part in parts.items():
+        text = text.replace('{' + name + '}', part)
+    return text
+
+
+def _row(*cells: str) -> str:
+    return '| ' + ' | '.join(cells) + ' |'
+
+
+if __name__ == '__main__':
+    PAGE.write_text(page())
