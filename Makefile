@@ -5,6 +5,7 @@
 #   make test      build, lint, type-check and test what was installed (PYTEST_ARGS="-k …" for a part)
 #   make lint      ruff and mypy
 #   make endurance kill managers and the writers of session records 200 times (KILLS=…; a quarter of an hour)
+#   make benchmarks measure reactions, start, processor time and memory; rewrites the tables of docs/performance.md
 #   make docs      write the generated pages of docs/
 #   make clean     remove build products (DEEP=1: the virtual environment too)
 #
@@ -23,3 +24,7 @@ endurance: export EVSE_MANAGER_KILLS = $(or $(KILLS),200)
 endurance: export PYTEST_ARGS = test/store/test_kill.py test/nodes/test_kills.py
 endurance:
 	@bash tools/environment.sh test
+
+.PHONY: benchmarks
+benchmarks:
+	@bash tools/environment.sh run python3 benchmarks/run.py

@@ -1,0 +1,161 @@
+"""The tables of ``docs/performance.md``, made from the results."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parents[1] / 'docs' / 'performance.md'
+BEGIN = '<!-- figures: written by `make benchmarks` -->'
+END = '<!-- end of figures -->'
+
+ECHO = 'echo'
+FIRST = ', first session'
+
+REACTIONS: Sequence[tuple[str, str, str]] = (
+    ('C→B in → allow_power_on false', '1.18 / 8.75', '≤ 2.5 times the echo, median < 1 ms'),
+    ('C in → allow_power_on true', '2.7 / 4.5 (max)', ''),
+    ('C in → ChargingStarted', '2.3 / 3.9 (max)', ''),
+    ('pause_charging → X1', '51 / 102', 'p99 < 3 ms'),
+    ('pause_charging round trip', '1.66 / 9.45', ''),
+    ('resume_charging → PWM', '72 / 102', ''),
+    ('set_external_limits → new duty', '1000 to 3700', '< 10 ms'),
+    ('get_id round trip', '0.71 / 1.16', ''),
+)
+"""Name, EVerest's p50 / p99 in ms, and what was asked for."""
+
+
+def write(results: dict[str, Any]) -> None:
+    """Put the tables into the page, between the marks."""
+    page = PAGE.read_text()
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    PAGE.write_text(f'{before}{BEGIN}\n\n{tables(results)}\n\n{END}{after}')
+
+
+def tables(results: dict[str, Any]) -> str:
+    """Return everything that was measured, in Markdown."""
+    makers = {'reactions': _reactions, 'startup': _startup, 'resources': _resources, 'pure': _pure}
+    facts = '; '.join(f'{name} {value}' for name, value in results['machine'].items())
+    sections = [f'Machine: {facts}.']
+    sections += [make(results[name]) for name, make in makers.items() if name in results]
+    return '\n\n'.join(sections)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ['---'] + ['---:'] * (len(head) - 1), *rows]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def _conditions(result: dict[str, Any]) -> str:
+    """Return when and beside what it was measured."""
+    machine = result['machine']
+    words = [f'Measured {result["date"]}', f'load average {machine["load"]}']
+    words.append(f'other processes used {machine["foreign_share"] * 100:.0f} % of a core')
+    if result['quick']:
+        words.append('few samples')
+    if machine['noisy']:
+        words.append('**noisy: the machine was busy with other things, and the figures are too high**')
+    return f'{"; ".join(words)}.'
+
+
+def _reactions(result: dict[str, Any]) -> str:
+    figures = result['figures']
+    echo = figures[ECHO]
+    rows = [['bare rclpy echo, round trip', *_times(echo), '1.0', '1.0', '', '']]
+    for name, original, wanted in REACTIONS:
+        figure = figures[name]
+        ratios = [f'{figure[key] / echo[key]:.1f}' for key in ('p50_ms', 'p99_ms')]
+        rows.append([name, *_times(figure), *ratios, wanted, original])
+    head = [
+        'ms',
+        'samples',
+        'p50',
+        'p99',
+        'max',
+        'p50 / echo',
+        'p99 / echo',
+        'asked for',
+        'EVerest p50 / p99',
+    ]
+    slowest = max(
+        (figure['max_ms'], name.removesuffix(FIRST))
+        for name, figure in figures.items()
+        if name.endswith(FIRST)
+    )
+    return '\n\n'.join(
+        (
+            '### Reactions',
+            _table(head, rows),
+            f'The first session of each of the {result["managers"]} managers is not in the table; its slowest'
+            f' reaction took {slowest[0]:.1f} ms ({slowest[1]}).',
+            _conditions(result),
+        )
+    )
+
+
+def _times(figure: dict[str, Any]) -> list[str]:
+    return [str(figure['samples']), *(f'{figure[key]:.2f}' for key in ('p50_ms', 'p99_ms', 'max_ms'))]
+
+
+def _startup(result: dict[str, Any]) -> str:
+    figures = result['figures']
+    bare = figures['bare rclpy node']['median_s']
+    originals = {
+        'manager, its board running': '',
+        'manager and board together': '0.16 to 0.25 (one EVSE)',
+    }
+    rows = [
+        [
+            name,
+            str(figure['runs']),
+            *(f'{figure[key]:.2f}' for key in ('median_s', 'min_s', 'max_s')),
+            f'{figure["median_s"] / bare:.1f}',
+            originals.get(name, ''),
+        ]
+        for name, figure in figures.items()
+    ]
+    head = ['s', 'runs', 'median', 'min', 'max', 'median / bare', 'EVerest']
+    return '\n\n'.join(('### Process start → first `Enabled`', _table(head, rows), _conditions(result)))
+
+
+def _resources(result: dict[str, Any]) -> str:
+    rows = []
+    for pair, members in result['figures'].items():
+        for name, figure in members.items():
+            rows.append([f'{pair}: {name}', *_resource_cells(figure)])
+        keys = ('cpu_percent', 'pss_mb', 'rss_mb', 'threads')
+        total = {key: sum(figure[key] for figure in members.values()) for key in keys}
+        rows.append([f'**{pair}, both**', *_resource_cells(total)])
+    rows.append(['EVerest per EVSE, charging', '1.5 to 2.7', '12', '47', '29'])
+    head = ['', 'CPU, % of a core', 'PSS, MB', 'RSS, MB', 'threads']
+    return '\n\n'.join(('### Processor time and memory', _table(head, rows), _conditions(result)))
+
+
+def _resource_cells(figure: dict[str, Any]) -> list[str]:
+    return [
+        f'{figure["cpu_percent"]:.2f}',
+        f'{figure["pss_mb"]:.0f}',
+        f'{figure["rss_mb"]:.0f}',
+        f'{figure["threads"]}',
+    ]
+
+
+def _pure(result: dict[str, Any]) -> str:
+    figures = result['figures']
+    steps = [[f'kernel: {name}', f'{rate:,}'] for name, rate in figures['kernel_steps_per_s'].items()]
+    steps.append(['board loop with the simulated world', f'{figures["board_loop_steps_per_s"]:,}'])
+    speeds = [
+        [f'bench, times real time: {name}', f'{speed:,}']
+        for name, speed in figures['times_real_time'].items()
+    ]
+    conversions = figures['conversion_us']
+    columns = list(next(iter(conversions.values())))
+    rows = [[name, *(f'{costs[key]:.0f}' for key in columns)] for name, costs in conversions.items()]
+    return '\n\n'.join(
+        (
+            '### In one process',
+            _table(['per second of processor time', ''], steps + speeds),
+            _table(['µs per message', *columns], rows),
+            _conditions(result),
+        )
+    )

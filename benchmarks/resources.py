@@ -1,0 +1,89 @@
+"""
+Processor time and memory of a connector: idle, charging, and of as many empty rclpy nodes.
+
+All pairs live side by side and are counted over the same seconds.
+"""
+
+import time
+from typing import Any
+
+from machine import Watch, cpu_s, memory
+from processes import Processes
+from reactions import Stage
+from staged_board import authorization
+
+from evse_manager.nodes import names
+from evse_manager.nodes.qos import profile
+
+IDLE, CHARGING = '/idle_bay', '/charging_bay'
+
+
+def measure(processes: Processes, *, seconds: float) -> dict[str, Any]:
+    """Return CPU (percent of one core) and memory (MB) of each process."""
+    pairs = {
+        'empty rclpy nodes': {'node 1': processes.bare('idle'), 'node 2': processes.bare('idle')},
+        'idle connector': _connector(processes, IDLE),
+        'charging connector': _connector(processes, CHARGING),
+    }
+    charge()  # its node is gone before anything is counted
+    children = [process for pair in pairs.values() for process in pair.values()]
+    try:
+        time.sleep(3.0)
+        before = [cpu_s(process.pid) for process in children]
+        watch = Watch(processes.pids)
+        began = time.monotonic()
+        time.sleep(seconds)
+        elapsed = time.monotonic() - began
+        used = [(cpu_s(process.pid) - start) / elapsed * 100 for process, start in zip(children, before)]
+        shares = iter(used)
+        figures = {
+            pair: {
+                name: {'cpu_percent': round(next(shares), 3), **memory(process.pid)}
+                for name, process in members.items()
+            }
+            for pair, members in pairs.items()
+        }
+        return {'figures': figures, 'machine': watch.end()}
+    finally:
+        processes.stop(*children)
+
+
+def _connector(processes: Processes, namespace: str) -> dict[str, Any]:
+    return {
+        'board_support': processes.node('board_support', namespace, driver='simulated'),
+        'evse_manager': processes.node('evse_manager', namespace),
+    }
+
+
+def charge() -> None:
+    """Let a car charge at one connector until power flows; the other is enabled, too."""
+    stage = Stage()
+    power: dict[str, float] = {}
+    plugged: dict[str, bool] = {}
+    status = names.topic('status')
+    kind = names.load(status.type)
+    for namespace in (IDLE, CHARGING):
+
+        def on_status(message: Any, bay: str = namespace) -> None:
+            power[bay], plugged[bay] = message.power_w, message.plugged
+
+        stage.node.create_subscription(kind, f'{namespace}/status', on_status, profile(status.qos))
+    try:
+        stage.wait(lambda: set(plugged) == {IDLE, CHARGING}, 'a status of both connectors')
+        call(stage, CHARGING, 'simulation/plug_in')
+        stage.wait(lambda: plugged[CHARGING], 'the plug in the status')
+        call(stage, CHARGING, 'authorize_response', **authorization())
+        stage.wait(lambda: power[CHARGING] > 20_000.0, 'the power of a charging car')
+    finally:
+        stage.close()
+
+
+def call(stage: Stage, namespace: str, name: str, **fields: Any) -> None:
+    """Call a service of a connector; raises RuntimeError when it is refused."""
+    kind = names.load(names.service(name).type)
+    client = stage.node.create_client(kind, f'{namespace}/{name}')
+    stage.wait(client.service_is_ready, name)
+    future = client.call_async(kind.Request(**fields))
+    stage.wait(future.done, name)
+    if not future.result().success:
+        raise RuntimeError(f'{name}: {future.result().message}')
