@@ -4,10 +4,10 @@ from dataclasses import Field, fields, is_dataclass
 from typing import Any, get_args, get_origin
 
 from hypothesis import strategies as st
-from interfaces.vocabulary import enumeration, hints
 
 from evse_manager.charging.types import Duration, Time
 from evse_manager.nodes.conversions import TIME_END, message_class
+from interfaces.vocabulary import enumeration, hints
 
 INTEGERS = {
     'uint8': st.integers(0, 2**8 - 1),

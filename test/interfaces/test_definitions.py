@@ -6,11 +6,11 @@ from enum import IntEnum
 from typing import Any, get_args, get_origin
 
 import pytest
-from interfaces.vocabulary import COMMANDS, ENUMERATIONS, OBJECTS, enumeration, hints, messages, services
 
 from evse_manager.charging.enums import SwitchThreePhasesWhileChargingResult
 from evse_manager.charging.types import Duration, Time
 from evse_manager.nodes import names
+from interfaces.vocabulary import COMMANDS, ENUMERATIONS, OBJECTS, enumeration, hints, messages, services
 
 MESSAGES = messages()
 SERVICES = services()

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from interfaces.vocabulary import ENUMERATIONS, messages, services
 
 from evse_manager.charging import inputs
 from evse_manager.nodes import names
 from evse_manager.nodes.conversions import request_to_command
+from interfaces.vocabulary import ENUMERATIONS, messages, services
 
 DOCS = Path(__file__).resolve().parents[2] / 'docs'
 PAGE = (DOCS / 'interface.md').read_text()

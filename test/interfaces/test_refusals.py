@@ -3,14 +3,14 @@
 import math
 from typing import Any
 
-import evse_manager.msg as m
-import evse_manager.srv as s
 import pytest
 from builtin_interfaces.msg import Duration as DurationMessage
 from builtin_interfaces.msg import Time as TimeMessage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import evse_manager.msg as m
+import evse_manager.srv as s
 from evse_manager.charging import inputs
 from evse_manager.charging.enums import (
     ContactorState,

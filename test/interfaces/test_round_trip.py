@@ -9,8 +9,6 @@ from builtin_interfaces.msg import Duration as DurationMessage
 from builtin_interfaces.msg import Time as TimeMessage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from interfaces.strategies import other_values, values
-from interfaces.vocabulary import COMMANDS, OBJECTS
 from rclpy.serialization import deserialize_message, serialize_message
 
 from evse_manager.charging.enums import ContactorState, ControlPilotState
@@ -35,6 +33,8 @@ from evse_manager.nodes.conversions import (
     time_to_message,
     to_message,
 )
+from interfaces.strategies import other_values, values
+from interfaces.vocabulary import COMMANDS, OBJECTS
 
 EVERYTHING = pytest.mark.parametrize('cls', OBJECTS + COMMANDS, ids=lambda cls: cls.__name__)
 quick = settings(
