@@ -229,6 +229,8 @@ class Connector:
 
     # outputs
     outputs: BoardCommand = BoardCommand()
+    told: BoardCommand = BoardCommand()
+    """The outputs before this step: what the board still does, however many of its changes the step takes."""
     sequence_number: int = 0
     events: list[SessionEvent] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)

@@ -217,6 +217,7 @@ BOARD_FAULTS: dict[BoardErrorEnum, Fault] = {
 """The board's errors that block power; the others are warnings, or depend on a parameter."""
 
 RCD_FAULTS = (RCD_AC, RCD_DC, RCD_SELF_TEST, GROUND)
+SUPPLY_FAULTS = (OVER_VOLTAGE, UNDER_VOLTAGE, SUPPLY)
 
 VALID_PILOT_S = 1.0
 """How long the pilot must be valid before a pilot fault ends (catalogue F3)."""

@@ -130,17 +130,17 @@ class Kernel:
         connector.events, connector.answers = [], []
         connector.certificate_response = connector.enforced_limits = None
         self._sampled = None
-        before = connector.outputs
+        connector.told = connector.outputs
         match happened:
             case BoardObserved(state, answered):
                 self._observe(state, answered)
-            case MeterSampled(sample):
-                self._sampled = sample
+            case MeterSampled():
                 self._take(happened)
+                self._sampled = connector.meter.sample
             case _:
                 self._take(happened)
         self._settle()
-        self._changed = connector.outputs != before
+        self._changed = connector.outputs != connector.told
         return connector.outputs if self._changed else None
 
     def report(self) -> Output:

@@ -5,7 +5,7 @@ They follow from the facts alone.  Power needs everything to be right at once: a
 confirmed, no error.
 """
 
-from . import pilot
+from . import pilot, supervision
 from .connector import Connector
 from .enums import Availability, ContactorState, LockState, PilotMode
 from .faults import EMERGENCY_STOP, WELD
@@ -44,7 +44,7 @@ def settle(connector: Connector) -> None:
         ventilation_allowed=connector.config.has_ventilation,
         lock=_lock(connector, mode),
         phases=connector.phases,
-        over_current_limit_a=current,
+        over_current_limit_a=supervision.highest_signalled(connector) if offer is not None else 0.0,
         rcd_reset_counter=connector.rcd_resets,
         acknowledged_fault_counter=acknowledged,
     )
@@ -56,6 +56,8 @@ def settle(connector: Connector) -> None:
 def deadlines(connector: Connector) -> list[float | None]:
     """Return when an output changes by time alone."""
     times: list[float | None] = []
+    if connector.offer is not None:
+        times.append(supervision.highest_falls_at(connector))
     if connector.outputs.allow_power_on and connector.offer is None:
         times.append(connector.x1_since + FORCED_OPENING_S)
     if connector.outputs.pilot_mode is PilotMode.F:
@@ -138,7 +140,7 @@ def _unlock_at(connector: Connector, mode: PilotMode) -> float:
 
 def _lock(connector: Connector, mode: PilotMode) -> bool:
     """Lock from B to A; never move the lock while the contactor is not confirmed open."""
-    config, locked = connector.config, connector.outputs.lock
+    config, locked = connector.config, connector.told.lock
     if not connector.board_capabilities.has_lock:
         return False
     if connector.contactor is not ContactorState.OPEN or not connector.link_up or WELD in connector.errors:

@@ -4,6 +4,8 @@ The status: the published state, and above all why this connector is (not) charg
 The state follows from the facts; ``reason`` names the first thing that has to change before energy flows.
 """
 
+import math
+
 from . import power
 from .connector import Cause, Connector, Session
 from .enums import (
@@ -117,11 +119,11 @@ def _warnings(connector: Connector) -> tuple[str, ...]:
         warnings.append(
             'The meter is silent: energy is not counted and the soft over-current check is suspended.'
         )
-    if connector.meter.warning:
-        warnings.append(connector.meter.warning)
+    warnings.extend(connector.meter.warnings(now))
     if connector.derating_step in (1, 2):
         warnings.append('The charger is warm: the current is reduced.')
-    if connector.telemetry is not None and connector.telemetry.temperature_c is None:
+    temperature = connector.telemetry.temperature_c if connector.telemetry is not None else 0.0
+    if temperature is None or not math.isfinite(temperature):
         warnings.append('There is no temperature reading: the current is not reduced by temperature.')
     if connector.board is not None:
         known = {active.fault.code for active in connector.errors}

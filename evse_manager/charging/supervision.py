@@ -60,10 +60,18 @@ def supervise(connector: Connector) -> None:
     _over_current(connector)
     _temperature(connector)
     _meter(connector)
-    if not any(fault in connector.errors for fault in faults.RCD_FAULTS):
+    if not _any_active(connector, faults.RCD_FAULTS):
         connector.rcd_reset_wanted = False
+    supply_was_bad = _any_active(connector, faults.SUPPLY_FAULTS)
     if connector.errors.expire(connector.now.steady) and not connector.faulted:
         connector.emit(SessionEventEnum.ALL_ERRORS_CLEARED)
+    if supply_was_bad and connector.running is not None and not _any_active(connector, faults.SUPPLY_FAULTS):
+        delay = connector.config.restart_delay_max_s * connector.random()
+        connector.offers_held_until = connector.now.steady + delay
+
+
+def _any_active(connector: Connector, kinds: tuple[Fault, ...]) -> bool:
+    return any(fault in connector.errors for fault in kinds)
 
 
 def raise_fault(connector: Connector, fault: Fault, detail: str = '') -> None:
@@ -201,18 +209,26 @@ def _disagreement(connector: Connector) -> None:
     )
 
 
-def tolerated_current(connector: Connector) -> float:
-    """
-    Return what the EV may draw: the most that was signalled in the time an EV has to follow, and its
-    tolerance.
-    """
+def highest_signalled(connector: Connector) -> float:
+    """Return the most that was signalled in the time an EV has to follow; infinity before any offer."""
     horizon = connector.now.steady - EV_FOLLOWS_S
     peaks = connector.offered_peaks
     while len(peaks) > 1 and peaks[1][0] <= horizon:
         peaks.popleft()
-    signalled = max((current for _, current in peaks), default=math.inf)
+    return max((current for _, current in peaks), default=math.inf)
+
+
+def highest_falls_at(connector: Connector) -> float | None:
+    """Return when ``highest_signalled`` may fall by time alone."""
+    peaks = connector.offered_peaks
+    return peaks[1][0] + EV_FOLLOWS_S if len(peaks) > 1 else None
+
+
+def tolerated_current(connector: Connector) -> float:
+    """Return what the EV may draw for long: the most that was signalled, and its tolerance."""
     noise = connector.config.soft_over_current_measurement_noise_a
-    return (signalled + noise) * (1.0 + connector.config.soft_over_current_tolerance_percent / 100.0)
+    tolerance = 1.0 + connector.config.soft_over_current_tolerance_percent / 100.0
+    return (highest_signalled(connector) + noise) * tolerance
 
 
 def _over_current(connector: Connector) -> None:

@@ -6,6 +6,7 @@ wants go to the board at once, and all the rest is carried out in ``_carry_out``
 """
 
 import itertools
+import random
 import time
 import uuid
 from collections.abc import Sequence
@@ -83,7 +84,7 @@ class EvseManager:
         self._guard = Guard(self.node, self._fail_safe)
         self._time = NodeTime(self.node)
         self._uuid: str = self.node.get_namespace()
-        self._kernel = Kernel(self._config, lambda: str(uuid.uuid4()), self._uuid)
+        self._kernel = Kernel(self._config, lambda: str(uuid.uuid4()), self._uuid, random.random)
         self._link = BoardLink(
             f'{self.node.get_fully_qualified_name()} {uuid.uuid4()}', self._config.board_lease_s
         )

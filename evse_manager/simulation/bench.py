@@ -106,8 +106,13 @@ class Bench:
         *,
         leases: bool = False,
         epoch: Time = EPOCH,
+        random: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """Put everything together and start it; the first event (Enabled) comes at once."""
+        """
+        Put everything together and start it; the first event (Enabled) comes at once.
+
+        ``random`` (0 to 1) spreads restarts, as in the kernel.
+        """
         self.now = 0.0
         self.events: list[Recorded] = []
         """Every session event since the start."""
@@ -137,7 +142,7 @@ class Bench:
         self._link = BoardLink(MANAGER, lease_s)
         self._renewal = math.inf
         self._wanted: BoardCommand | None = None
-        self.kernel = Kernel(config, self._new_uuid)
+        self.kernel = Kernel(config, self._new_uuid, random=random)
         """The charging kernel."""
         self._loop.run(self._moment())
         self._kernel(BoardCapabilitiesReceived(self._driver.capabilities()))
@@ -324,6 +329,10 @@ class Bench:
         """Shut the manager down in order; return how long it took in seconds."""
         self.tell(Shutdown())
         return self.run_until(lambda bench: bench.finished, limit_s)
+
+    def set_wall_clock(self, seconds: float) -> None:
+        """Let the wall clock jump by so many seconds, as NTP or a person does."""
+        self._epoch = Time(self._epoch + round(seconds * 1e9))
 
     # --- inside ------------------------------------------------------------------------------------------
 

@@ -40,10 +40,9 @@ class SimulatedDriver(Driver):
     def open(self) -> None:
         """Begin the world, and its script, at the clock's time."""
         start = self._context.clock()
-        stamp = self._context.wall()
 
         def wall(seconds: float) -> Time:
-            return Time(stamp + round((seconds - start) * 1e9))
+            return Time(self._context.wall() - round((self._context.clock() - seconds) * 1e9))
 
         self.world = World(self._settings, start, wall)
         self._play_script(start)

@@ -1,0 +1,309 @@
+"""Faults of pilot, cable and EV (catalogue F1 to F15, F21 to F23, F41 to F45)."""
+
+import pytest
+
+from evse_manager.charging.config import Config
+from evse_manager.charging.enums import (
+    BoardErrorEnum,
+    ContactorState,
+    ControlPilotState,
+    ErrorEnum,
+    LockState,
+    PilotMode,
+    StatusReason,
+)
+from evse_manager.charging.inputs import SwitchThreePhasesWhileCharging
+from evse_manager.charging.types import LimitsReq
+from faults.bay import Bay
+
+SOCKET = Config(connector_type='socket')
+
+
+def test_F1_diode_missing(bay, measured):
+    bay.inject('diode')
+    bay.plug_in()
+    bay.run_for(5.0)
+    bay.authorize()
+    measured(bay.until_error(ErrorEnum.CAR_DIODE_FAULT), 1.0)
+    bay.run_for(60.0)
+    assert bay.status.contactor_cycles == 0
+    assert bay.world.meter.energy_wh == 0.0
+    bay.clear()
+    bay.run_for(60.0)
+    assert bay.error_codes == {'DiodeFault'}, 'until unplugged'
+    bay.fresh_session()
+
+
+def test_F2_diode_lost_while_charging(charging, measured):
+    charging.inject('diode')
+    measured(charging.until_open(), 0.5)
+    assert charging.pilot is PilotMode.F
+    assert charging.run_until(lambda b: b.pilot is not PilotMode.F) >= 0.25
+    assert charging.codes().endswith('CS Error')
+    charging.clear()
+    charging.fresh_session()
+
+
+def test_F3_pilot_short(charging, measured):
+    charging.inject('pilot_short')
+    measured(charging.until_open(), 0.5)
+    charging.run_for(0.5)
+    assert ErrorEnum.CAR in charging.active
+    charging.run_for(20.0)
+    charging.clear()
+    assert charging.run_until(lambda b: 'PilotFault' not in b.error_codes) >= 1.0
+    if not charging.active:
+        charging.run_until(lambda b: b.flows, 20.0)
+        assert charging.codes().endswith('AllErrorsCleared CR')
+    charging.fresh_session()
+
+
+def test_F4_short_behind_the_diode(charging, measured):
+    charging.resistance(1.0)
+    measured(charging.until_open(), 0.5)
+    charging.run_for(1.0)
+    assert charging.error_codes == {'PilotFault'}, 'not taken for ventilation'
+    charging.resistance(None)
+    charging.run_until(lambda b: b.flows, 20.0)
+    assert charging.codes().endswith('CS Error AllErrorsCleared CR')
+    charging.fresh_session()
+
+
+def test_F5_protective_earth_lost(charging, measured):
+    charging.trips(BoardErrorEnum.GROUND_FAULT)
+    measured(charging.until_open(), 0.5)
+    assert charging.error_codes == {'GroundFault'}
+    charging.trips(BoardErrorEnum.GROUND_FAULT, False)
+    charging.run_for(30.0)
+    assert charging.error_codes == {'GroundFault'}, 'until unplugged'
+    charging.fresh_session()
+
+
+def test_F6_ventilation_is_not_there(charging, measured):
+    charging.inject('ventilation')
+    measured(charging.until_open(), 0.5)
+    assert charging.active == {ErrorEnum.VENTILATION_NOT_AVAILABLE}
+    charging.run_for(30.0)
+    assert charging.status.transaction_active
+    assert not charging.closed
+    charging.clear()
+    charging.run_until(lambda b: b.flows, 20.0)
+    assert charging.codes().endswith('CS Error AllErrorsCleared CR'), 'without unplugging'
+
+
+def test_F7_a_pulse_of_c_without_offer_is_no_request(bay):
+    bay.plug_in()
+    bay.run_for(5.0)
+    bay.world.ev.toggle_bcb(3)
+    bay.run_for(10.0)
+    assert bay.status.contactor_cycles == 0
+    assert bay.codes() == 'Enabled SS AR'
+    assert not bay.active
+
+
+def test_F8_noise_on_the_pilot(charging):
+    since = len(charging.events)
+    charging.inject('pilot_noise')
+    before = charging.status.contactor_cycles
+    charging.run_for(10.0)
+    assert charging.status.contactor_cycles - before <= 10
+    charging.clear()
+    charging.run_for(120.0)
+    told = [code for code in charging.codes(since).split() if code in ('CR', 'PEV')]
+    assert told[0::2] == ['PEV'] * len(told[0::2]), told
+    assert told[1::2] == ['CR'] * len(told[1::2]), told
+    assert charging.flows
+    charging.fresh_session()
+
+
+def test_F9_a_pilot_between_windows(charging, measured):
+    charging.resistance(1370.0)  # 7.2 V
+    measured(charging.until_open(), 1.0)
+    charging.run_for(2.0)
+    assert charging.error_codes == {'PilotFault'}
+    charging.resistance(None)
+    charging.run_until(lambda b: b.flows, 20.0)
+    charging.fresh_session()
+
+
+def test_F10_a_simplified_ev_is_in_c_at_once(bay):
+    bay.plug_in('no_b_state')
+    bay.authorize()
+    bay.run_until(lambda b: b.flows, 20.0)
+    assert bay.codes() == 'Enabled SS AR TS PC CS'
+    bay.run_for(10.0)
+    assert max(bay.world.currents_a) == pytest.approx(10.0, abs=0.1)
+
+
+def test_F11_the_ev_stays_in_c_after_x1(bay, measured):
+    bay.charge('stays_in_c')
+    bay.pause_charging()
+    measured(bay.until_open(), 6.5, 6.0)
+    assert bay.codes().endswith('CS PEVSE')
+    assert bay.board_state.openings_under_load == 1
+    bay.fresh_session()
+
+
+def test_F12_the_ev_leaves_c(charging, measured):
+    charging.ev_pause()
+    charging.run_until(lambda b: b.board_state.cp_state is ControlPilotState.B)
+    measured(charging.until_open(), 0.3)
+    assert charging.codes().endswith('CS PEV')
+    charging.ev_resume()
+    charging.run_until(lambda b: b.flows, 10.0)
+    assert charging.codes().endswith('PEV CR')
+
+
+def test_F13_the_cable_is_pulled_under_load(charging, measured):
+    since = len(charging.events)
+    charging.unplug()
+    measured(charging.until_open(), 0.3)
+    opened = charging.now
+    charging.run_until(lambda b: b.board_state.lock is LockState.UNLOCKED, 5.0)
+    assert charging.now > opened
+    charging.run_for(3.0)
+    assert charging.codes(since, details=True) == 'SC CF TF(EVDisconnected) SF'
+    assert charging.at('SF') >= opened
+    charging.fresh_session()
+
+
+def test_F14_the_cable_is_pulled_during_the_wake_up(bay, measured):
+    bay.plug_in('never_asks')
+    bay.authorize()
+    bay.run_until(lambda b: b.pilot is PilotMode.F, 60.0)
+    bay.run_for(1.0)
+    bay.unplug()
+    bay.run_until(lambda b: b.pilot is not PilotMode.F, 10.0)
+    measured(bay.run_until(lambda b: 'TF(EVDisconnected)' in b.codes(details=True)), 0.3)
+    bay.run_for(3.0)
+    assert bay.codes(details=True).endswith('SC CF TF(EVDisconnected) SF')
+    bay.fresh_session()
+
+
+def test_F15_the_cable_is_pulled_before_anything_began(bay, measured):
+    bay.plug_in()
+    bay.run_for(1.0)
+    bay.unplug()
+    measured(bay.run_until(lambda b: 'SF' in b.codes().split()), 0.3)
+    assert bay.codes() == 'Enabled SS AR SF', 'while waiting for a token'
+    since = len(bay.events)
+    bay.plug_in()
+    bay.authorize()
+    bay.pause_charging()
+    bay.run_for(1.0)
+    bay.unplug()
+    bay.run_for(3.0)
+    assert bay.codes(since, details=True).endswith('SC CF TF(EVDisconnected) SF')
+    assert 'CS' not in bay.codes(since).split(), 'in X1'
+
+
+@pytest.mark.parametrize('stimulus', ['unreadable', 'without resistor'])
+def test_F21_the_cable_of_a_socket_cannot_be_read(stimulus, measured):
+    bay = Bay(SOCKET)
+    if stimulus == 'unreadable':
+        bay.inject('proximity')
+    else:
+        bay.set_proximity(0.0)
+    bay.plug_in()
+    measured(bay.run_until(lambda b: 'ProximityFault' in b.error_codes), 0.5)
+    bay.authorize()
+    bay.run_for(60.0)
+    assert bay.pilot is not PilotMode.PWM
+    assert not bay.closed
+    bay.clear()
+    bay.set_proximity(32.0)
+    bay.run_for(10.0)
+    assert bay.error_codes == {'ProximityFault'}, 'until unplugged'
+    bay.fresh_session()
+
+
+def test_F22_the_coding_of_the_cable_falls_while_charging(measured):
+    bay = Bay(SOCKET).charge()
+    assert bay.board_state.current_a == pytest.approx(32.0, abs=0.1)
+    bay.set_proximity(13.0)
+    measured(bay.run_until(lambda b: b.board_state.current_a <= 13.0), 1.0)
+    bay.run_for(20.0)
+    assert bay.flows
+    assert max(bay.world.currents_a) <= 13.1
+    assert not bay.active
+
+
+def test_F23_the_cable_carries_less_than_asked_for():
+    bay = Bay(SOCKET)
+    bay.set_proximity(20.0)
+    bay.limit(32.0)
+    bay.charge()
+    bay.run_for(20.0)
+    assert bay.board_state.current_a == pytest.approx(20.0, abs=0.1)
+    assert bay.status.limit_a == 20.0
+
+
+def test_F41_the_ev_stops_and_starts_every_5_s(bay, measured):
+    bay.plug_in('flapping')
+    bay.authorize()
+    bay.run_until(lambda b: b.status.reason is StatusReason.EV_TOGGLES, 120.0)
+    cycles, paused = bay.status.contactor_cycles, bay.now
+    assert cycles >= 3
+    bay.run_until(lambda b: b.status.contactor_cycles > cycles, 120.0)
+    measured(bay.now - paused, 75.0, 60.0)
+    bay.run_for(600.0)
+    assert bay.status.contactor_cycles <= 3 * 660 / 60
+
+
+@pytest.mark.parametrize(('grace_s', 'ends'), [(0.0, True), (5.0, False)])
+def test_F42_the_plug_bounces_in_the_first_30_s(grace_s, ends, measured):
+    bay = Bay(Config(replug_grace_s=grace_s)).charge(soc_percent=20.0)
+    since = len(bay.events)
+    bay.unplug()
+    measured(bay.until_open(), 0.3)
+    bay.run_for(2.0)
+    bay.plug_in()
+    bay.run_for(30.0)
+    codes = bay.codes(since)
+    if ends:
+        assert codes == 'SC CF TF SF SS AR', 'the old token starts nothing'
+    else:
+        assert 'TS' not in codes.split()
+        assert bay.flows
+    bay.fresh_session()
+
+
+def test_F43_a_short_with_the_lock_engaged(charging):
+    assert charging.board_state.lock is LockState.LOCKED
+    unlocked: list[bool] = []
+
+    def watch(bay):
+        if bay.world.outputs.lock is False and not unlocked:
+            unlocked.append(bay.board_state.contactor is ContactorState.OPEN)
+
+    charging.watchers.append(watch)
+    charging.inject('pilot_short')
+    charging.run_for(10.0)
+    charging.clear()
+    charging.unplug()
+    charging.run_for(10.0)
+    assert unlocked == [True], 'unlocked once, and after the contactor was seen open'
+
+
+def test_F44_more_phases_are_pending_and_the_power_limit_is_high(charging):
+    charging.do(SwitchThreePhasesWhileCharging(False))
+    charging.run_until(lambda b: b.flows and b.status.phases == 1, 60.0)
+    charging.limit_entry(LimitsReq(total_power_w=40_000.0, ac_max_current_a=10.0))
+    charging.run_for(10.0)
+    highest = []
+    charging.watchers.append(lambda b: highest.append(max(b.world.currents_a)))
+    charging.do(SwitchThreePhasesWhileCharging(True))
+    charging.run_until(lambda b: b.flows and b.status.phases == 3, 60.0)
+    charging.run_for(10.0)
+    assert max(highest) <= 10.1
+
+
+def test_F45_what_is_published_knows_the_cable(measured):
+    bay = Bay(SOCKET)
+    bay.set_proximity(20.0)
+    bay.plug_in()
+    measured(bay.run_until(lambda b: b.limits is not None and b.limits.max_current_a == 20.0), 1.0)
+    bay.authorize()
+    bay.run_until(lambda b: b.flows, 20.0)
+    assert bay.world.outputs.over_current_limit_a == 20.0
+    assert bay.status.limit_a == 20.0

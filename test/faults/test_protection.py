@@ -1,0 +1,206 @@
+"""Trips of the protection, temperature and supply (catalogue F28 to F40)."""
+
+import pytest
+
+from charging.desk import Desk
+from evse_manager.charging.config import Config
+from evse_manager.charging.enums import BoardErrorEnum, ErrorEnum, PilotMode, StatusReason
+from faults.bay import Bay
+
+Board = BoardErrorEnum
+
+
+@pytest.mark.parametrize(
+    ('fault', 'code'), [pytest.param('rcd_ac', 'RcdAc', id='ac'), pytest.param('rcd_dc', 'RcdDc', id='dc')]
+)
+def test_F28_F29_residual_current(charging, fault, code, measured):
+    cycles = charging.status.contactor_cycles
+    charging.inject(fault)
+    measured(charging.until_open(), 0.3)
+    assert charging.error_codes == {code}
+    charging.clear()
+    charging.run_for(1800.0)
+    assert charging.error_codes == {code}, 'no retry by itself'
+    assert charging.status.contactor_cycles == cycles
+    charging.fresh_session()
+
+
+def test_F30_the_self_test_fails(bay, measured):
+    bay.inject('rcd_self_test')
+    bay.plug_in()
+    bay.authorize()
+    bay.run_until(lambda b: b.board.outputs.power, 20.0)
+    measured(bay.until_error(ErrorEnum.RCD), 3.0)
+    bay.run_for(60.0)
+    assert bay.error_codes == {'RcdSelfTest'}
+    assert bay.status.contactor_cycles == 0
+    bay.clear()
+    bay.fresh_session()
+
+
+def test_F31_two_faults_and_one_clears(charging):
+    charging.inject('ventilation')
+    charging.run_for(1.0)
+    charging.trips(Board.ENCLOSURE_OPEN)
+    charging.run_for(1.0)
+    assert charging.error_codes == {'VentilationNotAvailable', 'EnclosureOpen'}
+    charging.clear('ventilation')
+    charging.run_for(30.0)
+    assert charging.error_codes == {'EnclosureOpen'}
+    assert not charging.closed
+    charging.trips(Board.ENCLOSURE_OPEN, False)
+    charging.run_until(lambda b: b.flows, 30.0)
+    assert charging.codes().endswith('CS Error Error AllErrorsCleared CR')
+
+
+def draw(desk: Desk, amperes: float, seconds: float) -> None:
+    """Let the EV draw so much for so long, sampled once a second."""
+    desk.drawn_a = amperes
+    desk.sample()
+    desk.run(seconds)
+
+
+def test_F32_soft_over_current_for_7_s(measured):
+    desk = Desk().charging()
+    desk.run(30.0)
+    begun = desk.t
+    desk.drawn_a = (32.0 + 0.5) * 1.10 + 0.1
+    desk.sample()
+    desk.until(lambda: 'Error(OverCurrent)' in desk.codes(), 20.0)
+    measured(desk.t - begun, 7.6, 7.0)
+    assert not desk.flows
+    desk.drawn_a = 0.0
+    desk.run(10.0)
+    assert not desk.codes().endswith('AllErrorsCleared'), 'until unplugged'
+    desk.pilot('A').run(3.0)
+    assert desk.codes().endswith('AllErrorsCleared SC CF TF(EVDisconnected) SF')
+
+
+def test_F33_soft_over_current_for_6_9_s():
+    desk = Desk().charging().run(30.0)
+    draw(desk, 40.0, 6.9)
+    draw(desk, 32.0, 60.0)
+    assert desk.codes().endswith('CS')
+
+
+def test_F34_the_ev_follows_a_lower_limit_late():
+    bay = Bay().charge('slow')
+    bay.run_for(30.0)
+    bay.limit(10.0)
+    bay.run_for(4.0)
+    assert max(bay.world.currents_a) > 20.0, 'the EV has not followed yet'
+    bay.run_for(60.0)
+    assert max(bay.world.currents_a) <= 10.1
+    assert not bay.active
+
+
+def test_F35_the_ladder_of_temperatures(measured):
+    desk = Desk().charging().run(10.0)
+    desk.temperature(65.0)
+    assert desk.signalled == 16.0
+    desk.temperature(68.0)
+    assert desk.signalled == 8.0
+    desk.temperature(71.0)
+    begun = desk.t
+    assert desk.codes().endswith('Error(Other)')
+    assert desk.outputs.pilot_mode is PilotMode.X1, 'the EV may end in order'
+    desk.pilot('B')
+    assert not desk.flows
+    measured(desk.t - begun, 5.0)
+    desk.temperature(63.0).run(10.0)
+    assert desk.codes().endswith('Error(Other)'), 'hysteresis'
+    desk.temperature(61.9).run(5.0)
+    desk.pilot('C').run(1.0)
+    assert desk.codes().endswith('AllErrorsCleared CR')
+    assert desk.run(10.0).signalled == 32.0
+
+
+def test_F35_an_overheated_enclosure_stops_and_recovers(charging):
+    charging.inject('over_temperature')
+    charging.run_until(lambda b: b.board_state.current_a == 16.0, 120.0)
+    charging.until_error(ErrorEnum.OTHER, 120.0)
+    charging.run_until(lambda b: not b.closed, 7.0)
+    charging.clear()
+    charging.run_until(lambda b: b.flows, 300.0)
+    assert charging.world.enclosure.temperature_c < 62.0
+
+
+@pytest.mark.parametrize('reading', [None, float('nan')])
+def test_F36_the_temperature_sensor_is_absent(reading):
+    desk = Desk().charging().run(10.0)
+    desk.temperature(reading)
+    assert desk.run(10.0).signalled == 32.0
+    assert any('temperature' in warning for warning in desk.status.warnings)
+
+
+def test_F37_the_cable_is_too_hot(measured):
+    desk = Desk().charging()
+    begun = desk.t
+    desk.report(Board.CABLE_OVER_TEMPERATURE)
+    assert desk.codes().endswith('Error(Other)')
+    assert desk.outputs.pilot_mode is PilotMode.X1
+    desk.pilot('B')
+    measured(desk.t - begun, 1.0)
+    assert not desk.flows
+    desk.run(5.0).report().run(5.0)
+    desk.pilot('C').run(1.0)
+    assert desk.codes().endswith('AllErrorsCleared CR'), 'cooled'
+
+
+@pytest.mark.parametrize('cause', [Board.OVER_VOLTAGE, Board.UNDER_VOLTAGE, Board.SUPPLY_LOST])
+def test_F38_the_supply_is_bad_and_returns(cause, measured):
+    bay = Bay(Config(restart_delay_max_s=20.0), random=lambda: 0.5)
+    bay.charge()
+    bay.trips(cause)
+    measured(bay.until_open(), 1.0)
+    assert bay.active == {ErrorEnum.OTHER}
+    bay.run_for(30.0)
+    bay.trips(cause, False)
+    returned = bay.now
+    bay.run_for(5.0)
+    assert bay.status.reason is StatusReason.RESTART_DELAY
+    bay.run_until(lambda b: b.flows, 60.0)
+    assert 10.0 <= bay.now - returned <= 15.0, 'after a delay of its own, for the sake of the fuse'
+    assert bay.codes().endswith('CS Error AllErrorsCleared CR')
+    bay.fresh_session()
+
+
+def test_F39_emergency_stop(charging, measured):
+    charging.inject('emergency_stop')
+    measured(charging.until_open(), 0.3)
+    assert charging.error_codes == {'EmergencyStop'}
+    charging.run_for(60.0)
+    assert charging.pilot is PilotMode.F
+    charging.unplug()
+    charging.run_for(10.0)
+    assert charging.error_codes == {'EmergencyStop'}, 'pressed still'
+    charging.clear()
+    charging.run_for(10.0)
+    charging.fresh_session()
+
+
+def test_F39_emergency_stop_released_with_the_cable_in(charging):
+    charging.inject('emergency_stop')
+    charging.run_for(5.0)
+    charging.clear()
+    charging.run_for(60.0)
+    assert charging.error_codes == {'EmergencyStop'}, 'until unplugged'
+    assert not charging.closed
+    charging.fresh_session()
+
+
+@pytest.mark.parametrize(
+    ('cause', 'code'),
+    [
+        (Board.ENCLOSURE_OPEN, 'EnclosureOpen'),
+        (Board.TILT, 'Tilt'),
+        (Board.WATER_INGRESS, 'WaterIngress'),
+    ],
+)
+def test_F40_the_enclosure_is_open_tilted_or_wet(charging, cause, code, measured):
+    charging.trips(cause)
+    measured(charging.until_open(), 0.5)
+    assert charging.error_codes == {code}
+    charging.trips(cause, False)
+    charging.run_until(lambda b: b.flows, 20.0)
+    assert charging.codes().endswith('CS Error AllErrorsCleared CR')
