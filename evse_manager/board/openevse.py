@@ -221,11 +221,14 @@ class OpenEvse:
         if not self._open:
             return math.inf
         in_flight = self.exchange.deadline
-        times = [in_flight] if in_flight is not None else [*self._due.values(), self._probe_at]
-        if in_flight is None and self._setup:
-            times.append(self._settled_at)
-        if in_flight is None and self._link is LinkState.UP:
-            times.append(self._retry_current_at)
+        if in_flight is not None:
+            times = [in_flight]
+        elif self._link is LinkState.LOST:
+            times = [self._probe_at]
+        elif self._link is LinkState.CONNECTING:
+            times = [self._settled_at]
+        else:
+            times = [*self._due.values(), self._retry_current_at]
             if self._ordered:
                 times.append(self._ordered_at + self._patience())
         replugged = self._replug_from + REPLUG_F_S
