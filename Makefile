@@ -4,7 +4,10 @@
 #   make demo      build, then a simulated connector goes through a whole session (DRIVER=… for another driver)
 #   make test      build, lint, type-check and test what was installed (PYTEST_ARGS="-k …" for a part)
 #   make lint      ruff and mypy
-#   make endurance kill managers and the writers of session records 200 times (KILLS=…; a quarter of an hour)
+#   make endurance kill managers and the writers of session records 200 times (KILLS=…), and simulate a year of
+#                  sessions (DAYS=…); half an hour
+#   make faults    run the fault catalogue; rewrites docs/faults.md
+#   make fuzz      ten million steps of the charging kernel with random inputs (STEPS=… SEED=…; half an hour)
 #   make benchmarks measure reactions, start, processor time and memory; rewrites the tables of docs/performance.md
 #   make docs      write the generated pages of docs/
 #   make clean     remove build products (DEEP=1: the virtual environment too)
@@ -21,10 +24,21 @@ build demo test lint docs clean:
 
 .PHONY: endurance
 endurance: export EVSE_MANAGER_KILLS = $(or $(KILLS),200)
-endurance: export PYTEST_ARGS = test/store/test_kill.py test/nodes/test_kills.py
+endurance: export EVSE_MANAGER_DAYS = $(or $(DAYS),365)
+endurance: export PYTEST_ARGS = test/store/test_kill.py test/nodes/test_kills.py test/endurance
 endurance:
 	@bash tools/environment.sh test
 
 .PHONY: benchmarks
 benchmarks:
 	@bash tools/environment.sh run python3 benchmarks/run.py
+
+.PHONY: faults
+faults: export EVSE_FAULTS_PAGE = $(CURDIR)/docs/faults.md
+faults: export PYTEST_ARGS = test/faults test/charging/test_commands_in_every_state.py test/nodes test/store test/board/serial -m fault
+faults:
+	@bash tools/environment.sh test
+
+.PHONY: fuzz
+fuzz:
+	@bash tools/environment.sh run python3 test/charging/fuzz.py --steps $(or $(STEPS),10000000) --seed $(or $(SEED),1)

@@ -88,6 +88,7 @@ def test_a_second_signal_ends_at_once_and_power_is_withdrawn(site: Site, probe: 
     board.stop()
 
 
+@pytest.mark.fault('C21')
 def test_a_service_called_while_the_node_ends_is_refused(site: Site, probe: Probe):
     connector, manager, board = started(site, probe, '/dying')
     connector.charge()

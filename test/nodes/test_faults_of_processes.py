@@ -3,6 +3,8 @@
 import signal
 import time
 
+import pytest
+
 from evse_manager.charging.enums import ErrorEnum
 from evse_manager.msg import ContactorState, EvseStatus
 from evse_manager.nodes import names
@@ -25,6 +27,7 @@ def charging(site: Site, probe: Probe, namespace: str):
     return connector, manager, board, states
 
 
+@pytest.mark.fault('P2')
 def test_the_board_node_is_killed_and_returns(site: Site, probe: Probe):
     """Catalogue P2: an error within 5 s; the new board node is read and obeyed without a person."""
     connector, manager, board, _ = charging(site, probe, '/board_killed')
@@ -39,6 +42,7 @@ def test_the_board_node_is_killed_and_returns(site: Site, probe: Probe):
     manager.stop()
 
 
+@pytest.mark.fault('P1')
 def test_the_manager_is_killed_and_returns(site: Site, probe: Probe):
     """Catalogue P1: the contactor opens within the lease; the next manager starts from the board's state."""
     connector, manager, board, states = charging(site, probe, '/manager_killed')
@@ -54,6 +58,7 @@ def test_the_manager_is_killed_and_returns(site: Site, probe: Probe):
     manager.stop()
 
 
+@pytest.mark.fault('L16')
 def test_the_manager_is_stalled_and_goes_on(site: Site, probe: Probe):
     """Catalogue L16: the board opens by itself; afterwards charging resumes."""
     connector, manager, board, states = charging(site, probe, '/stalled')
@@ -68,6 +73,7 @@ def test_the_manager_is_stalled_and_goes_on(site: Site, probe: Probe):
     manager.stop()
 
 
+@pytest.mark.fault('C22')
 def test_a_second_manager_is_refused(site: Site, probe: Probe):
     """Catalogue C22: the first one keeps the board, the second one says so."""
     connector, manager, board, states = charging(site, probe, '/contested')

@@ -71,6 +71,7 @@ def test_no_other_service_is_offered(shared: Connector):
     ],
     ids=lambda topic: topic.name,
 )
+@pytest.mark.fault('P13')
 def test_a_late_reader_gets_what_is_the_case(topic, shared: Connector):
     heard = shared.listen(topic.name)
     shared.probe.wait(lambda: heard, f'{topic.name} for a late reader', 5.0)

@@ -27,6 +27,7 @@ def refused(site: Site) -> dict[str, Process]:
 
 
 @pytest.mark.parametrize('name', WRONG)
+@pytest.mark.fault('P12')
 def test_a_wrong_value_stops_the_node_with_name_value_and_range(name: str, refused: dict[str, Process]):
     process = refused[name]
     assert process.wait(30.0) == 2

@@ -58,6 +58,7 @@ def transaction_finished(events: list[SessionEvent]) -> SessionEvent:
     return next(event for event in events if event.event == SessionEvent.TRANSACTION_FINISHED)
 
 
+@pytest.mark.fault('P1', 'P3')
 def test_sequence_25_closes_the_transaction_and_asks_for_a_token(bay: Bay) -> None:
     before = bay.start()
     before.sees('Enabled')
@@ -81,6 +82,7 @@ def test_sequence_25_closes_the_transaction_and_asks_for_a_token(bay: Bay) -> No
     assert len(bay.rows('SELECT 1 FROM transactions WHERE finished IS NULL')) == 1
 
 
+@pytest.mark.fault('P3')
 def test_continue_goes_on_with_the_stored_token(bay: Bay) -> None:
     before = bay.start(after_power_loss='continue')
     before.sees('Enabled')
@@ -114,6 +116,7 @@ def test_an_orderly_end_leaves_nothing_to_close(bay: Bay) -> None:
     assert bay.rows('SELECT stop_reason FROM transactions') == [('REBOOT',)]
 
 
+@pytest.mark.fault('P4')
 def test_disabled_stays_disabled(bay: Bay) -> None:
     before = bay.start()
     before.sees('Enabled')
@@ -138,6 +141,7 @@ def test_a_permanent_fault_stays(bay: Bay) -> None:
     after.sees('AllErrorsCleared Enabled')
 
 
+@pytest.mark.fault('P6')
 def test_a_reservation_is_kept(bay: Bay) -> None:
     before = bay.start()
     before.sees('Enabled')
@@ -207,6 +211,7 @@ def test_a_second_manager_on_the_same_file_keeps_no_records_and_says_so(bay: Bay
     assert f'process {bay.manager.pid}' in other.output
 
 
+@pytest.mark.fault('P5')
 def test_with_a_damaged_file_charging_goes_on_and_a_warning_says_so(bay: Bay) -> None:
     bay.file.parent.mkdir()
     bay.file.write_bytes(b'this is no database ' * 500)
@@ -219,6 +224,7 @@ def test_with_a_damaged_file_charging_goes_on_and_a_warning_says_so(bay: Bay) ->
     assert len(bay.rows('SELECT 1 FROM transactions')) == 1
 
 
+@pytest.mark.fault('P5', 'P14')
 def test_where_nothing_can_be_written_charging_goes_on(bay: Bay) -> None:
     bay.file.parent.write_text('a file, where a folder should be')
     connector = bay.start()

@@ -166,6 +166,7 @@ def written(path: Path) -> None:
 
 
 @pytest.mark.parametrize('part', [0.01, 0.3, 0.6, 0.9])
+@pytest.mark.fault('P5')
 def test_a_file_cut_short_is_kept_and_a_fresh_one_begun(path: Path, part: float) -> None:
     written(path)
     os.truncate(path, int(path.stat().st_size * part))
@@ -361,6 +362,7 @@ FULL = """
 """
 
 
+@pytest.mark.fault('P14')
 def test_a_full_disk_is_waited_for(public_path: Path) -> None:
     public_path.parent.chmod(0o777)
     warning, count = without_the_rights_of_root(FULL, public_path).splitlines()

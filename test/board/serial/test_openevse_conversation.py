@@ -57,6 +57,7 @@ def test_a_restart_is_answered_by_sleep_at_once(desk: Desk) -> None:
     assert desk.last.resets == 1
 
 
+@pytest.mark.fault('L14')
 def test_the_current_is_read_back_before_the_board_wakes(desk: Desk) -> None:
     desk.plug_in()
     desk.run(1.0)

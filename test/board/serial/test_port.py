@@ -76,6 +76,7 @@ def test_something_that_is_no_serial_port(tmp_path: Path) -> None:
         open_port(PortSettings(str(tmp_path / 'file')))
 
 
+@pytest.mark.fault('L9')
 def test_a_port_that_another_process_holds(line: Line) -> None:
     line.link.open()
     with pytest.raises(PortBusyError, match=rf'in use by process {os.getpid()} \('):
@@ -110,6 +111,7 @@ def test_silence_of_a_port_and_its_end(line: Line) -> None:
     assert line.link.problem == ''
 
 
+@pytest.mark.fault('L10')
 def test_a_wrong_baud_rate_is_told_from_silence(line: Line) -> None:
     line.link.open()
     for _ in range(8):

@@ -79,6 +79,7 @@ def test_what_is_no_frame(line: bytes) -> None:
     assert parse(line) is None
 
 
+@pytest.mark.fault('L6')
 def test_boot_text_and_noise_before_a_frame_are_skipped() -> None:
     parser = Parser()
     noise = b'relayCloseMs: 100\r\nrelayHoldPwm: 255\r\n\xff\xfe\x00$G'

@@ -1,0 +1,25 @@
+"""The marker of the fault catalogue, and its table (``make faults``)."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from faults.page import Page, numbers
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line('markers', 'fault(number, ...): the test is one of the fault catalogue (F16, L4)')
+    path = os.environ.get('EVSE_FAULTS_PAGE')
+    if path:
+        config.pluginmanager.register(Page(Path(path)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of the catalogue, so that ``-m fault`` finds it and the table knows it."""
+    for item in items:
+        found = numbers(item)
+        if found:
+            item.add_marker(pytest.mark.fault(*found))
+            item.user_properties.extend(('fault', number) for number in dict.fromkeys(found))
