@@ -10,8 +10,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
+
+from evse_manager.board.driver import driver_class
+from evse_manager.simulation.virtual.board import BOARDS
 
 from .errors import CliError, ExitCode
 
@@ -96,15 +100,32 @@ class Nodes:
         return self
 
     def start(self) -> None:
-        """Start the board's node and the manager."""
-        self.run('board_support', ['-p', f'driver:={self.driver}'])
+        """Start the board's node and the manager; a driver of real hardware gets a virtual board."""
+        parameters = ['-p', f'driver:={self.driver}']
+        if self.driver in BOARDS:
+            port = Path(self.folder.name) / 'port'
+            self.run('evse_virtual_board', [], [self.driver, '--link', str(port), '--phases', '3'])
+            self.wait_for(port)
+            parameters += ['-p', f'port:={port}']
+            if any(field.name == 'phases' for field in fields(driver_class(self.driver).Parameters)):
+                parameters += ['-p', 'phases:=3']
+        self.run('board_support', parameters)
         self.run('evse_manager', [])
 
-    def run(self, name: str, arguments: Sequence[str]) -> None:
+    def wait_for(self, port: Path) -> None:
+        """Wait until the virtual board has made its port."""
+        end = time.monotonic() + PATIENCE_S
+        while not port.exists():
+            if self.dead() is not None or time.monotonic() > end:
+                raise CliError(f'there is no port of a virtual {self.driver}', ExitCode.REFUSED)
+            time.sleep(0.05)
+
+    def run(self, name: str, arguments: Sequence[str], first: Sequence[str] = ()) -> None:
         """Start one node; what it logs goes to a file, what it stores to a folder of the demonstration."""
         command = [
             sys.executable,
             executable(name),
+            *first,
             '--ros-args',
             '-r',
             f'__ns:={self.namespace}',
