@@ -138,6 +138,7 @@ def test_a_killed_board_node_leaves_the_fallback_current(bay: Bay) -> None:
 def test_a_killed_manager_ends_the_power(bay: Bay) -> None:
     connector = bay.connector
     connector.charge()
+    connector.probe.wait(lambda: bay.states[-1].contactor == ContactorState.CLOSED, 'closed contactor')
     manager = next(p for p in bay.site._processes if p is not bay.board)
     begun = time.monotonic()
     manager.signal(signal.SIGKILL)

@@ -6,10 +6,12 @@ in the thread of the test, inside of ``sees`` and ``until``.
 """
 
 import itertools
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -68,7 +70,9 @@ class Session:
         driver: str = '',
         **parameters: Any,
     ) -> None:
-        self.rig = rig or Rig(board)
+        # A stable name: the number of a port that is pulled goes to another test's.
+        self._folder = tempfile.TemporaryDirectory()
+        self.rig = rig or Rig(board, Path(self._folder.name) / 'port')
         cls = driver_class(driver or board)
         self._woken = threading.Event()
         context = DriverContext(clock=time.monotonic, wall=lambda: Time(time.time_ns()), wake=self._woken.set)
@@ -106,8 +110,7 @@ class Session:
             self.until(lambda: 'Enabled' in self.codes, 'Enabled')
             self.until(lambda: not self.kernel.status(self._now()).active_errors, 'no errors')
         except BaseException:
-            self.driver.close()
-            self.rig.close()
+            self._end()
             raise
         self.forget()
         return self
@@ -116,8 +119,12 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loop.shut_down(self._moment())
+        self._end()
+
+    def _end(self) -> None:
         self.driver.close()
         self.rig.close()
+        self._folder.cleanup()
 
     # --- what a test does and sees -----------------------------------------------------------------
 
