@@ -1,6 +1,7 @@
 """The marker of the fault catalogue, and its table (``make faults``)."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if found:
             item.add_marker(pytest.mark.fault(*found))
             item.user_properties.extend(('fault', number) for number in dict.fromkeys(found))
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Take a reaction in seconds and its bound; it goes into the table."""
+
+    def take(seconds: float, bound: float, least: float = 0.0) -> None:
+        record_property('measured', seconds)
+        assert least <= seconds <= bound, f'{seconds:.3f} s, but {least:g} to {bound:g} s are allowed.'
+
+    return take

@@ -19,7 +19,7 @@ def test_F28_F29_residual_current(charging, fault, code, measured):
     measured(charging.until_open(), 0.3)
     assert charging.error_codes == {code}
     charging.clear()
-    charging.run_for(1800.0)
+    charging.run_for(960.0)
     assert charging.error_codes == {code}, 'no retry by itself'
     assert charging.status.contactor_cycles == cycles
     charging.fresh_session()

@@ -28,11 +28,13 @@ def charging(site: Site, probe: Probe, namespace: str):
 
 
 @pytest.mark.fault('P2')
-def test_the_board_node_is_killed_and_returns(site: Site, probe: Probe):
+def test_the_board_node_is_killed_and_returns(site: Site, probe: Probe, measured):
     """Catalogue P2: an error within 5 s; the new board node is read and obeyed without a person."""
     connector, manager, board, _ = charging(site, probe, '/board_killed')
     board.signal(signal.SIGKILL)
+    begun = time.monotonic()
     (error,) = connector.sees('Error', 5.0)
+    measured(time.monotonic() - begun, 5.0)
     assert error.error[0].error_code == ErrorEnum.INTERNAL
     connector.reaches(lambda s: s.reason == EvseStatus.REASON_BOARD_LOST, 'board lost')
     board = site.board('/board_killed')  # its simulated world begins without a car
@@ -43,13 +45,13 @@ def test_the_board_node_is_killed_and_returns(site: Site, probe: Probe):
 
 
 @pytest.mark.fault('P1')
-def test_the_manager_is_killed_and_returns(site: Site, probe: Probe):
+def test_the_manager_is_killed_and_returns(site: Site, probe: Probe, measured):
     """Catalogue P1: the contactor opens within the lease; the next manager starts from the board's state."""
     connector, manager, board, states = charging(site, probe, '/manager_killed')
     manager.signal(signal.SIGKILL)
     begun = time.monotonic()
     probe.wait(lambda: states[-1].contactor == ContactorState.OPEN, 'open', 5.0)
-    assert time.monotonic() - begun < LEASE_S + SLACK_S
+    measured(time.monotonic() - begun, LEASE_S + SLACK_S)
     manager = site.manager('/manager_killed')
     connector.sees('Enabled SS AR')
     connector.authorize()
@@ -59,13 +61,13 @@ def test_the_manager_is_killed_and_returns(site: Site, probe: Probe):
 
 
 @pytest.mark.fault('L16')
-def test_the_manager_is_stalled_and_goes_on(site: Site, probe: Probe):
+def test_the_manager_is_stalled_and_goes_on(site: Site, probe: Probe, measured):
     """Catalogue L16: the board opens by itself; afterwards charging resumes."""
     connector, manager, board, states = charging(site, probe, '/stalled')
     manager.signal(signal.SIGSTOP)
     begun = time.monotonic()
     probe.wait(lambda: states[-1].contactor == ContactorState.OPEN, 'open', 5.0)
-    assert time.monotonic() - begun < LEASE_S + SLACK_S
+    measured(time.monotonic() - begun, LEASE_S + SLACK_S)
     manager.signal(signal.SIGCONT)
     probe.wait(lambda: states[-1].contactor == ContactorState.CLOSED, 'closed again')
     connector.reaches(lambda s: s.state == EvseStatus.STATE_CHARGING, 'charging again')
