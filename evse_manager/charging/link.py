@@ -11,8 +11,11 @@ from .enums import LinkState
 from .inputs import BoardLost, BoardObserved
 from .types import BoardCommand, BoardState, Duration
 
-BOARD_SILENCE_S = 1.5
-"""Without a board state for this long the board is lost (its slowest rate is 1 Hz; catalogue P2)."""
+BOARD_SILENCE_S = 1.2
+"""
+Without a board state for this long the board is lost: its slowest rate is 1 Hz, and with a look at every renewal
+a dead board node is noticed within 1.5 s.
+"""
 
 GRACE_S = 0.5
 """So much longer than a lease may a board obey somebody else, or nobody, before it is an error."""

@@ -138,7 +138,7 @@ def test_without_power_once_a_second_is_enough(rig):
     assert rig.controller.take_state(rig.now) is not None, 'still closed: watched as closely as with power'
     rig.see(cp_state=B, contactor=OPEN)
     assert rig.controller.take_state(rig.now) is not None
-    rig.wait(0.9)
+    rig.wait(0.65)
     assert rig.controller.take_state(rig.now) is None
     rig.wait(0.1)
     assert rig.controller.take_state(rig.now) is not None
