@@ -13,8 +13,8 @@ from .types import BoardCommand, BoardState, Duration
 
 BOARD_SILENCE_S = 1.2
 """
-Without a board state for this long the board is lost: its slowest rate is 1 Hz, and with a look at every renewal
-a dead board node is noticed within 1.5 s.
+Without a board state for this long the board is lost: its slowest rate is 1 Hz, and with a look at every
+renewal a dead board node is noticed within 1.5 s.
 """
 
 GRACE_S = 0.5

@@ -49,21 +49,21 @@ def test_a_state_answers_the_newest_change_and_a_renewal_changes_nothing() -> No
 def test_silence_is_said_once() -> None:
     link = begun()
     link.observe(answering(1), 0.0)
-    seen = {at: link.check(at) for at in (0.5, 1.0, 1.4, 1.6, 2.0, 2.5, 3.0)}
-    assert [at for at, lost in seen.items() if lost is not None] == [1.6]
+    seen = {at: link.check(at) for at in (0.5, 1.0, 1.15, 1.25, 2.0, 2.5, 3.0)}
+    assert [at for at, lost in seen.items() if lost is not None] == [1.25]
 
 
 def test_a_board_that_was_never_heard_is_lost_too() -> None:
     link = begun()
-    assert [link.check(at) is not None for at in (0.7, 1.4, 1.6)] == [False, False, True]
+    assert [link.check(at) is not None for at in (0.7, 1.15, 1.25)] == [False, False, True]
 
 
 def test_a_board_that_comes_back_is_observed_and_may_be_lost_again() -> None:
     link = begun()
-    for at in (0.7, 1.4, 1.6, 2.4, 3.2, 4.0, 4.8):
+    for at in (0.7, 1.15, 1.25, 2.4, 3.2, 4.0, 4.8):
         link.check(at)
     assert isinstance(link.observe(answering(1), 5.0), BoardObserved)
-    times = (5.5, 6.0, 6.4, 6.6)
+    times = (5.5, 6.0, 6.15, 6.25)
     assert [link.check(at) is not None for at in times] == [False, False, False, True]
 
 
@@ -111,4 +111,4 @@ def test_after_a_stall_of_this_process_the_silence_is_counted_anew() -> None:
     link.observe(answering(1), 0.0)
     assert link.check(0.3) is None
     assert link.check(10.0) is None
-    assert [link.check(10.0 + at) is not None for at in (0.7, 1.4, 1.6)] == [False, False, True]
+    assert [link.check(10.0 + at) is not None for at in (0.7, 1.15, 1.25)] == [False, False, True]
