@@ -212,7 +212,7 @@ lint() {
     mypy "${rooms[@]}"
 }
 
-# Tests of rooms that start processes run one after another; the others share the cores.
+# Tests of rooms that start processes mostly wait; they run after the others, which need the cores.
 process_rooms='build cli nodes'
 
 test_installed() {
@@ -243,7 +243,7 @@ test_installed() {
     local status=0 parallel=()
     ! has_module xdist || parallel=(-n "$(nproc)" --dist loadfile)
     "${pytest[@]}" "${parallel[@]}" --junitxml "$build/test/pure.xml" "${pure[@]}" || status=1
-    "${pytest[@]}" --junitxml "$build/test/processes.xml" "${processes[@]}" || status=1
+    "${pytest[@]}" "${parallel[@]}" --junitxml "$build/test/processes.xml" "${processes[@]}" || status=1
     return $status
 }
 
