@@ -136,5 +136,5 @@ def named(name: str) -> Fault:
 
     """
     if name not in FAULTS:
-        raise SimulationError(f'There is no fault {name!r}; choose one of: {", ".join(FAULTS)}.')
+        raise SimulationError(f'There is no fault {name!r:.60}; choose one of: {", ".join(FAULTS)}.')
     return FAULTS[name]

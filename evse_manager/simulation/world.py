@@ -566,7 +566,7 @@ def profile_named(name: str) -> EvProfile:
 
     """
     if name not in PROFILES:
-        raise SimulationError(f'There is no EV profile {name!r}; choose one of: {", ".join(PROFILES)}.')
+        raise SimulationError(f'There is no EV profile {name!r:.60}; choose one of: {", ".join(PROFILES)}.')
     return PROFILES[name]
 
 

@@ -183,7 +183,7 @@ class VirtualBoard(ABC):
     def _check(self, name: str) -> None:
         if name not in self.known_faults():
             known = ', '.join(self.known_faults())
-            raise SimulationError(f'The board {self.name} has no fault {name!r}; choose one of: {known}.')
+            raise SimulationError(f'The board {self.name} has no fault {name!r:.60}; choose one of: {known}.')
 
 
 def board_class(name: str) -> type[VirtualBoard]:
@@ -198,7 +198,7 @@ def board_class(name: str) -> type[VirtualBoard]:
     """
     if name not in BOARDS:
         known = ', '.join(sorted(BOARDS))
-        raise SimulationError(f'There is no virtual board {name!r}; choose one of: {known}.')
+        raise SimulationError(f'There is no virtual board {name!r:.60}; choose one of: {known}.')
     module, _, attribute = BOARDS[name].partition(':')
     found: type[VirtualBoard] = getattr(import_module(module), attribute)
     return found

@@ -268,7 +268,7 @@ class Rig:
             self.line.inject(name, *arguments)
         elif name not in self.board.known_faults():
             raise SimulationError(
-                f'There is no fault {name!r}; choose one of: {", ".join(self.known_faults())}.'
+                f'There is no fault {name!r:.60}; choose one of: {", ".join(self.known_faults())}.'
             )
         elif arguments:
             raise SimulationError(f'{name} takes no arguments.')
@@ -280,20 +280,20 @@ class Rig:
             self.line.clear(name)
         elif name not in self.board.known_faults():
             raise SimulationError(
-                f'There is no fault {name!r}; choose one of: {", ".join(self.known_faults())}.'
+                f'There is no fault {name!r:.60}; choose one of: {", ".join(self.known_faults())}.'
             )
         else:
             self.board.clear(name)
 
     def _unknown(self, name: str) -> SimulationError:
         return SimulationError(
-            f'There is no fault {name!r}; choose one of: {", ".join(self.known_faults())}.'
+            f'There is no fault {name!r:.60}; choose one of: {", ".join(self.known_faults())}.'
         )
 
     def _wrong(self, name: str, rest: list[str]) -> None:
         if name not in self.board.values:
             known = ', '.join(self.board.values)
-            raise SimulationError(f'There is no value {name!r}; choose one of: {known}.')
+            raise SimulationError(f'There is no value {name!r:.60}; choose one of: {known}.')
         if rest:
             self.board.wrong[name] = rest[0]
         else:
