@@ -353,7 +353,7 @@ def test_garbage_commands_at_the_board(station: Station, tmp_path: Path):
 
 
 def test_every_other_topic_at_once(site: Site, probe: Probe, tmp_path: Path):
-    """With an energy manager whose last word was 10 A: malformed limits do not change it."""
+    """An energy manager that never says anything readable grants nothing."""
     namespace = '/flooded'
     connector = Connector(probe, namespace)
     states = connector.listen('board/state')
