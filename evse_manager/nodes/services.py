@@ -1,11 +1,16 @@
 """Services that may answer later than in their callback."""
 
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
 
 from .names import Service, load
+
+TRIES = 10
+"""How often an answer is sent to a caller whom the middleware does not know yet, up to 0.1 s each time."""
 
 
 class Reply:
@@ -50,7 +55,7 @@ def create_service(node: Node, service: Service, handle: Callable[[Any, Reply], 
         return response if reply.given else reply
 
     offered = node.create_service(load(service.type), service.name, receive)
-    send = offered.send_response
+    send = partial(_send, node, offered.send_response)
 
     def send_or_keep(response: Any, header: Any) -> None:
         if isinstance(response, Reply):
@@ -59,3 +64,23 @@ def create_service(node: Node, service: Service, handle: Callable[[Any, Reply], 
             send(response, header)
 
     offered.send_response = send_or_keep
+
+
+def _send(
+    node: Node, send: Callable[[Any, Any], None], response: Any, header: Any, tries: int = TRIES
+) -> None:
+    """
+    Send an answer, again if need be.
+
+    A caller that has just appeared may ask before the middleware knows where it wants the answer; then the
+    answer would be lost with nothing but a warning.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        send(response, header)
+    lost = any('failed to send response' in str(warning.message) for warning in said)
+    executor = node.executor
+    if lost and tries > 1 and executor is not None:
+        executor.create_task(_send, node, send, response, header, tries - 1)
+    elif lost:
+        node.get_logger().warning('An answer could not be delivered; its caller is gone.')
