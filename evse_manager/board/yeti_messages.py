@@ -261,18 +261,12 @@ class Parser:
         """Fields with a number that is not known here: newer firmware."""
         self.malformed = 0
         """Frames with a good check that are no message."""
+        self.dropped = 0
+        """Frames that failed their check, or were no message."""
+        self.skipped = 0
+        """Bytes in no frame."""
         self._table = table
         self._cutter = Cutter()
-
-    @property
-    def dropped(self) -> int:
-        """Return how many frames failed their check, or were no message."""
-        return self._cutter.dropped + self.malformed
-
-    @property
-    def skipped(self) -> int:
-        """Return how many bytes were in no frame."""
-        return self._cutter.skipped
 
     def feed(self, data: bytes) -> list[Any]:
         """Take bytes; return the messages that are complete."""
@@ -281,6 +275,8 @@ class Parser:
             message = self.parse(payload)
             if message is not None:
                 messages.append(message)
+        self.dropped = self._cutter.dropped + self.malformed
+        self.skipped = self._cutter.skipped
         return messages
 
     def parse(self, payload: bytes) -> Any:
