@@ -65,6 +65,14 @@ RESET_TRIES = 3
 GREETING_S = 5.0
 """... and what it is and sees within this."""
 
+SETTLING_S = 0.5
+"""
+A board that restarted by itself is not believed sooner, so that nobody overlooks that it was away.
+"""
+
+CABLE_S = 0.3
+"""Pilot and proximity of a plug are told one after the other: so long one waits for the other."""
+
 ALIVE_S = 5.0
 """A board whose keep-alive is missing for so long is lost."""
 
@@ -81,6 +89,7 @@ LOCK_TRIES = 3
 
 _PILOT = dict(enumerate((ControlPilotState.A, ControlPilotState.B, ControlPilotState.C,
                          ControlPilotState.D, ControlPilotState.E, ControlPilotState.F)))  # fmt: skip
+_PLUGGED = (1, 2, 3)
 _CABLE_A = {1: 13.0, 2: 20.0, 3: 32.0, 4: 63.0}
 """Ampacities by code; the last means 63 A on three phases and 70 A on one."""
 
@@ -133,6 +142,8 @@ class Yeti:
         self._keep_alive_at = math.inf
         self._alive_at = -math.inf
         self._echo_until = -math.inf
+        self._settled_at = -math.inf
+        self._now = -math.inf
         self._outputs = Outputs()
         self._seen = Observation(link=LinkState.LOST)
         self._software = ''
@@ -146,6 +157,7 @@ class Yeti:
         self._relay: bool | None = None
         self._flags = ErrorFlags()
         self._proximity: int | None = None
+        self._cable_missing_at: float | None = None
         self._lock: int | None = None
         self._lock_opened = False
         self._duty_told = X1_DUTY
@@ -176,6 +188,7 @@ class Yeti:
 
     def message(self, message: BoardMessage, now: float) -> None:
         """Take a message from the board."""
+        self._now = now
         if self._stage is Stage.CLOSED:
             return
         if isinstance(message, HostKeepAlive):
@@ -195,6 +208,7 @@ class Yeti:
 
     def tick(self, now: float) -> None:
         """Do what is due: live, repeat, give up."""
+        self._now = now
         if self._stage is Stage.UP and now >= self._alive_at + ALIVE_S:
             self._lose(f'no keep-alive of the board in {ALIVE_S:g} s; check its supply and the cable.', now)
         elif self._stage is Stage.RESTARTING and now >= self._deadline:
@@ -203,18 +217,11 @@ class Yeti:
             else:
                 self._lose('the board does not restart when told to; check that TX reaches its RX.', now)
         elif self._stage is Stage.GREETING and now >= self._deadline:
-            missing = [
-                name
-                for name, known in (
-                    ('what it is', self._greeted),
-                    ('its pilot', self._pilot is not None),
-                    ('its contactor', self._relay is not None),
-                )
-                if not known
-            ]
-            self._lose(f'the board does not tell {", ".join(missing)}; check its firmware.', now)
+            what = ', '.join(self._missing())
+            self._lose(f'the board does not tell {what}; check its firmware and parameter socket.', now)
         elif self._stage is Stage.UP:
             self._repeat(now)
+        self._come_up(now)
         if now >= self._keep_alive_at:
             self._transmit(now, *self._refreshed())
         self._observe()
@@ -224,8 +231,12 @@ class Yeti:
         times = [self._keep_alive_at]
         if self._stage in {Stage.RESTARTING, Stage.GREETING}:
             times.append(self._deadline)
+        if self._stage is Stage.GREETING and self._settled_at > self._now:
+            times.append(self._settled_at)
         if self._stage is Stage.UP:
             times += [self._alive_at + ALIVE_S, self._repeat_power_at(), self._repeat_lock_at()]
+            if self._awaits_cable and self._cable_missing_at is not None:
+                times.append(self._cable_missing_at + CABLE_S)
         return min(times)
 
     def farewell(self) -> bytes:
@@ -249,6 +260,8 @@ class Yeti:
         """Take notice of a restart, whoever asked for it: the outputs are gone."""
         if self._stage is Stage.UP:
             self.resets += 1
+            self._settled_at = now + SETTLING_S
+            self.problem = 'the board has restarted by itself; waiting until it has settled.'
             self._seen = replace(self._seen, contactor=ContactorState.UNKNOWN, resets=self.resets)
             self.observations.append(self._seen)
         if self._stage is not Stage.GREETING:
@@ -296,8 +309,26 @@ class Yeti:
                 self.meter.measured(message, relay_closed=self._relay is True)
             case PilotVoltages(high, low):
                 self._voltages = f'{_signed(high) / 1000.0:.2f} V, {_signed(low) / 1000.0:.2f} V'
-        known = self._greeted and self._pilot is not None and self._relay is not None
-        if self._stage is Stage.GREETING and known:
+        without = self._socket and self._proximity == _NO_CABLE and self._pilot in _PLUGGED
+        if not without:
+            self._cable_missing_at = None
+        elif self._cable_missing_at is None:
+            self._cable_missing_at = now
+        self._come_up(now)
+
+    def _missing(self) -> list[str]:
+        """Return what the board has not told yet."""
+        told = {
+            'what it is': self._greeted,
+            'its pilot': self._pilot is not None,
+            'its contactor': self._relay is not None,
+            'its lock': not self._socket or self._lock is not None,
+            'its cable': not self._socket or self._proximity is not None,
+        }
+        return [name for name, known in told.items() if not known]
+
+    def _come_up(self, now: float) -> None:
+        if self._stage is Stage.GREETING and now >= self._settled_at and not self._missing():
             self._stage = Stage.UP
             self.problem = ''
             self._bring(now)
@@ -426,11 +457,16 @@ class Yeti:
         mode = PilotMode.F if duty == F_DUTY else PilotMode.X1 if duty >= 10_000 else PilotMode.PWM
         percent = duty / 100.0
         high_level = abs(percent - HLC_DUTY_PERCENT) < 0.1
+        pilot = _PILOT.get(self._pilot, ControlPilotState.E)
         proximity, ampacity = self._cable()
+        if self._awaits_cable and self._seen.cp_state is ControlPilotState.A:
+            pilot = ControlPilotState.A
+        elif self._awaits_cable:
+            proximity, ampacity = self._seen.proximity, self._seen.cable_ampacity_a
         phases = self.hardware.max_phase_count_import if self.hardware is not None else 0
         return Observation(
             link=LinkState.UP,
-            cp_state=_PILOT.get(self._pilot, ControlPilotState.E),
+            cp_state=pilot,
             pilot_mode=mode,
             duty_cycle_percent=percent if mode is PilotMode.PWM else 100.0,
             current_a=self._outputs.current_a if high_level else current(percent),
@@ -443,6 +479,10 @@ class Yeti:
             resets=self.resets,
             firmware=self._software,
         )
+
+    @property
+    def _awaits_cable(self) -> bool:
+        return self._cable_missing_at is not None and self._now < self._cable_missing_at + CABLE_S
 
     def _cable(self) -> tuple[ProximityState, float | None]:
         if not self._socket or self._proximity is None:
