@@ -73,6 +73,9 @@ A board that restarted by itself is not believed sooner, so that nobody overlook
 CABLE_S = 0.3
 """Pilot and proximity of a plug are told one after the other: so long one waits for the other."""
 
+DOUBT_S = 2.5
+"""After a damaged frame pilot and contactor have to be told again within this, as they are each second."""
+
 ALIVE_S = 5.0
 """A board whose keep-alive is missing for so long is lost."""
 
@@ -158,6 +161,8 @@ class Yeti:
         self._flags = ErrorFlags()
         self._proximity: int | None = None
         self._cable_missing_at: float | None = None
+        self._doubts: set[type] = set()
+        self._doubt_at = math.inf
         self._lock: int | None = None
         self._lock_opened = False
         self._duty_told = X1_DUTY
@@ -197,6 +202,11 @@ class Yeti:
             self._take(message, now)
         self._observe()
 
+    def damaged(self, now: float) -> None:
+        """Take notice of a frame that could not be read: it may have been a state."""
+        self._doubts = {PilotState, Relay}
+        self._doubt_at = min(self._doubt_at, now + DOUBT_S)
+
     def apply(self, outputs: Outputs, now: float) -> None:
         """Make the board have these outputs."""
         if outputs.lock is not self._outputs.lock:
@@ -219,6 +229,9 @@ class Yeti:
         elif self._stage is Stage.GREETING and now >= self._deadline:
             what = ', '.join(self._missing())
             self._lose(f'the board does not tell {what}; check its firmware and parameter socket.', now)
+        elif self._stage is Stage.UP and now >= self._doubt_at:
+            self.problem = 'a frame was damaged, and the board does not repeat its states; it is restarted.'
+            self._begin(now)
         elif self._stage is Stage.UP:
             self._repeat(now)
         self._come_up(now)
@@ -235,6 +248,7 @@ class Yeti:
             times.append(self._settled_at)
         if self._stage is Stage.UP:
             times += [self._alive_at + ALIVE_S, self._repeat_power_at(), self._repeat_lock_at()]
+            times.append(self._doubt_at)
             if self._awaits_cable and self._cable_missing_at is not None:
                 times.append(self._cable_missing_at + CABLE_S)
         return min(times)
@@ -292,6 +306,9 @@ class Yeti:
             return
         if self._stage is Stage.RESTARTING:
             return  # from before the restart
+        self._doubts.discard(type(message))
+        if not self._doubts:
+            self._doubt_at = math.inf
         match message:
             case KeepAlive():
                 self._told_what_it_is(message, now)

@@ -45,6 +45,7 @@ class YetiDriver(Driver):
         self._context = context
         settings = PortSettings(parameters.port, parameters.baud_rate)
         self._parser = Parser()
+        self._spoilt = 0
         self._link: SerialLink[BoardMessage] = SerialLink(settings, self._parser, context.wake)
         self._meter = YetiMeter(context.wall)
         self._board = Yeti(self._link.write, socket=parameters.socket, meter=self._meter)
@@ -66,6 +67,10 @@ class YetiDriver(Driver):
         board = self._board
         if not board.observations:
             now = self._context.clock()
+            spoilt = self._parser.dropped + self._parser.skipped
+            if spoilt != self._spoilt:
+                self._spoilt = spoilt
+                board.damaged(now)
             for item in self._link.receive():
                 match item:
                     case PortOpened():

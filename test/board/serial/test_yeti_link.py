@@ -1,6 +1,5 @@
 """
-Yeti: the golden sequences, and the faults of line and board of the catalogue (L1 to L24), through pyserial and
-a real port.
+Yeti: the golden sequences, and the catalogue's faults of line and board, through pyserial and a real port.
 
 Nearly all of the time is waiting, so all are played at once.
 """
