@@ -155,6 +155,7 @@ class Driver(ABC):
 DRIVERS: dict[str, str] = {
     'openevse': 'evse_manager.board.drivers.openevse:OpenEvseDriver',
     'simulated': 'evse_manager.board.drivers.simulated:SimulatedDriver',
+    'yeti': 'evse_manager.board.drivers.yeti:YetiDriver',
 }
 """Every driver by name, as ``module:class``; the module is imported only when the driver is chosen."""
 

@@ -26,6 +26,7 @@ from ..world import World, WorldSettings
 
 BOARDS: dict[str, str] = {
     'openevse': 'evse_manager.simulation.virtual.openevse:VirtualOpenEvse',
+    'yeti': 'evse_manager.simulation.virtual.yeti:VirtualYeti',
 }
 """Every virtual board by name, as ``module:class``."""
 

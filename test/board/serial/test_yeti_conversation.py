@@ -1,0 +1,331 @@
+"""Yeti in lock-step with its virtual board: rules that hold whatever happens on line and board."""
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evse_manager.board.values import Observation, Outputs
+from evse_manager.board.yeti import Yeti
+from evse_manager.board.yeti_messages import (
+    FROM_HOST,
+    X1_DUTY,
+    AllowPower,
+    Duty,
+    HostKeepAlive,
+    Parser,
+    ResetOrder,
+)
+from evse_manager.board.yeti_meter import YetiMeter
+from evse_manager.charging.enums import ContactorState, ControlPilotState, LinkState, LockState, PilotMode
+from evse_manager.charging.pilot import current
+from evse_manager.charging.types import Time
+from evse_manager.simulation.scheduler import Scheduler
+from evse_manager.simulation.virtual.line import Line
+from evse_manager.simulation.virtual.yeti import VirtualYeti
+from evse_manager.simulation.world import WorldSettings
+
+MOST_STEPS_PER_S = 300
+TOLD_WITHIN_S = 6.0
+"""What is told was so within this time: a silent board is believed for 5 s."""
+
+OPENS_WITHIN_S = 2.0
+"""Without power ordered, and on a good line, the contactor is open after this."""
+
+CHARGE = Outputs(PilotMode.PWM, 16.0 / 0.6, 16.0, power=True, lock=True, phases=3)
+REST = Outputs(lock=True)
+HAPPENINGS = (
+    'charge 16', 'charge 32', 'charge 6', 'rest', 'rest', 'f', 'unlock', 'plug', 'unplug', 'reset', 'clear',
+    'clear', 'line_corrupt', 'line_truncate', 'line_duplicate', 'line_drop', 'line_corrupt to_board',
+    'line_drop to_board', 'line_truncate to_board', 'line_garbage', 'line_delay 0.7', 'line_stall',
+    'line_echo', 'no_keep_alive',
+)  # fmt: skip
+
+
+class Desk:
+    """Times are seconds; every judgement is made after everything that happened at one moment."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.now = 0.0
+        self.board = VirtualYeti(WorldSettings())
+        self.driver = Yeti(self._write, socket=True, meter=YetiMeter(lambda: Time(0)))
+        self.seen: list[Observation] = []
+        self.orders: list[Any] = []
+        self.outputs = Outputs()
+        self.closed_at = self.open_at = self.locked_at = -math.inf
+        self.offered_a = 0.0
+        self.quiet_since: float | None = None
+        self._timers = Scheduler()
+        self._parser, self._spy = Parser(), Parser(FROM_HOST)
+        self._to_driver: list[bytes] = []
+        self._to_board: list[bytes] = []
+        self.line = Line(
+            self._to_driver.append, self.board.receive, self._timers, lambda: self.now,
+            chatter=self.board.chatter, seed=seed,
+        )  # fmt: skip
+        self.board.send = self.line.from_board
+        self.board.power_up()
+        self.run(0.5)
+        self.driver.opened(self.now)
+
+    @property
+    def last(self) -> Observation:
+        return self.seen[-1]
+
+    @property
+    def closed(self) -> bool:
+        return self.board.world.contactor.closed
+
+    def apply(self, outputs: Outputs) -> None:
+        self.outputs = outputs
+        if outputs.pilot_mode is PilotMode.PWM:
+            self.offered_a = max(self.offered_a, outputs.current_a)
+        self.driver.apply(outputs, self.now)
+        self._exchange()
+
+    def plug_in(self, profile: str = 'default') -> None:
+        self.board.world.plug_in(profile)
+        self.board.settle()
+
+    def until_up(self, limit_s: float = 8.0) -> None:
+        end = self.now + limit_s
+        while not self.seen or self.last.link is not LinkState.UP:
+            assert self.now < end, self.driver.problem
+            self.run(0.05)
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        steps = 0
+        while True:
+            steps += 1
+            assert steps < MOST_STEPS_PER_S * max(seconds, 1.0), 'the conversation runs in circles'
+            due = (self.board.next_event(), self._timers.next_time(), self.driver.deadline(), end)
+            self.now = max(self.now, min(each for each in due if each is not None))
+            self.board.advance(self.now)
+            while (time := self._timers.next_time()) is not None and time <= self.now:
+                self._timers.run_next()
+            self._exchange()
+            if self.now >= end:
+                return
+
+    def _write(self, data: bytes) -> bool:
+        orders = self._spy.feed(data)
+        assert isinstance(orders[0], HostKeepAlive), 'every piece begins with a keep-alive'
+        for order in orders:
+            if order == AllowPower(True):
+                assert self.outputs.power, 'power that nobody wanted'
+            if isinstance(order, Duty):
+                assert 0 <= order.value <= X1_DUTY
+                assert current(order.value / 100.0) <= self.offered_a
+        self.orders += orders
+        self._to_board.append(data)
+        return True
+
+    def _exchange(self) -> None:
+        self.driver.tick(self.now)
+        while self._to_board or self._to_driver:
+            if self._to_board:
+                self.line.from_host(self._to_board.pop(0))
+            elif self._to_driver:
+                before = self._parser.dropped
+                messages = self._parser.feed(self._to_driver.pop(0))
+                if self._parser.dropped != before:
+                    self.driver.damaged(self.now)
+                for message in messages:
+                    self.driver.message(message, self.now)
+                    self._watch()
+        self._watch()
+
+    def _watch(self) -> None:
+        world = self.board.world
+        if self.closed:
+            self.closed_at = self.now
+        else:
+            self.open_at = self.now
+        if world.lock.state is LockState.LOCKED:
+            self.locked_at = self.now
+        while self.driver.observations:
+            seen = self.driver.observations.popleft()
+            self.seen.append(seen)
+            if seen.link is LinkState.UP:
+                since = self.now - TOLD_WITHIN_S
+                assert seen.contactor is not ContactorState.CLOSED or self.closed_at >= since
+                assert seen.contactor is not ContactorState.OPEN or self.open_at >= since
+                assert seen.lock is not LockState.LOCKED or self.locked_at >= since
+                assert 0.0 <= seen.current_a <= self.offered_a
+        if self.quiet_since is not None and self.now > self.quiet_since + OPENS_WITHIN_S:
+            assert not self.closed, 'power that nobody wanted any more'
+
+
+@pytest.fixture
+def desk() -> Desk:
+    desk = Desk()
+    desk.until_up()
+    return desk
+
+
+def test_power_is_withdrawn_before_the_board_is_restarted() -> None:
+    desk = Desk()
+    kinds = [order for order in desk.orders if not isinstance(order, HostKeepAlive)]
+    assert kinds == [AllowPower(False), Duty(X1_DUTY), ResetOrder(True)]
+    desk.orders.clear()
+    desk.until_up()
+    assert ResetOrder(True) not in desk.orders
+
+
+@pytest.mark.fault('L2')
+def test_a_board_that_does_not_answer_is_told_so_and_found_again() -> None:
+    desk = Desk()
+    desk.board.inject('deaf')
+    desk.run(8.0)
+    assert desk.last.link is LinkState.LOST
+    assert 'does not restart' in desk.driver.problem
+    desk.board.clear('deaf')
+    desk.until_up()
+    assert desk.driver.problem == ''
+
+
+@pytest.mark.fault('L11')
+def test_a_loop_without_any_board_never_comes_up() -> None:
+    sent: list[bytes] = []
+    driver = Yeti(
+        lambda data: bool(sent.append(data)) or True, socket=False, meter=YetiMeter(lambda: Time(0))
+    )
+    driver.opened(0.0)
+    parser = Parser()
+    for step in range(200):
+        now = step * 0.1
+        driver.apply(CHARGE, now)
+        driver.tick(now)
+        while sent:
+            for message in parser.feed(sent.pop(0)):
+                driver.message(message, now)
+    told = list(driver.observations)
+    assert {each.link for each in told} <= {LinkState.CONNECTING, LinkState.LOST}
+    assert all(each.contactor is ContactorState.UNKNOWN for each in told)
+    assert 'own requests come back' in driver.problem
+
+
+def test_what_opens_is_sent_first_and_what_closes_last(desk: Desk) -> None:
+    desk.plug_in()
+    desk.orders.clear()
+    desk.apply(CHARGE)
+    assert desk.orders[-1] == AllowPower(True)
+    desk.run(2.0)
+    assert desk.closed
+    desk.orders.clear()
+    desk.apply(REST)
+    assert desk.orders[1:3] == [AllowPower(False), Duty(X1_DUTY)]
+    desk.run(0.05)
+    assert not desk.closed
+
+
+@pytest.mark.parametrize('percent', [math.nan, math.inf, -math.inf, -5.0, 1e300])
+def test_no_absurd_duty_reaches_the_line(desk: Desk, percent: float) -> None:
+    desk.orders.clear()
+    desk.apply(Outputs(PilotMode.PWM, percent, 16.0))
+    desk.run(3.0)
+    assert {order for order in desk.orders if isinstance(order, Duty)} <= {Duty(X1_DUTY), Duty(0)}
+
+
+@pytest.mark.fault('L20')
+def test_a_duty_never_offers_more_than_the_board_carries(desk: Desk) -> None:
+    desk.apply(Outputs(PilotMode.PWM, 32.0 / 0.6, 32.0))
+    desk.board.wrong['max_current'] = '10'
+    desk.run(1.1)
+    assert desk.board.world.outputs.current_a == pytest.approx(10.0, abs=0.01)
+
+
+def test_an_order_to_close_is_repeated_twice_and_no_more(desk: Desk) -> None:
+    desk.board.inject('relay_stuck_open')
+    desk.orders.clear()
+    desk.apply(CHARGE)
+    desk.run(20.0)
+    assert desk.orders.count(AllowPower(True)) == 3
+
+
+@pytest.mark.fault('L17', 'L18')
+def test_each_state_is_told_once_and_in_order(desk: Desk) -> None:
+    desk.seen.clear()
+    desk.line.inject('line_duplicate', '0')
+    desk.plug_in('no_b_state')
+    desk.run(5.0)
+    assert [each.cp_state for each in desk.seen] == [ControlPilotState.C]
+
+
+@pytest.mark.fault('L1')
+def test_a_damaged_state_of_a_board_that_tells_only_once_is_asked_for_by_a_restart(desk: Desk) -> None:
+    desk.board.inject('tells_once')
+    desk.apply(CHARGE)
+    desk.run(0.05)
+    desk.line.inject('line_corrupt', '3')
+    desk.run(1.0)
+    assert desk.closed
+    desk.run(3.0)
+    assert desk.orders.count(ResetOrder(True)) == 2
+    assert any(each.link is LinkState.LOST for each in desk.seen)
+    desk.until_up()
+
+
+def test_a_damaged_frame_of_a_board_that_repeats_disturbs_nothing(desk: Desk) -> None:
+    desk.apply(CHARGE)
+    desk.line.inject('line_corrupt', '1')
+    desk.run(10.0)
+    assert desk.orders.count(ResetOrder(True)) == 1
+    assert desk.last.contactor is ContactorState.CLOSED
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(HAPPENINGS), st.sampled_from([0.0, 0.01, 0.3, 1.0, 4.0])), max_size=25
+    ),
+    st.integers(1, 10_000),
+)
+def test_whatever_happens_nothing_false_is_told_and_nothing_wrong_is_ordered(
+    story: list[tuple[str, float]], seed: int
+) -> None:
+    desk = Desk(seed)
+    desk.until_up()
+    good = True
+    for happening, seconds in story:
+        match happening.split():
+            case ['charge', amperes]:
+                desk.apply(
+                    Outputs(PilotMode.PWM, float(amperes) / 0.6, float(amperes), power=True, lock=True)
+                )
+            case ['rest']:
+                desk.apply(REST)
+            case ['f']:
+                desk.apply(Outputs(PilotMode.F, lock=True))
+            case ['unlock']:
+                desk.apply(Outputs(lock=False))
+            case ['plug'] if desk.board.world.ev is None:
+                desk.plug_in()
+            case ['unplug'] if desk.board.world.ev is not None:
+                desk.board.world.unplug()
+                desk.board.settle()
+            case ['reset']:
+                desk.board.inject('board_reset')
+            case ['clear']:
+                desk.line.clear()
+                good = True
+            case [fault, *arguments] if fault.startswith('line'):
+                desk.line.inject(fault, *arguments)
+                good = False
+            case ['no_keep_alive']:
+                desk.board.inject('no_keep_alive')
+        quiet = not desk.outputs.power and good
+        desk.quiet_since = (desk.quiet_since or desk.now) if quiet else None
+        desk.run(seconds)
+    desk.quiet_since = None
+    desk.line.clear()
+    desk.board.clear()
+    desk.apply(REST)
+    desk.run(0.1)
+    desk.until_up(15.0)
+    desk.run(OPENS_WITHIN_S)
+    assert not desk.closed
+    assert desk.last.contactor is ContactorState.OPEN
