@@ -154,6 +154,7 @@ class Driver(ABC):
 
 DRIVERS: dict[str, str] = {
     'openevse': 'evse_manager.board.drivers.openevse:OpenEvseDriver',
+    'phoenix': 'evse_manager.board.drivers.phoenix:PhoenixDriver',
     'simulated': 'evse_manager.board.drivers.simulated:SimulatedDriver',
 }
 """Every driver by name, as ``module:class``; the module is imported only when the driver is chosen."""
