@@ -70,6 +70,8 @@ class MeteredDriver(Driver):
         """
         vars(self)['style'] = driver.style
         self.driver = driver
+        self.world = getattr(driver, 'world', None)
+        """The simulated world of a simulated board."""
         self._context = context
         self._meter = Sdm630(parameters.meter_unit, context.wall, self._most_power)
         self._own_bus: ModbusBus | None = None

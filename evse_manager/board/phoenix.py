@@ -132,8 +132,8 @@ class Phoenix:
         self.known = False
         """Whether the board's switches and limits were read."""
         self.maximum_a = maximum_a
-        self.can_be_unavailable = False
-        self.has_lock = False
+        self.can_be_unavailable = True
+        self.has_lock = True
         self.has_proximity = True
         self._unit = unit
         self._phases = phases
@@ -523,6 +523,9 @@ class Phoenix:
             self._hold_until = now + STATE_PERIOD_S
             return
         self._current = answer.values[0]
+        if self._believed_current is not None and self._current != self._believed_current:
+            self._restarted(now)
+            return
         ordered = self._ordered_a or self._rest_current_a
         if self._current == ordered:
             self._believed_current = self._current
@@ -548,11 +551,16 @@ class Phoenix:
         if not answer.good:
             self._hold_until = now + STATE_PERIOD_S
             return
-        if self._confirmed and answer.values != self._last_coils:
+        coil, value = self._awaited
+        changed = [
+            each for each in (ENABLE, AVAILABLE, LOCK) if answer.values[each] != self._last_coils[each]
+        ]
+        if not self._confirmed and coil in changed:
+            changed.remove(coil)
+        if changed:
             self._restarted(now)
             return
         self._coils = self._last_coils = answer.values
-        coil, value = self._awaited
         if not self._confirmed and answer.values[coil] != value:
             self._hold_until = now + REPEAT_ORDER_S
             self.problem = f'coil {FIRST_COIL + coil} does not obey.'
@@ -575,6 +583,8 @@ class Phoenix:
             self._errors_awaited = bool(self._errors) and was_closed is self._contactor_closed()
         if self._contactor_closed() and self._wish(now) is not Wish.CHARGE:
             self._due['state'] = now + MOVING_PERIOD_S
+        if self._state[0] & 0xFF == ord('2') and not self._last_coils[ENABLE]:
+            self._coils = None  # who has enabled it?
         self._watch_signalled(now)
         self._observe(now)
 

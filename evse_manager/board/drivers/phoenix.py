@@ -32,8 +32,7 @@ class PhoenixParameters:
     phases: int = parameter(3, 'Phases of the installation; the board does not know.', choices=(1, 3))
     board_current_a: int = parameter(
         32,
-        'Most current per phase that contactor and wiring of the board carry; its switches S1/DIP 5 and 6 may '
-        'set less.',
+        'Most current per phase that contactor and wiring carry; switches S1/DIP 5 and 6 may set less.',
         unit='A',
         minimum=6,
         maximum=63,
@@ -114,11 +113,9 @@ class PhoenixDriver(Driver):
         now = self._context.clock()
         return now if self._board.observations else self.bus.next_poll(now)
 
-    def capabilities(self) -> BoardCapabilities | None:
-        """Return what the board can do, which its switches decide; no 5 %, no duty cycle of choice, no E."""
+    def capabilities(self) -> BoardCapabilities:
+        """Return what the board can do; its switches may take state F and the lock away."""
         board = self._board
-        if not board.known:
-            return None
         return BoardCapabilities(
             driver='phoenix',
             runs_iec61851=True,
