@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from evse_manager.board.driver import DRIVERS, DriverContext, driver_class
+from evse_manager.board.metered import MeterParameters
 from evse_manager.charging.types import BoardCapabilities, Time
 from evse_manager.nodes.parameters import rows
 from evse_manager.simulation.virtual import line, rig
@@ -56,8 +57,12 @@ def capability_table() -> str:
 
 def parameter_table(name: str) -> str:
     """Return the table of a driver's parameters."""
+    return _parameters(driver_class(name).Parameters)
+
+
+def _parameters(of: type) -> str:
     lines = [_row('Parameter', 'Default', 'Allowed', 'Meaning'), _row('---', '---', '---', '---')]
-    for row in rows(driver_class(name).Parameters):
+    for row in rows(of):
         default = f'{row.default}' if row.default != '' else '(empty)'
         lines.append(_row(f'`{row.name}`', default, row.allowed, row.description))
     return '\n'.join(lines)
@@ -74,6 +79,7 @@ def page() -> str:
         'capabilities': capability_table(),
         'commands': definition_list(rig.COMMANDS),
         'line_faults': definition_list(line.FAULTS),
+        'parameters_meter': _parameters(MeterParameters),
         **{f'parameters_{name}': parameter_table(name) for name in DRIVERS},
     }
     text = TEMPLATE.read_text()

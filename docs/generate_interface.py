@@ -16,6 +16,7 @@ from original_names import COMMANDS, ENUMERATIONS, OBJECTS
 from rosidl_adapter.parser import MessageSpecification, parse_message_string, parse_service_string
 
 from evse_manager.board.driver import DRIVERS, driver_class
+from evse_manager.board.metered import MeterParameters
 from evse_manager.charging import enums, types
 from evse_manager.charging.config import Config
 from evse_manager.nodes import names
@@ -159,6 +160,7 @@ def parameters() -> str:
     """Return the tables of all nodes."""
     parts = ['### Of `evse_manager`', parameter_table(rows(Config))]
     parts += ['### Of `board_support`', parameter_table(rows(BoardSupportConfig))]
+    parts += ['### Of `board_support`, for a meter beside the board', parameter_table(rows(MeterParameters))]
     for name in sorted(DRIVERS):
         of_driver = rows(driver_class(name).Parameters)
         parts += [f'### Of `board_support` with the driver `{name}`', parameter_table(of_driver)]

@@ -154,6 +154,7 @@ class Driver(ABC):
 
 DRIVERS: dict[str, str] = {
     'openevse': 'evse_manager.board.drivers.openevse:OpenEvseDriver',
+    'phoenix': 'evse_manager.board.drivers.phoenix:PhoenixDriver',
     'simulated': 'evse_manager.board.drivers.simulated:SimulatedDriver',
     'yeti': 'evse_manager.board.drivers.yeti:YetiDriver',
 }

@@ -15,8 +15,17 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 
 from evse_manager.board.controller import LEASE_MAX_S, BoardController
-from evse_manager.board.driver import DRIVERS, ClockError, Driver, DriverContext, DriverError, driver_class
+from evse_manager.board.driver import (
+    DRIVERS,
+    ClockError,
+    Driver,
+    DriverContext,
+    DriverError,
+    PortError,
+    driver_class,
+)
 from evse_manager.board.loop import BoardLoop
+from evse_manager.board.metered import NO_METER, MeteredDriver, MeterParameters
 from evse_manager.board.values import Moment
 from evse_manager.charging.config import parameter
 from evse_manager.charging.enums import ContactorState, PilotMode
@@ -58,8 +67,8 @@ class BoardSupportConfig:
 
 
 def parameter_table(driver: str = 'simulated') -> tuple[Row, ...]:
-    """Return every parameter of the node with a driver: its own, then the driver's."""
-    return (*rows(BoardSupportConfig), *rows(driver_class(driver).Parameters))
+    """Return every parameter of the node with a driver: its own, the meter's, then the driver's."""
+    return (*rows(BoardSupportConfig), *rows(MeterParameters), *rows(driver_class(driver).Parameters))
 
 
 class BoardSupport:
@@ -103,11 +112,13 @@ class BoardSupport:
         cls = driver_class(name) if name in DRIVERS else None
         table = parameter_table(name) if cls is not None else rows(BoardSupportConfig)
 
-        def build(**values: Any) -> tuple[BoardSupportConfig, Any]:
+        def build(**values: Any) -> tuple[BoardSupportConfig, MeterParameters, Any]:
             own = {field.name: values.pop(field.name) for field in fields(BoardSupportConfig)}
-            return BoardSupportConfig(**own), cls.Parameters(**values) if cls is not None else None
+            of_meter = [field.name for field in fields(MeterParameters) if field.name in values]
+            meter = MeterParameters(**{each: values.pop(each) for each in of_meter})
+            return BoardSupportConfig(**own), meter, cls.Parameters(**values) if cls is not None else None
 
-        config, parameters = Parameters(self.node, table, build).value
+        config, meter, parameters = Parameters(self.node, table, build).value
         assert cls is not None  # another name was refused by its choices
         if self._time.simulated and not cls.supports_simulated_time:
             error = ClockError(f'driver {name} works with real hardware; start it without use_sim_time.')
@@ -115,7 +126,16 @@ class BoardSupport:
         context = DriverContext(
             clock=self._hardware_time.seconds, wall=lambda: self._time.now().wall, wake=self._wake
         )
-        return config, cls(parameters, context)
+        driver = cls(parameters, context)
+        if meter.meter == NO_METER:
+            return config, driver
+        if self._time.simulated:
+            error = ClockError('a meter is real hardware; start it without use_sim_time.')
+            raise ParameterError(str(error))
+        try:
+            return config, MeteredDriver(driver, meter, context)
+        except PortError as port_error:
+            raise ParameterError(str(port_error)) from port_error
 
     # --- life ------------------------------------------------------------------------------------------
 

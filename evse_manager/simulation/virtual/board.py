@@ -27,6 +27,8 @@ from ..world import World, WorldSettings
 BOARDS: dict[str, str] = {
     'openevse': 'evse_manager.simulation.virtual.openevse:VirtualOpenEvse',
     'yeti': 'evse_manager.simulation.virtual.yeti:VirtualYeti',
+    'phoenix': 'evse_manager.simulation.virtual.phoenix:VirtualPhoenix',
+    'sdm630': 'evse_manager.simulation.virtual.sdm630:VirtualSdm630',
 }
 """Every virtual board by name, as ``module:class``."""
 

@@ -43,14 +43,16 @@ def sequence(play: Sequence) -> Sequence:
     return play
 
 
-def play(sequences: Mapping[str, Sequence], connector: Callable[[], Session]) -> dict[str, Future[None]]:
+def play(
+    sequences: Mapping[str, Sequence], connector: Callable[[], Session], side_by_side: int = SIDE_BY_SIDE
+) -> dict[str, Future[None]]:
     """Start sequences side by side; the futures hold what each came to."""
 
     def one(sequence: Sequence) -> None:
         with connector() as session:
             sequence(session)
 
-    pool = ThreadPoolExecutor(SIDE_BY_SIDE)
+    pool = ThreadPoolExecutor(side_by_side)
     futures = {}
     for name, sequence in sequences.items():
         futures[name] = pool.submit(one, sequence)

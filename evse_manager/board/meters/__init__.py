@@ -1,0 +1,1 @@
+"""Billing meters, each beside any board."""
