@@ -60,13 +60,35 @@ STEPS = st.lists(
 )
 
 
+AGAIN = [('charge', None), ('offer', {})]
+
+
 class Watched(Rig):
     """A rig with a witness of its own: when power was last taken away, and what was ever put out."""
 
     def __init__(self) -> None:
+        self.opened_at = 0.0
+        self.had_power = self.powered = False
         super().__init__()
         self.opened_at = self.time
-        self.had_power = False
+
+    def command(self, *arguments: object, **changes: object) -> None:
+        super().command(*arguments, **changes)
+        self.note_opening()
+
+    def see(self, **changes: object) -> None:
+        super().see(**changes)
+        self.note_opening()
+
+    def wait(self, seconds: float) -> None:
+        super().wait(seconds)
+        self.note_opening()
+
+    def note_opening(self) -> None:
+        """Note when power was taken away; a step of the walk may be several commands and waits."""
+        if self.powered and not self.power:
+            self.opened_at = self.time
+        self.powered = self.power
 
     def do(self, action: str, argument: object) -> None:
         """Do one step."""
@@ -110,8 +132,6 @@ class Watched(Rig):
             assert seen.pilot_mode is PilotMode.PWM
             assert not BLOCKING & {error.code for error in seen.errors}
             assert self.time - self.opened_at >= 1.0 - 1e-9, 'the contactor bangs'
-        if self.had_power and not outputs.power:
-            self.opened_at = self.time
         self.had_power = outputs.power
         assert 0.0 <= outputs.duty_cycle_percent <= 100.0
         assert 0.0 <= outputs.current_a <= 32.1
@@ -122,6 +142,7 @@ class Watched(Rig):
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
 @example([('charge', None), ('offer', {'lease': 0.0})])
+@example([('offer', {})] * 4 + [('charge', None), ('offer', {'sequence_number': 14}), *AGAIN])
 def test_the_contactor_is_never_closed_without_every_reason(steps):
     rig = Watched()
     for action, argument in steps:
