@@ -161,15 +161,11 @@ class Probe:
         self.wait(lambda: publisher.get_subscription_count() > 0, f'somebody listens to {topic}')
         return publisher
 
-    def announce(self, type_name: str, service: str) -> Any:
-        """Return a client; a server that finds it on the graph at its own start loses no answer to it."""
-        if service not in self._clients:
-            self._clients[service] = self.node.create_client(names.load(type_name), service)
-        return self._clients[service]
-
     def client(self, type_name: str, service: str) -> Any:
         """Return a client whose service is ready."""
-        client = self.announce(type_name, service)
+        if service not in self._clients:
+            self._clients[service] = self.node.create_client(names.load(type_name), service)
+        client = self._clients[service]
         self.wait(client.service_is_ready, f'service {service} is ready')
         return client
 
@@ -189,8 +185,6 @@ class Connector:
         self.all_events: list[SessionEvent] = self.listen('session_event')
         self._statuses: list[EvseStatus] = self.listen('status')
         self._mark = 0
-        for service in names.SERVICES:
-            probe.announce(service.type, self.path(service.name))
 
     def path(self, name: str) -> str:
         return name if name.startswith('/') else f'{self.namespace}/{name}'

@@ -212,8 +212,8 @@ lint() {
     mypy "${rooms[@]}"
 }
 
-# Tests of rooms that start processes mostly wait; they run after the others, which need the cores.  Real processes and
-# ports on a machine that may be busy: a test that fails is tried again, and reported as rerun.
+# Tests of rooms that start processes run one after another, when the others no longer need the cores.  Real processes
+# and ports on a machine that may be busy: a test that fails is tried again, and reported as rerun.
 process_rooms='build cli nodes'
 
 test_installed() {
@@ -243,9 +243,9 @@ test_installed() {
     done
     local status=0 parallel=()
     ! has_module xdist || parallel=(-n "$(nproc)" --dist loadfile)
-    ! has_module pytest_rerunfailures || parallel+=(--reruns 2 -r R)
+    ! has_module pytest_rerunfailures || pytest+=(--reruns 2 -r R)
     "${pytest[@]}" "${parallel[@]}" --junitxml "$build/test/pure.xml" "${pure[@]}" || status=1
-    "${pytest[@]}" "${parallel[@]}" --junitxml "$build/test/processes.xml" "${processes[@]}" || status=1
+    "${pytest[@]}" --junitxml "$build/test/processes.xml" "${processes[@]}" || status=1
     return $status
 }
 
