@@ -26,34 +26,12 @@ from evse_manager.charging.enums import SessionEventEnum
 from evse_manager.msg import EvseStatus, SessionEvent
 from evse_manager.nodes import names
 from evse_manager.nodes.qos import profile
+from evse_manager.simulation.codes import short
 
 PATIENCE_S = 15.0
 """Longest wait for something that is due at once, on a busy machine."""
 
-SHORT = {
-    SessionEventEnum.ENABLED: 'Enabled',
-    SessionEventEnum.DISABLED: 'Disabled',
-    SessionEventEnum.SESSION_STARTED: 'SS',
-    SessionEventEnum.AUTH_REQUIRED: 'AR',
-    SessionEventEnum.TRANSACTION_STARTED: 'TS',
-    SessionEventEnum.PREPARE_CHARGING: 'PC',
-    SessionEventEnum.CHARGING_STARTED: 'CS',
-    SessionEventEnum.CHARGING_PAUSED_EV: 'PEV',
-    SessionEventEnum.CHARGING_PAUSED_EVSE: 'PEVSE',
-    SessionEventEnum.WAITING_FOR_ENERGY: 'WE',
-    SessionEventEnum.CHARGING_RESUMED: 'CR',
-    SessionEventEnum.STOPPING_CHARGING: 'SC',
-    SessionEventEnum.CHARGING_FINISHED: 'CF',
-    SessionEventEnum.TRANSACTION_FINISHED: 'TF',
-    SessionEventEnum.SESSION_FINISHED: 'SF',
-    SessionEventEnum.ERROR: 'Error',
-    SessionEventEnum.ALL_ERRORS_CLEARED: 'AllErrorsCleared',
-    SessionEventEnum.PERMANENT_FAULT: 'PermanentFault',
-    SessionEventEnum.RESERVATION_START: 'ReservationStart',
-    SessionEventEnum.RESERVATION_END: 'ReservationEnd',
-    SessionEventEnum.REPLUG_STARTED: 'ReplugStarted',
-    SessionEventEnum.REPLUG_FINISHED: 'ReplugFinished',
-}
+SHORT = {kind: short(kind) for kind in SessionEventEnum if kind}
 """The codes of the golden sequences (charging.md 3)."""
 
 

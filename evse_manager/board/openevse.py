@@ -25,6 +25,7 @@ from ..charging.types import BoardError
 from . import rapi
 from .exchange import TRIES, Exchange
 from .openevse_meter import OpenEvseMeter
+from .steps import steps
 from .values import Observation, Outputs
 
 STATE_PERIOD_S = 1.0
@@ -591,7 +592,7 @@ class OpenEvse:
         if seen == self._seen:
             return
         before, self._seen = self._seen, seen
-        self.observations.extend(_steps(before, seen))
+        self.observations.extend(steps(before, seen))
 
     def _look(self, now: float) -> Observation:
         state = self._state
@@ -666,24 +667,3 @@ class OpenEvse:
             'restarts of the board': str(self._resets),
             'heartbeats missed': str(self.heartbeats_missed),
         }
-
-
-def _steps(before: Observation, after: Observation) -> list[Observation]:
-    """Return the observations from one to another with no step left out (catalogue L18)."""
-    closed, opened = ContactorState.CLOSED, ContactorState.OPEN
-    steps = []
-    pilot = before.cp_state
-    if before.link is not LinkState.UP or after.link is not LinkState.UP or after.resets != before.resets:
-        return [after]
-    if after.cp_state in {ControlPilotState.C, ControlPilotState.D} and before.contactor is opened:
-        if pilot is ControlPilotState.A:
-            steps.append(replace(after, cp_state=ControlPilotState.B, contactor=opened, errors=before.errors))
-        if after.contactor is closed and pilot is not after.cp_state:
-            steps.append(replace(after, contactor=opened, errors=before.errors))
-    leaves = pilot in {ControlPilotState.C, ControlPilotState.D} and after.cp_state in {
-        ControlPilotState.A,
-        ControlPilotState.B,
-    }
-    if before.contactor is closed and after.contactor is opened and leaves and after.errors == before.errors:
-        steps.append(replace(before, cp_state=after.cp_state))
-    return [*steps, after]

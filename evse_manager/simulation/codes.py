@@ -21,9 +21,14 @@ CODES = {
 """The events of a session; the others are written out, as ``AllErrorsCleared``."""
 
 
+def short(kind: SessionEventEnum) -> str:
+    """Return the code of a kind of event."""
+    return CODES.get(kind, _words(kind.name))
+
+
 def code(event: SessionEvent, *, details: bool = False) -> str:
     """Return an event's code; ``details`` adds reason, error or reservation, as ``TF(Remote)``."""
-    text = CODES.get(event.event, _words(event.event.name))
+    text = short(event.event)
     if not details:
         return text
     detail = ''
