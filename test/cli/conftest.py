@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from ament_index_python.packages import get_package_prefix
 
 from evse_manager.cli.main import main
-from harness import Connector, Probe, Site, own_domain, running
+from process_fixtures import *  # noqa: F403 - fixtures are found by their names
 
 LIMIT_S = 20.0
 """Longest time that any call of ``evse`` may take on a busy machine."""
@@ -74,37 +73,7 @@ def evse_process(*words: str, limit: float = LIMIT_S) -> Result:
     return Result(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.fixture(scope='session')
-def domain() -> int:
-    """The ROS domain of this run: nobody else's nodes are on its graph."""
-    return own_domain()
-
-
-@pytest.fixture(scope='session')
-def probe(domain: int) -> Iterator[Probe]:
-    probe = Probe()
-    yield probe
-    probe.close()
-
-
 @pytest.fixture(scope='module')
-def site(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running(tmp_path_factory.mktemp('site')) as site:
-        yield site
-
-
-@pytest.fixture(scope='module')
-def shared(site: Site, probe: Probe) -> Connector:
-    """The connector that the tests of a file share."""
-    connector = Connector(probe, '/evse_1')
-    site.board('/evse_1')
-    site.manager('/evse_1')
-    connector.sees('Enabled')
-    return connector
-
-
-@pytest.fixture
-def connector(shared: Connector) -> Connector:
-    """A connector at rest."""
-    shared.to_rest()
-    return shared
+def namespace() -> str:
+    """Every connector of this room has the same name."""
+    return '/evse_1'

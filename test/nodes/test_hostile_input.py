@@ -120,12 +120,12 @@ class Station:
 
 
 @pytest.fixture(scope='module')
-def one(site: Site, probe: Probe) -> Station:
+def one(house: Site, probe: Probe) -> Station:
     """The connector of this file."""
     namespace = '/hostile'
     connector = Connector(probe, namespace)
     states = connector.listen('board/state')
-    board, manager = site.board(namespace), site.manager(namespace)
+    board, manager = house.board(namespace), house.manager(namespace)
     connector.sees('Enabled')
     return Station(connector, manager, board, states)
 

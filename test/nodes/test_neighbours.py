@@ -65,10 +65,10 @@ def test_high_level_communication_is_relayed(connector: Connector):
 
 
 @pytest.fixture(scope='module')
-def managed(site: Site, probe: Probe) -> Connector:
+def managed(house: Site, probe: Probe) -> Connector:
     connector = Connector(probe, '/managed')
-    site.board('/managed')
-    site.manager('/managed', energy_source='manager', enforced_limits_max_age_s=2.0)
+    house.board('/managed')
+    house.manager('/managed', energy_source='manager', enforced_limits_max_age_s=2.0)
     connector.sees('Enabled')
     return connector
 

@@ -12,10 +12,10 @@ FAST = Parameter(name='rate', value=ParameterValue(type=ParameterType.PARAMETER_
 
 
 @pytest.fixture(scope='module')
-def waiting(site: Site, probe: Probe) -> Connector:
+def waiting(house: Site, probe: Probe) -> Connector:
     connector = Connector(probe, '/fast')
-    site.board('/fast', use_sim_time=True)
-    site.manager('/fast', use_sim_time=True)
+    house.board('/fast', use_sim_time=True)
+    house.manager('/fast', use_sim_time=True)
     return connector
 
 
