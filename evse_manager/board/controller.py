@@ -46,6 +46,9 @@ PERIOD_WITH_POWER_S = 0.24
 PERIOD_WITHOUT_POWER_S = 0.7
 """... and at least once a second otherwise, with time to spare on a busy machine."""
 
+EARLY_BESIDE_A_SAMPLE = 0.4
+"""When so much of its period is over, a sample of the meter takes the state along."""
+
 _CHARGING_STATES = (ControlPilotState.C, ControlPilotState.D)
 _QUIET_STATES = (ControlPilotState.A, ControlPilotState.B)
 _NOBODY = BoardCommand(pilot_mode=PilotMode.X1)
@@ -179,14 +182,18 @@ class BoardController:
         rested = self._opened_at + REST_AFTER_OPENING_S
         return rested if rested > self._clock else None
 
-    def take_state(self, now: Moment, *, heartbeat: bool = True) -> BoardState | None:
+    def take_state(
+        self, now: Moment, *, heartbeat: bool = True, accompanied: bool = False
+    ) -> BoardState | None:
         """
         Return the state when it has to be published, ``None`` otherwise.
 
-        That is when it changed, or when its period is over (with ``heartbeat``).
+        That is when it changed, or when its period is over (with ``heartbeat``).  One that is ``accompanied``
+        by a sample goes early: both nodes then wake once for both.
         """
         state = self._state()
-        due = heartbeat and now.steady >= self._published_at + self._period()
+        period = self._period() * (EARLY_BESIDE_A_SAMPLE if accompanied else 1.0)
+        due = heartbeat and now.steady >= self._published_at + period
         if not due and not self._publish_due and state == self._published:
             return None
         self._publish_due = False

@@ -49,6 +49,11 @@ class BoardLink:
         """Seconds between two renewals: three fit into a lease."""
         return self._lease_s / 3.2
 
+    @property
+    def acquainted(self) -> bool:
+        """Whether the board has answered this manager at least once; until then there is no time to lose."""
+        return self._answered > 0
+
     def stamp(self, outputs: BoardCommand, steady: float) -> BoardCommand:
         """Return ``outputs`` as the next command; the same outputs again are a renewal."""
         if self._heard is None:

@@ -90,7 +90,7 @@ class MeterAccount:
 
     def silent(self, steady: float) -> bool:
         """Tell whether the meter has been silent for too long."""
-        return steady - self.received > SILENT_AFTER_S
+        return steady >= self.received + SILENT_AFTER_S
 
     def warnings(self, steady: float) -> list[str]:
         """Return what is strange about the meter but blocks nothing."""

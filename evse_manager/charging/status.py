@@ -114,7 +114,7 @@ def _warnings(connector: Connector) -> tuple[str, ...]:
     """Return what is not right but blocks nothing."""
     warnings = []
     now, started = connector.now.steady, connector.started
-    expected = started is not None and now > started + SILENT_AFTER_S
+    expected = started is not None and now >= started + SILENT_AFTER_S
     if expected and connector.board_capabilities.has_meter and connector.meter.silent(now):
         warnings.append(
             'The meter is silent: energy is not counted and the soft over-current check is suspended.'

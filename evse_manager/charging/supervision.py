@@ -17,7 +17,7 @@ from .enums import (
     SessionEventEnum,
 )
 from .faults import Fault, Severity
-from .metering import SILENT_AFTER_S
+from .metering import REVERSED_S, SILENT_AFTER_S
 from .observation import PILOT_READINGS, proximity_invalid
 
 CLOSING_S = 3.0
@@ -108,6 +108,12 @@ def _seen_for(connector: Connector, since: float | None, seconds: float) -> bool
     A board that fell silent meanwhile shows nothing: it is lost, and never ends as a contactor fault.
     """
     return since is not None and connector.board_seen >= since + seconds
+
+
+def watches(connector: Connector) -> bool:
+    """Tell whether a verdict waits for the board to show a condition for long enough (``_seen_for``)."""
+    since = (connector.close_wanted_since, connector.weld_suspected_since, connector.disagreement_since)
+    return any(each is not None for each in since)
 
 
 def _link(connector: Connector) -> None:
@@ -272,8 +278,18 @@ def _temperature(connector: Connector) -> None:
 def _meter(connector: Connector) -> None:
     """Block power without a meter, where the operator wants that."""
     assert connector.started is not None
-    silent = connector.now.steady - max(connector.meter.received, connector.started) > SILENT_AFTER_S
+    silent = connector.now.steady >= max(connector.meter.received, connector.started) + SILENT_AFTER_S
     condition(connector, faults.METER, silent and connector.config.fail_on_powermeter_errors)
+
+
+def noticed_late(connector: Connector) -> list[float | None]:
+    """Return when time alone changes what is told, not worth a deadline: the next input shows it."""
+    meter = connector.meter
+    return [
+        meter.received + SILENT_AFTER_S,
+        None if connector.started is None else connector.started + SILENT_AFTER_S,
+        None if meter.reversed_since is None else meter.reversed_since + REVERSED_S,
+    ]
 
 
 def deadlines(connector: Connector) -> list[float | None]:
@@ -281,7 +297,7 @@ def deadlines(connector: Connector) -> list[float | None]:
     config = connector.config
     times: list[float | None] = [connector.errors.next_expiry()]
     if config.fail_on_powermeter_errors and connector.started is not None:
-        times.append(max(connector.meter.received, connector.started) + SILENT_AFTER_S + 0.001)
+        times.append(max(connector.meter.received, connector.started) + SILENT_AFTER_S)
     if connector.excess_since is not None:
         times.append(connector.excess_since + config.soft_over_current_timeout_s)
     return times

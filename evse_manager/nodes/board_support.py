@@ -238,10 +238,11 @@ class BoardSupport:
     def _report(self) -> None:
         """Publish what is new, and arm the timers to the next deadline."""
         now = self._moment()
-        state = self._controller.take_state(now)
+        telemetry, sample = self._driver.telemetry(), self._driver.meter()
+        accompanied = telemetry is not None or sample is not None
+        state = self._controller.take_state(now, accompanied=accompanied)
         if state is not None:
             self._publish('board/state', state)
-        telemetry, sample = self._driver.telemetry(), self._driver.meter()
         if telemetry is not None:
             self._publish('board/telemetry', telemetry)
         if sample is not None:

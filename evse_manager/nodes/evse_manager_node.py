@@ -6,6 +6,7 @@ wants go to the board at once, and all the rest is carried out in ``_carry_out``
 """
 
 import itertools
+import os
 import random
 import time
 import uuid
@@ -202,6 +203,8 @@ class EvseManager:
         outputs = self._kernel.react(event, self._time.now())
         if outputs is not None:
             self._send_outputs(outputs)
+            # A board node that has just been woken on this processor acts first; telling of it can wait.
+            os.sched_yield()
         self._carry_out(self._kernel.report())
 
     def _carry_out(self, output: Output) -> None:
@@ -290,7 +293,6 @@ class EvseManager:
             self._on_second()
 
     def _on_second(self) -> None:
-        self._look_for_hlc()
         status = self._publish_current_status()
         if 'energy/request' in self._publishers:
             self._ask_for_energy(status, always=True)
@@ -322,7 +324,7 @@ class EvseManager:
         observed = self._link.observe(state, steady)
         if observed is not None:
             self._happened(observed)
-        if steady - self._renewed >= self._link.renewal_period * RENEW_EARLY:
+        if not self._link.acquainted or steady - self._renewed >= self._link.renewal_period * RENEW_EARLY:
             self._renewals.reset()
             self._renew(steady)
 

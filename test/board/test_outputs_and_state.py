@@ -130,6 +130,15 @@ def test_the_state_is_published_on_change_and_four_times_a_second_with_power(rig
     assert rig.controller.take_state(rig.now) is not None, 'the period'
 
 
+def test_a_sample_takes_the_state_along_when_much_of_its_period_is_over(rig):
+    assert rig.controller.take_state(rig.now, accompanied=True) is not None
+    rig.wait(0.05)
+    assert rig.controller.take_state(rig.now, accompanied=True) is None
+    rig.wait(0.1)
+    assert rig.controller.take_state(rig.now) is None
+    assert rig.controller.take_state(rig.now, accompanied=True) is not None
+
+
 def test_without_power_once_a_second_is_enough(rig):
     rig.command(WITHDRAWN)
     rig.command(WITHDRAWN, lease=2.0)

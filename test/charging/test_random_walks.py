@@ -9,6 +9,7 @@ outputs once more.
 
 import math
 import os
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -269,11 +270,24 @@ class Walk(RuleBasedStateMachine):
         assert desk.codes().endswith('SC CF TF(Reboot) SF')
 
     def repeat(self) -> None:
-        """The same inputs at the same times give the same outputs."""
-        numbers = count(1)
+        """
+        The same inputs at the same times give the same outputs, also where no state counts as repeated (its
+        deadline may be later then: the next look at a schedule moves on with every step).
+        """
+        numbers, thorough_numbers = count(1), count(1)
         kernel = Kernel(self.config, lambda: f'uuid-{next(numbers)}')
+        thorough = Thorough(self.config, lambda: f'uuid-{next(thorough_numbers)}')
         for happened, now, output in self.desk.tape:
             assert repr(kernel.step(happened, now)) == repr(output)
+            looked_through = thorough.step(happened, now)
+            assert repr(replace(looked_through, deadline=output.deadline)) == repr(output)
+
+
+class Thorough(Kernel):
+    """A kernel that looks at every board state as if it brought news."""
+
+    def _is_repeated(self, observed):
+        return False
 
 
 @pytest.mark.timeout(600)
