@@ -1,4 +1,4 @@
-"""The marker of the fault catalogue, and its table (``make faults``)."""
+"""The marker of the fault catalogue, its table (``make faults``), and the fixtures of real processes."""
 
 import os
 from collections.abc import Callable
@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from faults.page import Page, numbers
+from process_fixtures import *  # noqa: F403 - fixtures are found by their names
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line('markers', 'fault(number, ...): the test is one of the fault catalogue (F16, L4)')
+    config.addinivalue_line('markers', 'alone: the test needs the processors for itself')
     path = os.environ.get('EVSE_FAULTS_PAGE')
     if path:
         config.pluginmanager.register(Page(Path(path)))

@@ -4,6 +4,7 @@ Real processes and a probe on the graph, for tests over DDS.
 Waits are for conditions and have a limit; processes run in groups of their own and are ended by id.
 """
 
+import fcntl
 import os
 import random
 import signal
@@ -13,7 +14,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from tempfile import gettempdir
+from typing import IO, Any
 
 import rclpy
 from ament_index_python.packages import get_package_prefix
@@ -37,16 +39,27 @@ SHORT = {kind: short(kind) for kind in SessionEventEnum if kind}
 
 def own_domain() -> int:
     """
-    Choose a ROS domain for this test process and everything it starts.
+    Take a ROS domain for this test process and everything it starts; nobody else's tests get it meanwhile.
 
-    Test processes that run side by side draw from different quarters.  From 102 on the ports of a domain lie
-    among those that the system hands out to anybody.
+    From 102 on the ports of a domain lie among those that the system hands out to anybody.
     """
-    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
-    domain = 1 + worker % 4 * 25 + random.SystemRandom().randrange(25)
-    os.environ['ROS_DOMAIN_ID'] = str(domain)
-    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    return domain
+    domains = list(range(1, 102))
+    random.SystemRandom().shuffle(domains)
+    for domain in domains:
+        try:
+            lock = (Path(gettempdir()) / f'ros_domain_{domain}.lock').open('w')
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # taken, or another user's
+            continue
+        _taken.append(lock)
+        os.environ['ROS_DOMAIN_ID'] = str(domain)
+        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+        return domain
+    raise RuntimeError('Every ROS domain is taken by other tests; end some of them.')
+
+
+_taken: list[IO[str]] = []
+"""Locks are held for as long as the process lives."""
 
 
 class Process:

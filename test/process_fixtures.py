@@ -1,4 +1,8 @@
-"""Fixtures of the rooms that test real processes: a probe on the graph, and connectors to look at with it."""
+"""
+Fixtures of the rooms that test real processes: a probe on the graph, and connectors to look at with it.
+
+They are known to all rooms from one place: a run has one domain, whichever room asks first.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -212,9 +212,11 @@ lint() {
     mypy "${rooms[@]}"
 }
 
-# Tests of rooms that start processes run one after another, when the others no longer need the cores.  Real processes
-# and ports on a machine that may be busy: a test that fails is tried again, and reported as rerun.
+# Tests of rooms that start processes mostly wait for these, so more of them than cores run side by side, file by
+# file; what needs the cores for itself (marked "alone") comes last.  Real processes and ports on a machine that may be
+# busy: a test that fails is tried again, and reported as rerun.
 process_rooms='build cli nodes'
+side_by_side=4
 
 test_installed() {
     mkdir -p "$build/test"
@@ -241,11 +243,12 @@ test_installed() {
             *) pure+=("$root/test/$room") ;;
         esac
     done
-    local status=0 parallel=()
-    ! has_module xdist || parallel=(-n "$(nproc)" --dist loadfile)
+    local status=0 parallel=() several=()
+    ! has_module xdist || { parallel=(-n "$(nproc)" --dist loadfile) several=(-n "$side_by_side" --dist loadfile); }
     ! has_module pytest_rerunfailures || pytest+=(--reruns 2 -r R)
     "${pytest[@]}" "${parallel[@]}" --junitxml "$build/test/pure.xml" "${pure[@]}" || status=1
-    "${pytest[@]}" --junitxml "$build/test/processes.xml" "${processes[@]}" || status=1
+    "${pytest[@]}" "${several[@]}" -m 'not alone' --junitxml "$build/test/processes.xml" "${processes[@]}" || status=1
+    "${pytest[@]}" -m alone --junitxml "$build/test/alone.xml" "${processes[@]}" || status=1
     return $status
 }
 

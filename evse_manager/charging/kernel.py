@@ -7,7 +7,6 @@ The order inside a step is the order of importance: what is wrong, what ends, wh
 the outputs last.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
@@ -34,8 +33,10 @@ from .inputs import (
     Shutdown,
     Start,
     TelemetrySampled,
+    Tick,
 )
 from .records import Memory
+from .repetition import Repetition
 from .status import status
 from .types import (
     BoardCommand,
@@ -49,7 +50,6 @@ from .types import (
     Powermeter,
     ResponseExiStreamStatus,
     SessionEvent,
-    Time,
 )
 
 _T = TypeVar('_T')
@@ -66,18 +66,6 @@ MANUFACTURERS = {
 
 
 CONTINUOUS_FIELDS = ('stamp', 'power_w', 'session_energy_wh', 'session_duration', 'charging_duration')
-
-JUMP_NS = 100_000_000
-"""The wall clock has jumped when it went on by so much more or less than the steady one."""
-
-WHAT_IS_OBSERVED = attrgetter(
-    *(
-        field.name
-        for field in fields(BoardState)
-        if field.name not in ('stamp', 'answered_sequence_number', 'transitions')
-    )
-)
-"""What of a board state can be news; the steps in it are told by their counter."""
 
 DISCRETE_FIELDS = attrgetter(
     *(field.name for field in fields(EvseStatus) if field.name not in CONTINUOUS_FIELDS)
@@ -126,9 +114,8 @@ class Kernel:
         self._changed = False
         self._repeated = False
         self._deadline: float | None = None
-        self._settled = False
-        self._looked_at = Now(0.0, Time(0))
-        self._quiet_until = -math.inf
+        self._happened: Input = Tick()
+        self._repetition = Repetition()
         self._sampled: Powermeter | None = None
         self._published: dict[str, object] = {}
 
@@ -150,7 +137,8 @@ class Kernel:
         connector.certificate_response = connector.enforced_limits = None
         self._sampled = None
         connector.told = connector.outputs
-        self._repeated = isinstance(happened, BoardObserved) and self._is_repeated(happened)
+        self._happened = happened
+        self._repeated = isinstance(happened, BoardObserved) and self._repetition.covers(happened, connector)
         match happened:
             case BoardObserved(state) if self._repeated:
                 connector.board, connector.board_seen = state, now.steady
@@ -164,11 +152,6 @@ class Kernel:
                 self._take(happened)
         self._settle()
         self._changed = connector.outputs != connector.told
-        brought_nothing = not self._changed and not connector.events
-        self._settled = brought_nothing and (
-            isinstance(happened, BoardObserved)
-            or (self._settled and isinstance(happened, MeterSampled | TelemetrySampled))
-        )
         return connector.outputs if self._changed else None
 
     def report(self) -> Output:
@@ -182,12 +165,7 @@ class Kernel:
         limits = Limits(connector.allowance.limit_a, connector.phases, connector.uuid)
         begun = self._begun
         self._deadline = self._next_deadline() if begun is not None else None
-        self._looked_at = now
-        times = (self._deadline, *supervision.noticed_late(connector))
-        self._quiet_until = min(
-            (time for time in times if time is not None and time > now.steady), default=math.inf
-        )
-        return Output(
+        output = Output(
             events=tuple(connector.events),
             outputs=connector.outputs if self._changed else None,
             answers=tuple(connector.answers),
@@ -205,6 +183,9 @@ class Kernel:
             deadline=self._deadline,
             finished=connector.shutting_down is not None and self._finished(now),
         )
+        news = bool(output.events or output.outputs or output.memory or output.status)
+        self._repetition.looked_at(self._happened, connector, self._deadline, news=news or begun is None)
+        return output
 
     def status(self, now: Now) -> EvseStatus:
         """Return the status as it is at ``now``."""
@@ -214,31 +195,6 @@ class Kernel:
     def configure(self, config: Config) -> None:
         """Take over changed parameters; they hold from the next step on."""
         self._connector.config = config
-
-    def _is_repeated(self, observed: BoardObserved) -> bool:
-        """
-        Tell whether a board state says only what the last one said, and nothing can follow from it.
-
-        That is when the last one brought nothing either, only samples came since, nothing is due by time and
-        no verdict waits for the board to show something for longer.  A charging connector hears four such
-        states a second.
-        """
-        connector = self._connector
-        elapsed_ns = (connector.now.steady - self._looked_at.steady) * allowance.SECOND
-        return (
-            self._settled
-            and self._begun is not None
-            and connector.board is not None
-            and not connector.board_lost
-            and connector.shutting_down is None
-            and observed.answered == connector.answered
-            and observed.state.transition_counter == connector.transition_counter
-            and not supervision.watches(connector)
-            and connector.now.steady < self._quiet_until
-            and (connector.external_change is None or connector.now.wall < connector.external_change)
-            and abs(connector.now.wall - self._looked_at.wall - elapsed_ns) < JUMP_NS
-            and WHAT_IS_OBSERVED(observed.state) == WHAT_IS_OBSERVED(connector.board)
-        )
 
     def _observe(self, state: BoardState, answered: bool) -> None:
         """Take a board state step by step."""

@@ -12,7 +12,6 @@ import pytest
 from ament_index_python.packages import get_package_prefix
 
 from evse_manager.cli.main import main
-from process_fixtures import *  # noqa: F403 - fixtures are found by their names
 
 LIMIT_S = 20.0
 """Longest time that any call of ``evse`` may take on a busy machine."""

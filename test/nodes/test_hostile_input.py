@@ -292,6 +292,7 @@ def told_by_the_board(station: Station) -> list[Any]:
     return telemetry
 
 
+@pytest.mark.alone
 def test_ten_thousand_states_a_second_of_a_stranger(station: Station, tmp_path: Path):
     connector = station.connector
     connector.charge()
@@ -306,6 +307,7 @@ def test_ten_thousand_states_a_second_of_a_stranger(station: Station, tmp_path: 
     connector.reaches(lambda s: not s.active_errors and s.transaction_active, 'the transaction goes on')
 
 
+@pytest.mark.alone
 def test_ten_thousand_states_a_second_in_the_name_of_the_board(station: Station, tmp_path: Path):
     """The manager believes them: a car seems to be plugged and to ask.  The board itself knows better."""
     connector = station.connector
@@ -326,6 +328,7 @@ def test_ten_thousand_states_a_second_in_the_name_of_the_board(station: Station,
     assert not any(sample.relais_on for sample in telemetry)
 
 
+@pytest.mark.alone
 def test_garbage_commands_at_the_board(station: Station, tmp_path: Path):
     """Strangers' commands are not obeyed; in the manager's name they can take power away, never more."""
     connector = station.connector
@@ -352,6 +355,7 @@ def test_garbage_commands_at_the_board(station: Station, tmp_path: Path):
         assert state.current_a <= RATED_A + 0.1
 
 
+@pytest.mark.alone
 def test_every_other_topic_at_once(site: Site, probe: Probe, tmp_path: Path):
     """An energy manager that never says anything readable grants nothing."""
     namespace = '/flooded'

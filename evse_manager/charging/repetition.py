@@ -1,0 +1,77 @@
+"""
+Which board states need not be looked at: those that say again what the last ones said.
+
+A charging connector hears four states a second, and nearly all of them bring nothing.  Skipping these saves a
+tenth of its processor time; a random walk in which some are skipped gives the outputs of one in which none
+is (``test_random_walks.py``).
+"""
+
+import math
+from dataclasses import fields
+from operator import attrgetter
+
+from . import supervision
+from .allowance import SECOND
+from .connector import Connector
+from .inputs import BoardObserved, Input, MeterSampled, Now, TelemetrySampled
+from .types import BoardState, Time
+
+LOOKED_AT = 2
+"""So many states of the same content, and with nothing to follow, are looked at before one is skipped."""
+
+JUMP_NS = 100_000_000
+"""The wall clock has jumped when it went on by so much more or less than the steady one."""
+
+WHAT_IS_OBSERVED = attrgetter(
+    *(
+        field.name
+        for field in fields(BoardState)
+        if field.name not in ('stamp', 'answered_sequence_number', 'transitions')
+    )
+)
+"""What of a board state can be news; the steps in it are told by their counter."""
+
+
+class Repetition:
+    """Watches the inputs of one kernel."""
+
+    def __init__(self) -> None:
+        """Begin with everything to be looked at."""
+        self._quiet_states = 0
+        self._looked_at = Now(0.0, Time(0))
+        self._quiet_until = -math.inf
+
+    def looked_at(self, happened: Input, connector: Connector, deadline: float | None, *, news: bool) -> None:
+        """Note an input that was looked at, whether it brought anything, and when something is due next."""
+        if news or not isinstance(happened, BoardObserved | MeterSampled | TelemetrySampled):
+            self._quiet_states = 0
+        elif isinstance(happened, BoardObserved):
+            self._quiet_states += 1
+        self._looked_at = connector.now
+        times = (deadline, *supervision.noticed_late(connector))
+        self._quiet_until = min(
+            (time for time in times if time is not None and time > connector.now.steady), default=math.inf
+        )
+
+    def covers(self, observed: BoardObserved, connector: Connector) -> bool:
+        """
+        Tell whether a state says only what the last one said, and nothing can follow from it.
+
+        That is when the last ones brought nothing either, only samples came since, nothing is due by time,
+        and no verdict waits for the board to show something for longer.
+        """
+        now, before = connector.now, connector.board
+        elapsed_ns = (now.steady - self._looked_at.steady) * SECOND
+        return (
+            self._quiet_states >= LOOKED_AT
+            and before is not None
+            and not connector.board_lost
+            and connector.shutting_down is None
+            and observed.answered == connector.answered
+            and observed.state.transition_counter == connector.transition_counter
+            and not supervision.watches(connector)
+            and now.steady < self._quiet_until
+            and (connector.external_change is None or now.wall < connector.external_change)
+            and abs(now.wall - self._looked_at.wall - elapsed_ns) < JUMP_NS
+            and WHAT_IS_OBSERVED(observed.state) == WHAT_IS_OBSERVED(before)
+        )
