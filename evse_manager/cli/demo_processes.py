@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from evse_manager.board.driver import driver_class
-from evse_manager.simulation.virtual.board import BOARDS
+from evse_manager.simulation.virtual.board import BOARDS, board_class
 
 from .errors import CliError, ExitCode
 
@@ -109,6 +109,9 @@ class Nodes:
             parameters += ['-p', f'port:={port}']
             if any(field.name == 'phases' for field in fields(driver_class(self.driver).Parameters)):
                 parameters += ['-p', 'phases:=3']
+            unit = board_class(self.driver).meter_unit
+            if unit is not None:
+                parameters += ['-p', 'meter:=sdm630', '-p', f'meter_unit:={unit}']
         self.run('board_support', parameters)
         self.run('evse_manager', [])
 

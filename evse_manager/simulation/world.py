@@ -46,6 +46,10 @@ EXTRA_SAMPLE_S = 1.0
 STEP_RESOLUTION_S = 0.01
 """The steps of the charging curve are found no more precisely than this."""
 
+LONGEST_EV_DELAY_S = 3600.0
+SHORTEST_FLAP_S = 0.01
+"""What is believed of an EV; one that flaps faster would be all that the world does."""
+
 AMPACITIES_A = (13.0, 20.0, 32.0, 63.0)
 """What the resistors of cables can code (hardware reference 1.5)."""
 
@@ -579,8 +583,15 @@ def _check_profile(profile: EvProfile) -> None:
         'battery_capacity_wh': (1.0, 10_000_000.0),
         'min_current_a': (0.0, 80.0),
         'efficiency': (0.01, 1.0),
+        'taper_from_percent': (0.0, 100.0),
+        'draw_factor': (0.0, 10.0),
+        **{each.name: (0.0, LONGEST_EV_DELAY_S) for each in fields(EvProfile) if each.name.endswith('_s')},
     }
     for name, (low, high) in limits.items():
         value = getattr(profile, name)
         if not math.isfinite(value) or not low <= value <= high:
             raise SimulationError(f'{name} is {value:g}, but must lie in {low:g} to {high:g}.')
+    if 0.0 < profile.flap_period_s < SHORTEST_FLAP_S:
+        raise SimulationError(
+            f'flap_period_s is {profile.flap_period_s:g}, but must be 0 or at least {SHORTEST_FLAP_S:g}.'
+        )

@@ -114,7 +114,7 @@ def test_the_simulated_driver_plays_a_script_on_the_nodes_clock(tmp_path):
         while simulated.poll() is not None:
             pass
     assert simulated.world.ev.profile == PROFILES['slow']
-    assert 'no EV' in simulated.diagnostics()['script'], 'what was impossible is told, and the rest goes on'
+    assert 'no EV' in simulated.diagnostics()['problem'], 'what was impossible is told, and the rest goes on'
 
 
 @pytest.mark.parametrize('text', ['1 authorize', '1 fly', None])

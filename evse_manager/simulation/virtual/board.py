@@ -14,8 +14,10 @@ reports go through ``told``, so that each can be made wrong on demand.  Without 
 runs in lock-step with a test: set ``send`` and call ``receive`` and ``advance``.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import ClassVar
 
@@ -33,6 +35,42 @@ BOARDS: dict[str, str] = {
 """Every virtual board by name, as ``module:class``."""
 
 
+LARGEST_FLOAT = 3.4e38
+"""Floats on the wire have 32 bits."""
+
+LARGEST_WHOLE = 0xFFFF_FFFF
+LONGEST_TEXT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value that a board reports and that can be made wrong: what it is, and what it may be made."""
+
+    description: str
+    kind: type = str
+    """``int`` of 32 bits, ``float`` (NaN and infinite too), or ``str``: printable characters as they are."""
+
+    def accepts(self, text: str) -> bool:
+        """Return whether a board can put this on its line in the value's place."""
+        try:
+            if self.kind is int:
+                return 0 <= int(text) <= LARGEST_WHOLE
+            if self.kind is float:
+                number = float(text)
+                return not math.isfinite(number) or abs(number) <= LARGEST_FLOAT
+        except ValueError:
+            return False
+        return len(text) <= LONGEST_TEXT and text.isascii() and text.isprintable()
+
+
+KINDS = {
+    int: 'a whole number from 0 to 4294967295',
+    float: 'a number',
+    str: 'at most 16 printable characters',
+}
+"""What is told to somebody who gave something else."""
+
+
 class VirtualBoard(ABC):
     """See the module's description; times are seconds since the board was built."""
 
@@ -40,14 +78,17 @@ class VirtualBoard(ABC):
     baud_rate: ClassVar[int]
     """What a real port would be set to; a pseudo-terminal does not care."""
 
+    meter_unit: ClassVar[int | None] = None
+    """Modbus address of an SDM630 on the same line, where there is one."""
+
     faults: ClassVar[Mapping[str, str]] = {}
     """Faults of this board beyond those of the world, with a description; see ``fault``."""
 
     missing: ClassVar[frozenset[str]] = frozenset()
     """Faults of the world that this board has no part for, as a lock."""
 
-    values: ClassVar[Mapping[str, str]] = {}
-    """Values that ``wrong_value`` can replace, with a description."""
+    values: ClassVar[Mapping[str, Value]] = {}
+    """Values that can be made wrong."""
 
     def __init__(self, settings: WorldSettings | None = None) -> None:
         """Build the board and its world; it starts with ``power_up``."""

@@ -32,6 +32,11 @@ FAULTS = {
 }
 """Every fault of the line with its arguments."""
 
+MOST = {'line_garbage': 1e6, 'line_flood': 1e5, 'line_delay': 3600.0}
+"""Larger numbers than these (the counts: a million) are refused: they would only stop the virtual board."""
+
+MOST_PIECES = 1e6
+
 _COUNTED = ('line_drop', 'line_corrupt', 'line_truncate', 'line_duplicate')
 
 
@@ -167,4 +172,7 @@ def _number(name: str, words: list[str]) -> float:
         number = math.nan
     if len(words) > 1 or not (math.isfinite(number) and number >= 0.0):
         raise SimulationError(f'{name} takes {FAULTS[name]}')
+    most = MOST.get(name, MOST_PIECES)
+    if number > most:
+        raise SimulationError(f'{name} takes at most {most:.0f}.')
     return number

@@ -1,6 +1,8 @@
 """The command line of a virtual board: ``evse_virtual_board openevse --link /tmp/openevse``."""
 
 import argparse
+import contextlib
+import io
 import signal
 import sys
 import threading
@@ -25,6 +27,10 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog='evse_virtual_board', description=DESCRIPTION)
     made.add_argument('board', choices=sorted(BOARDS), help='the board to be')
     made.add_argument('--link', type=Path, help='make this symbolic link lead to the port')
+    made.add_argument(
+        '--do', action='append', default=[], metavar='COMMAND',
+        help='a command to begin with, as "inject line_drop 0"; may be given several times',
+    )  # fmt: skip
     made.add_argument('--script', type=Path, help='file with a line `SECONDS COMMAND` per timed step')
     made.add_argument('--quiet', action='store_true', help='do not show changes of the state')
     made.add_argument('--seed', type=int, default=1, help='seed of all that is random')
@@ -48,38 +54,48 @@ def main(
             seed=options.seed, phases=options.phases, max_current_a=options.max_current,
             ev_profile=options.profile,
         )  # fmt: skip
-        rig = Rig(options.board, options.link, settings)
+        steps = [(0.0, _known(command, f'--do {command!r}')) for command in options.do]
         if options.script is not None:
-            plan(rig, options.script)
+            steps += read_script(options.script)
+        rig = Rig(options.board, options.link, settings)
     except (ConfigError, SimulationError, OSError) as error:
         print(f'evse_virtual_board: {error}', file=sys.stderr)
         return 2
+    for seconds, command in steps:
+        rig.at(seconds, lambda command=command: _execute(rig, command))  # type: ignore[misc]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: rig.stop())
     if not options.quiet:
         rig.watch = _Show()
     print(rig.port, flush=True)
     threading.Thread(target=_read_commands, args=(rig,), name='commands', daemon=True).start()
-    ended = with_rig(rig) if with_rig is not None else lambda: None
-    try:
-        rig.run()
-    finally:
-        ended()
-        rig.close()
+    with contextlib.closing(rig):
+        ended = with_rig(rig) if with_rig is not None else lambda: None
+        try:
+            rig.run()
+        finally:
+            ended()
     return 0
 
 
-def plan(rig: Rig, script: Path) -> None:
+def read_script(script: Path) -> list[tuple[float, str]]:
     """
-    Plan the timed steps of a script: lines of ``SECONDS COMMAND``, empty ones and ``# comments``.
+    Return the timed steps of a script: lines of ``SECONDS COMMAND``, empty ones and ``# comments``.
 
     Raises
     ------
     SimulationError
         For a line that is none.
+    OSError
+        When it cannot be read.
 
     """
-    for number, line in enumerate(script.read_text().splitlines(), start=1):
+    try:
+        lines = script.read_text(encoding='utf-8').splitlines()
+    except UnicodeDecodeError:
+        raise SimulationError(f'{script} is no text; a script has a line SECONDS COMMAND per step.') from None
+    steps = []
+    for number, line in enumerate(lines, start=1):
         words = line.partition('#')[0].split(maxsplit=1)
         if not words:
             continue
@@ -87,13 +103,23 @@ def plan(rig: Rig, script: Path) -> None:
             seconds = float(words[0])
         except ValueError:
             seconds = -1.0
-        if len(words) < 2 or not 0.0 <= seconds < float('inf') or words[1].split()[0] not in COMMANDS:
-            raise SimulationError(f'{script}, line {number}: {line!r} is not SECONDS COMMAND.')
-        rig.at(seconds, lambda command=words[1]: _execute(rig, command))  # type: ignore[misc]
+        if len(words) < 2 or not 0.0 <= seconds < float('inf'):
+            raise SimulationError(f'{script}, line {number}: {line!r:.60} is not SECONDS COMMAND.')
+        steps.append((seconds, _known(words[1], f'{script}, line {number}')))
+    return steps
+
+
+def _known(command: str, where: str) -> str:
+    """Return a command that begins as one."""
+    if command.split()[:1] not in ([name] for name in COMMANDS):
+        raise SimulationError(f'{where}: {command!r:.60} is none of the commands {", ".join(COMMANDS)}.')
+    return command
 
 
 def _read_commands(rig: Rig) -> None:
-    """Carry out what is typed; the end of the input ends nothing."""
+    """Carry out what is typed, whatever it is; the end of the input ends nothing."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors='replace')
     for line in sys.stdin:
         if line.strip() in {'quit', 'exit'}:
             rig.stop()
@@ -105,7 +131,7 @@ def _execute(rig: Rig, command: str) -> None:
     try:
         answer = rig.execute(command)
     except SimulationError as error:
-        answer = f'{command.strip()}: {error}'
+        answer = f'{command.strip():.60}: {error}'
     if answer:
         print(answer, flush=True)
 

@@ -16,7 +16,7 @@ from ...charging.enums import BoardErrorEnum, ControlPilotState, PilotMode
 from ...charging.pilot import duty_cycle
 from ..scheduler import Event
 from ..world import WorldSettings
-from .board import VirtualBoard
+from .board import Value, VirtualBoard
 
 FIRMWARE, RAPI = '8.2.3', '5.2.1'
 
@@ -88,19 +88,20 @@ class VirtualOpenEvse(VirtualBoard):
         'ground': 'The earth wire is lost: state 07 while charging, until unplugged.',
         'safety_tests_off': 'Safety tests are switched off in the settings, until cleared.',
         'never_sleeps': 'The firmware does not obey $FS, until cleared.',
+        'misreads_current': 'Each $SC is misread and puts the maximum in force, answered $NK, until cleared.',
     }
     missing: ClassVar[frozenset[str]] = frozenset(
         {'rcd_dc', 'lock_jam', 'lock_opens', 'proximity', 'emergency_stop', 'meter_jump'}
     )
-    values: ClassVar[Mapping[str, str]] = {
-        'state': 'state of $GS and $AT, two hexadecimal digits',
-        'pilot': 'pilot state of $GS and $AT, two hexadecimal digits',
-        'flags': 'flags of $GS and $AT, four hexadecimal digits',
-        'capacity': 'current in force of $GC and $AT, in A',
-        'maximum': 'configured maximum of $GC, in A',
-        'milliamperes': 'current of $GG',
-        'temperature': 'first temperature of $GP, in 0.1 °C; -2560 = absent',
-        'settings': 'flags of $GE, four hexadecimal digits',
+    values: ClassVar[Mapping[str, Value]] = {
+        'state': Value('state of $GS and $AT, two hexadecimal digits'),
+        'pilot': Value('pilot state of $GS and $AT, two hexadecimal digits'),
+        'flags': Value('flags of $GS and $AT, four hexadecimal digits'),
+        'capacity': Value('current in force of $GC and $AT, in A'),
+        'maximum': Value('configured maximum of $GC, in A'),
+        'milliamperes': Value('current of $GG'),
+        'temperature': Value('first temperature of $GP, in 0.1 °C; -2560 = absent'),
+        'settings': Value('flags of $GE, four hexadecimal digits'),
     }
 
     def __init__(self, settings: WorldSettings | None = None) -> None:
@@ -451,10 +452,7 @@ class VirtualOpenEvse(VirtualBoard):
     def _set_current(self, words: list[str]) -> tuple[bool, str] | None:
         if not words:
             return None
-        asked = 0
-        for digit in words[0]:  # digits are not checked, and the sum is cut to eight bits
-            asked = asked * 10 + ord(digit) - ord('0')
-        asked &= 0xFF
+        asked = 0xFF if 'misreads_current' in self.own_faults else _byte(words[0])
         self.amperes = min(max(asked, LEAST_A), self.maximum_a)
         if words[1:] != ['V']:
             self.eeprom_writes += 1
@@ -469,7 +467,7 @@ class VirtualOpenEvse(VirtualBoard):
                 self.amperes = max(self.amperes, self._before_miss_a)
             self._beat()
         elif len(words) >= 2:
-            self._heart_s, self._heart_a = int(words[0]), int(words[1])
+            self._heart_s, self._heart_a = _byte(words[0]), _byte(words[1])
             self._heart_missed = 0
             self._beat()
         elif self._heart_missed == 2:
@@ -558,6 +556,14 @@ _NAMES = {
     GFI_TEST: 'self-test failed', HOT: 'too hot', OVER_CURRENT: 'over-current', ASLEEP: 'asleep',
     DISABLED: 'disabled',
 }  # fmt: skip
+
+
+def _byte(word: str) -> int:
+    """Return a number as the firmware reads it: digits are not checked, and the sum is cut to eight bits."""
+    number = 0
+    for digit in word:
+        number = number * 10 + ord(digit) - ord('0')
+    return number & 0xFF
 
 
 def _exclusive_or(data: bytes) -> int:

@@ -16,11 +16,11 @@ from ...charging.enums import BoardErrorEnum, ControlPilotState, LockState, Pilo
 from ...charging.pilot import duty_cycle
 from ..scheduler import Event
 from ..world import WorldSettings
-from .board import VirtualBoard
+from .board import Value, VirtualBoard
 from .modbus_slave import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Refusal, Slave, SlaveLine
-from .sdm630 import METER_FAULTS, METER_VALUES, MeterSlave
+from .sdm630 import METER_FAULTS, METER_UNIT, METER_VALUES, MeterSlave
 
-BOARD_UNIT, METER_UNIT = 1, 2
+BOARD_UNIT = 1
 
 BOOT_S = 1.0
 PILOT_S = 0.1
@@ -74,6 +74,7 @@ class VirtualPhoenix(VirtualBoard, Slave):
 
     name: ClassVar[str] = 'phoenix'
     baud_rate: ClassVar[int] = 19_200
+    meter_unit: ClassVar[int | None] = METER_UNIT
     faults: ClassVar[Mapping[str, str]] = {
         'silent': 'The board does not answer; its meter does, until cleared.',
         'wrong_unit': 'The board answers with the address of another unit, until cleared.',
@@ -85,13 +86,13 @@ class VirtualPhoenix(VirtualBoard, Slave):
         **METER_FAULTS,
     }
     missing: ClassVar[frozenset[str]] = frozenset({'over_temperature', 'emergency_stop', 'over_current'})
-    values: ClassVar[Mapping[str, str]] = {
-        'state': 'two characters of register 24000, as C2',
-        'current': 'register 22000, in A',
-        'signalled': 'register 24003, in A',
-        'proximity': 'register 24001',
-        'errors': 'register 24025',
-        'preset': 'register 24027, in A',
+    values: ClassVar[Mapping[str, Value]] = {
+        'state': Value('two characters of register 24000, as C2'),
+        'current': Value('register 22000, in A', int),
+        'signalled': Value('register 24003, in A', int),
+        'proximity': Value('register 24001', int),
+        'errors': Value('register 24025', int),
+        'preset': Value('register 24027, in A', int),
         **METER_VALUES,
     }
 

@@ -13,6 +13,7 @@ In a process of its own ``run`` is the main loop; a test or a notebook runs it i
 with a sentence for what cannot be done, and may be called from any thread.
 """
 
+import math
 import os
 import select
 import threading
@@ -30,7 +31,7 @@ from ..profiles import EvProfile
 from ..scheduler import Scheduler
 from ..world import WorldSettings, profile_named
 from . import line as line_faults
-from .board import VirtualBoard, board_class
+from .board import KINDS, VirtualBoard, board_class
 from .line import Line
 from .terminal import Terminal
 
@@ -52,6 +53,8 @@ COMMANDS = {
     'help': 'List the commands.',
 }
 """Every command with its arguments."""
+
+_SWITCHES = {'true': True, '1': True, 'false': False, '0': False}
 
 ALIASES = {'link_lost': 'line_stall'}
 """Names of the simulated board's faults that are faults of the line here."""
@@ -134,6 +137,7 @@ class Rig:
             self._step()
             self._wait()
         self._runs_in = None
+        self._answer_calls()  # whoever has asked in the last moment is not left waiting
 
     def call(self, action: Callable[[], Any]) -> Any:
         """Do something to the board between two steps, and return or raise what comes of it."""
@@ -160,16 +164,19 @@ class Rig:
         data = self.terminal.read()
         if data:
             self.line.from_host(data)
+        self._answer_calls()
+        state = self.describe()
+        if state != self._shown:
+            self._shown = state
+            self.watch(now, state)
+
+    def _answer_calls(self) -> None:
         while self._calls:
             action, future = self._calls.popleft()
             try:
                 future.set_result(action())
             except Exception as error:
                 future.set_exception(error)
-        state = self.describe()
-        if state != self._shown:
-            self._shown = state
-            self.watch(now, state)
 
     def _wait(self) -> None:
         """Wait for bytes, calls, or the next event."""
@@ -253,13 +260,15 @@ class Rig:
             case 'faults', []:
                 return _table(self.known_faults())
             case 'values', []:
-                return _table(dict(self.board.values))
+                return _table({name: value.description for name, value in self.board.values.items()})
             case 'help', _:
                 return _table(COMMANDS)
             case _ if command in COMMANDS:
                 raise SimulationError(f'{command} takes {COMMANDS[command]}')
             case _:
-                raise SimulationError(f'There is no command {command!r}; known are: {", ".join(COMMANDS)}.')
+                raise SimulationError(
+                    f'There is no command {command!r:.60}; known are: {", ".join(COMMANDS)}.'
+                )
         self.board.settle()
         return ''
 
@@ -267,9 +276,7 @@ class Rig:
         if name in line_faults.FAULTS:
             self.line.inject(name, *arguments)
         elif name not in self.board.known_faults():
-            raise SimulationError(
-                f'There is no fault {name!r:.60}; choose one of: {", ".join(self.known_faults())}.'
-            )
+            raise self._unknown(name)
         elif arguments:
             raise SimulationError(f'{name} takes no arguments.')
         else:
@@ -279,9 +286,7 @@ class Rig:
         if name in line_faults.FAULTS:
             self.line.clear(name)
         elif name not in self.board.known_faults():
-            raise SimulationError(
-                f'There is no fault {name!r:.60}; choose one of: {", ".join(self.known_faults())}.'
-            )
+            raise self._unknown(name)
         else:
             self.board.clear(name)
 
@@ -294,32 +299,51 @@ class Rig:
         if name not in self.board.values:
             known = ', '.join(self.board.values)
             raise SimulationError(f'There is no value {name!r:.60}; choose one of: {known}.')
-        if rest:
+        value = self.board.values[name]
+        if not rest:
+            self.board.wrong.pop(name, None)
+        elif value.accepts(rest[0]):
             self.board.wrong[name] = rest[0]
         else:
-            self.board.wrong.pop(name, None)
+            raise SimulationError(f'{name} is {rest[0]!r:.60}, but must be {KINDS[value.kind]}.')
 
 
 def _profile(default: str, words: list[str]) -> EvProfile:
     """Return the profile of ``plug_in``'s arguments."""
     name = words.pop(0) if words and '=' not in words[0] else default
     profile = profile_named(name)
-    kinds = {field.name: field.type for field in fields(EvProfile)}
+    fields_of_an_ev = [field.name for field in fields(EvProfile) if field.name != 'description']
     for word in words:
         field, _, value = word.partition('=')
-        if field not in kinds or field == 'description':
-            raise SimulationError(f'An EV has no {field!r}; choose one of: {", ".join(kinds)}.')
-        kind = type(getattr(profile, field))
-        changed = value in {'true', '1'} if kind is bool else kind(_number(field, value))
+        if field not in fields_of_an_ev:
+            raise SimulationError(f'An EV has no {field!r:.60}; choose one of: {", ".join(fields_of_an_ev)}.')
+        changed = _of_kind(field, value, type(getattr(profile, field)))
         profile = replace(profile, **{field: changed})  # type: ignore[arg-type]
     return profile
 
 
+def _of_kind(name: str, text: str, kind: type) -> float:
+    """Return a property of an EV: a switch, a whole number, or a number."""
+    if kind is bool:
+        if text not in _SWITCHES:
+            raise SimulationError(f'{name} is {text!r:.60}, but must be true or false.')
+        return _SWITCHES[text]
+    number = _number(name, text)
+    if kind is int:
+        if number != int(number):
+            raise SimulationError(f'{name} is {text!r:.60}, but must be a whole number.')
+        return int(number)
+    return number
+
+
 def _number(name: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise SimulationError(f'{name} is {text!r}, but must be a number.') from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise SimulationError(f'{name} is {text!r:.60}, but must be a number.')
+    return number
 
 
 def _table(rows: dict[str, str]) -> str:

@@ -13,10 +13,12 @@ from ...board.modbus import framed
 from ...board.values import Outputs
 from ...charging.enums import ControlPilotState, PilotMode
 from ...charging.pilot import duty_cycle
+from ..faults import FAULTS
 from ..world import WorldSettings
-from .board import VirtualBoard
+from .board import Value, VirtualBoard
 from .modbus_slave import ILLEGAL_ADDRESS, Refusal, Slave, SlaveLine
 
+METER_UNIT = 2
 SERIAL_NUMBER = 2_301_234
 MOST_REGISTERS = 80
 RESOLUTION_KWH = 0.001
@@ -36,9 +38,14 @@ METER_FAULTS = {
 """Faults of the meter beyond those of the world."""
 
 METER_VALUES = {
-    'energy': 'imported energy of the meter, in kWh',
-    'power': 'total power of the meter, in W',
+    'energy': Value('imported energy of the meter, in kWh', float),
+    'power': Value('total power of the meter, in W', float),
 }
+"""Values of the meter that can be made wrong."""
+
+
+_OF_A_METER = {'relay_weld', 'relay_stuck_open', 'relay_drops', 'meter_silent', 'meter_jump', 'board_reset'}
+"""Faults of the world that a meter with a socket has a part for."""
 
 
 class MeterSlave(Slave):
@@ -117,13 +124,15 @@ class VirtualSdm630(VirtualBoard):
 
     name: ClassVar[str] = 'sdm630'
     baud_rate: ClassVar[int] = 9600
+    meter_unit: ClassVar[int | None] = METER_UNIT
     faults: ClassVar[Mapping[str, str]] = METER_FAULTS
-    values: ClassVar[Mapping[str, str]] = METER_VALUES
+    missing: ClassVar[frozenset[str]] = frozenset(FAULTS) - _OF_A_METER
+    values: ClassVar[Mapping[str, Value]] = METER_VALUES
 
     def __init__(self, settings: WorldSettings | None = None) -> None:
         """Build the meter and the socket."""
         super().__init__(settings)
-        self.meter = MeterSlave(2, self)
+        self.meter = MeterSlave(METER_UNIT, self)
         self.line = SlaveLine([self.meter], self.after, self._transmit)
 
     def _transmit(self, data: bytes) -> None:

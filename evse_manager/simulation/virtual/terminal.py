@@ -50,6 +50,8 @@ class Terminal:
         ------
         SimulationError
             When the link's name is taken by something else.
+        OSError
+            When the link cannot be made there.
 
         """
         if self._ends is not None:
@@ -62,9 +64,13 @@ class Terminal:
         self._ends = (board, host)
         self.path = os.ttyname(host)
         if self._link is not None:
-            temporary = self._link.with_name(f'.{self._link.name}.{os.getpid()}')
-            temporary.symlink_to(self.path)
-            temporary.replace(self._link)
+            try:
+                temporary = self._link.with_name(f'.{self._link.name}.{os.getpid()}')
+                temporary.symlink_to(self.path)
+                temporary.replace(self._link)
+            except OSError:
+                self.pull_out()
+                raise
 
     def pull_out(self) -> None:
         """Make the port vanish; a host that has it open sees it hung up."""

@@ -39,7 +39,7 @@ from ...charging.pilot import current
 from ...charging.types import Powermeter
 from ..scheduler import Event
 from ..world import WorldSettings
-from .board import VirtualBoard
+from .board import Value, VirtualBoard
 
 SOFTWARE = '2.1'
 BOOT_S = 0.15
@@ -80,14 +80,14 @@ class VirtualYeti(VirtualBoard):
         'deaf': 'The board hears nothing, until cleared.',
     }
     missing: ClassVar[frozenset[str]] = frozenset({'emergency_stop'})
-    values: ClassVar[Mapping[str, str]] = {
-        'pilot': 'state of the pilot, 0 to 5 for A to F',
-        'relay': 'contactor, 0 or 1',
-        'proximity': 'coding of the cable, 0 to 5',
-        'lock': 'lock, 0 to 2',
-        'max_current': 'largest current in A of the keep-alive',
-        'energy': 'counted energy in Wh',
-        'temperature': 'temperature in °C; 0 = absent',
+    values: ClassVar[Mapping[str, Value]] = {
+        'pilot': Value('state of the pilot, 0 to 5 for A to F', int),
+        'relay': Value('contactor, 0 or 1', int),
+        'proximity': Value('coding of the cable, 0 to 5', int),
+        'lock': Value('lock, 0 to 2', int),
+        'max_current': Value('largest current in A of the keep-alive', float),
+        'energy': Value('counted energy in Wh', float),
+        'temperature': Value('temperature in °C; 0 = absent', float),
     }
 
     def __init__(self, settings: WorldSettings | None = None) -> None:
