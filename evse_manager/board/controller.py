@@ -306,14 +306,14 @@ class BoardController:
             and not self._replug.active
             and self._command.pilot_mode is PilotMode.PWM
             and self._command.acknowledged_fault_counter == self._fault_counter
+            and observed.contactor is ContactorState.OPEN
             and not self._errors_of(OPENING)
             and not self._errors_of(BLOCKING)
         )
         if not permitted or self._style is BoardStyle.HIGH_LEVEL:
             return permitted
         return (
-            observed.contactor is ContactorState.OPEN
-            and self._opened_at is not None
+            self._opened_at is not None
             and now.clock >= self._opened_at + REST_AFTER_OPENING_S
             and observed.pilot_mode is PilotMode.PWM
             and self._pilot_asks()

@@ -25,7 +25,7 @@ OPENING = frozenset(
         _E.DIODE_FAULT, _E.PILOT_FAULT, _E.CONTACTOR_WELDED, _E.CONTACTOR_FAULT, _E.RCD_AC, _E.RCD_DC,
         _E.RCD_SELF_TEST, _E.GROUND_FAULT, _E.OVER_CURRENT, _E.LOCK_UNEXPECTEDLY_OPEN, _E.PROXIMITY_FAULT,
         _E.EMERGENCY_STOP, _E.ENCLOSURE_OPEN, _E.WATER_INGRESS, _E.TILT, _E.OVER_VOLTAGE, _E.UNDER_VOLTAGE,
-        _E.SUPPLY_LOST, _E.PERMANENT_FAULT,
+        _E.SUPPLY_LOST, _E.PERMANENT_FAULT, _E.BAD_DATA, _E.VENDOR_ERROR,
     }
 )  # fmt: skip
 """Errors that open the contactor at once, before the manager has heard of them."""

@@ -532,7 +532,7 @@ class OpenEvse:
     def _told_heartbeat(self, frame: rapi.Frame, now: float) -> bool:
         told = rapi.numbers(frame.words)
         if told is None or len(told) != 3:
-            self._heartbeat = False  # a firmware without one
+            self._heartbeat = self._heartbeat and not self._setup  # a firmware without one tells so at once
             return True
         missed = frame.name == 'NK' or told[2] == 2
         self.heartbeats_missed += missed and not self._missed
