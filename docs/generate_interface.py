@@ -312,7 +312,7 @@ def page() -> str:
         'board_topics': topics(names.BOARD_TOPICS),
         'hlc_topics': topics(names.HLC_TOPICS),
         'energy_topics': topics(names.ENERGY_TOPICS),
-        'other_topics': topics((names.DIAGNOSTICS, names.CLOCK)),
+        'other_topics': topics((names.DIAGNOSTICS, names.BOARD_DIAGNOSTICS, names.CLOCK)),
         'commands': callable_services((names.GET_ID, *names.COMMANDS)),
         'simulation_services': callable_services(names.SIMULATION_SERVICES),
         'profiles': table(

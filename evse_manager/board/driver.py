@@ -49,6 +49,13 @@ class PortSilentError(PortError):
     """The port is open but no valid frame arrives: wrong speed, wrong device, or no power."""
 
 
+PROBLEM = 'problem'
+"""Key of ``Driver.diagnostics``: what is wrong with the line, one sentence for people; empty = nothing."""
+
+PORT = 'port'
+"""Key of ``Driver.diagnostics``: which port it is."""
+
+
 class BoardStyle(Enum):
     """Who runs the state machine of IEC 61851-1."""
 
@@ -85,6 +92,12 @@ class Driver(ABC):
 
     supports_simulated_time: ClassVar[bool] = False
     """Real hardware does not run faster because ``/clock`` does."""
+
+    differs: ClassVar[Mapping[int, str]] = {}
+    """
+    Golden sequences (docs/charging.md) that the board cannot bring about as they are written, by number: what
+    comes instead.  docs/hardware.md lists them.
+    """
 
     Parameters: ClassVar[type]
     """Frozen dataclass of ``charging.config.parameter`` fields: the node declares and documents them."""
@@ -148,7 +161,11 @@ class Driver(ABC):
         return None
 
     def diagnostics(self) -> Mapping[str, str]:
-        """Return what helps to find a fault of the link (counters, port), for ``/diagnostics``."""
+        """
+        Return what helps to find a fault of the link (counters, port), for ``/diagnostics``.
+
+        What stands under ``PROBLEM`` goes into the log too.
+        """
         return {}
 
 

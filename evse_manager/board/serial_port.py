@@ -32,7 +32,7 @@ from typing import Generic, Protocol, TypeVar
 
 import serial
 
-from .driver import PortError
+from .driver import PORT, PROBLEM, PortError
 from .port import PortSettings, open_port
 
 REOPEN_SILENT_S = 15.0
@@ -208,9 +208,9 @@ class SerialLink(Generic[F]):
         """Return port, problem and counters, for ``/diagnostics``."""
         counters = self.counters
         return {
-            'port': self.settings.port,
+            PORT: self.settings.port,
             'baud rate': str(self.settings.baud_rate),
-            'problem': self._problem,
+            PROBLEM: self._problem,
             'frames': str(counters.frames),
             'frames dropped (failed check)': str(self._frames.dropped),
             'bytes skipped (outside of frames)': str(self._frames.skipped),
@@ -257,6 +257,7 @@ class SerialLink(Generic[F]):
         rate = max(LEAST_BYTES_PER_S, 4 * self.settings.baud_rate // 10)
         allowance, refilled = float(READ_BYTES), self._clock()
         opened = last_heard = self._clock()
+        read_before = self.counters.bytes_read
         while not self._stop.is_set():
             now = self._clock()
             allowance = min(float(READ_BYTES), allowance + (now - refilled) * rate)
@@ -265,7 +266,8 @@ class SerialLink(Generic[F]):
             if silent >= REOPEN_SILENT_S:
                 return self._problem
             if silent >= self.settings.silence_s and not self._problem:
-                self._lose_hearing(heard=last_heard > opened)
+                garbage = self.counters.bytes_read > read_before
+                self._lose_hearing(heard=last_heard > opened, garbage=garbage)
             wait = (REOPEN_SILENT_S if self._problem else self.settings.silence_s) - silent
             events = 0
             if allowance > 0.0:
@@ -293,7 +295,7 @@ class SerialLink(Generic[F]):
                     return f'{self.settings.port} was hung up; waiting until it is back.'
                 allowance -= len(data)
                 if self._take(data):
-                    last_heard = self._clock()
+                    last_heard, read_before = self._clock(), self.counters.bytes_read
         return ''
 
     def _take(self, data: bytes) -> bool:
@@ -314,12 +316,18 @@ class SerialLink(Generic[F]):
             self._wake()
         return True
 
-    def _lose_hearing(self, *, heard: bool) -> None:
+    def _lose_hearing(self, *, heard: bool, garbage: bool) -> None:
+        """Tell that the link is silent; was a frame heard since the port was opened, or bytes since then?"""
         settings = self.settings
         start = f'no valid frame in {settings.silence_s:g} s: '
-        if heard:
+        if heard and garbage:
+            text = (
+                f'what comes from {settings.port} has become unreadable; check the cable, its ground, and '
+                'what disturbs it.'
+            )
+        elif heard:
             text = f'the board on {settings.port} has fallen silent; check its supply and the cable.'
-        elif self.counters.bytes_read:
+        elif garbage:
             text = (
                 f'what comes from {settings.port} at {settings.baud_rate} baud is not the language of this '
                 'board; check the baud rate and that it is the right device.'

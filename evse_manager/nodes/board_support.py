@@ -17,6 +17,7 @@ from rclpy.node import Node
 from evse_manager.board.controller import LEASE_MAX_S, BoardController
 from evse_manager.board.driver import (
     DRIVERS,
+    PROBLEM,
     ClockError,
     Driver,
     DriverContext,
@@ -33,6 +34,7 @@ from evse_manager.charging.types import BoardCapabilities, BoardCommand, Hardwar
 
 from . import names
 from .conversions import ConversionError, from_message, to_message
+from .diagnostics import board_diagnostics
 from .names import Party
 from .parameters import ParameterError, Parameters, Row, rows
 from .qos import profile
@@ -47,6 +49,9 @@ LAST_SAMPLE_WITHIN_S = 1.2
 
 CLOCK_AWAITED_S = 0.1
 """How often a node under simulated time looks whether ``/clock`` has begun."""
+
+DIAGNOSTICS_S = 1.0
+"""How often the driver is asked what it has to tell of its line."""
 
 DELIVERY_S = 0.2
 """How long the last messages of the process are waited for."""
@@ -93,9 +98,12 @@ class BoardSupport:
         self._awaits_sample = False
         self._capabilities: BoardCapabilities | None = None
         self._hw_capabilities: HardwareCapabilities | None = None
+        self._driver_name = config.driver
+        self._problem = ''
+        self._diagnostics_at = -math.inf
         self._publishers = {
             topic.name: self.node.create_publisher(names.load(topic.type), topic.name, profile(topic.qos))
-            for topic in names.BOARD_TOPICS
+            for topic in (*names.BOARD_TOPICS, names.BOARD_DIAGNOSTICS)
             if topic.publisher is Party.BOARD
         }
         go = self._guard(self._go)
@@ -254,9 +262,27 @@ class BoardSupport:
         if hardware is not None and hardware != self._hw_capabilities:
             self._hw_capabilities = hardware
             self._publish('board/hw_capabilities', hardware)
+        if now.steady >= self._diagnostics_at:
+            self._diagnostics_at = now.steady + DIAGNOSTICS_S
+            self._report_diagnostics(now)
         if self._give_up is not None:
             self._end_when_open(now, sampled=sample is not None)
         self._arm()
+
+    def _report_diagnostics(self, now: Moment) -> None:
+        """Publish what the driver tells of its line, and log what is wrong with it when that changes."""
+        facts = self._driver.diagnostics()
+        problem = facts.get(PROBLEM, '')
+        if problem and problem != self._problem:
+            self._log.warning(problem)
+        elif self._problem and not problem:
+            self._log.info('Nothing is wrong with the line to the board any more.')
+        self._problem = problem
+        name = self.node.get_fully_qualified_name()
+        link = self._controller.state(now).link_state
+        self._publishers[names.BOARD_DIAGNOSTICS.name].publish(
+            board_diagnostics(name, self._driver_name, link, facts, now.wall)
+        )
 
     def _end_when_open(self, now: Moment, *, sampled: bool) -> None:
         """Finish when the contactor is open and the meter has counted what it had let through."""

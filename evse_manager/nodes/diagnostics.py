@@ -1,9 +1,12 @@
-"""What ``/diagnostics`` says of a connector (REP 107)."""
+"""What ``/diagnostics`` says of a connector and of its board (REP 107)."""
+
+from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from evse_manager.charging.enums import Availability
-from evse_manager.charging.types import EvseStatus
+from evse_manager.board.driver import PORT, PROBLEM
+from evse_manager.charging.enums import Availability, LinkState
+from evse_manager.charging.types import EvseStatus, Time
 
 from .conversions import time_to_message
 
@@ -24,7 +27,6 @@ def digest(status: EvseStatus) -> Digest:
 
 def diagnostics(name: str, status: EvseStatus) -> DiagnosticArray:
     """Return the message; ``name`` is the fully qualified name of the node."""
-    level, sentence = digest(status)
     facts = {
         'state': status.state.name,
         'reason': status.reason.name,
@@ -40,15 +42,37 @@ def diagnostics(name: str, status: EvseStatus) -> DiagnosticArray:
         'contactor cycles': str(status.contactor_cycles),
         'openings under load': str(status.openings_under_load),
     }
+    title = f'{name}: connector {status.connector_id}'
+    return _array(title, status.evse_id, digest(status), facts, status.stamp)
+
+
+def board_diagnostics(
+    name: str, driver: str, link: LinkState, facts: Mapping[str, str], stamp: Time
+) -> DiagnosticArray:
+    """Return what a board's driver tells; ``name`` is the fully qualified name of the node."""
+    problem = facts.get(PROBLEM, '')
+    level, sentence = _LINKS.get(link, _LINKS[LinkState.LOST])
+    if problem and link is LinkState.UP:
+        level = DiagnosticStatus.WARN
+    hardware = f'{driver} {facts.get(PORT, "")}'.strip()
+    return _array(f'{name}: {driver}', hardware, (level, problem or sentence), facts, stamp)
+
+
+_LINKS: dict[LinkState, Digest] = {
+    LinkState.UP: (DiagnosticStatus.OK, 'The board answers.'),
+    LinkState.CONNECTING: (DiagnosticStatus.WARN, 'The board is being connected.'),
+    LinkState.LOST: (DiagnosticStatus.ERROR, 'The board does not answer.'),
+}
+
+
+def _array(
+    name: str, hardware: str, digest: Digest, facts: Mapping[str, str], stamp: Time | None
+) -> DiagnosticArray:
+    level, message = digest
     array = DiagnosticArray()
-    array.header.stamp = time_to_message(status.stamp)
+    array.header.stamp = time_to_message(stamp)
+    values = [KeyValue(key=key, value=value) for key, value in facts.items()]
     array.status = [
-        DiagnosticStatus(
-            level=level,
-            name=f'{name}: connector {status.connector_id}',
-            message=sentence,
-            hardware_id=status.evse_id,
-            values=[KeyValue(key=key, value=value) for key, value in facts.items()],
-        )
+        DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware, values=values)
     ]
     return array

@@ -173,9 +173,14 @@ ENERGY_TOPICS = (
 DIAGNOSTICS = Topic(
     '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', Qos.STREAM, _M, _ANY, 'on change and at 1 Hz'
 )
+BOARD_DIAGNOSTICS = Topic(
+    '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', Qos.STREAM, _B, _ANY, 'on change and at 1 Hz'
+)
+"""What the board node says of its line: counters, and what is wrong with it."""
+
 CLOCK = Topic('/clock', 'rosgraph_msgs/msg/Clock', Qos.NEWEST, Party.CLOCK, _ANY, 'while simulated time runs')
 
-TOPICS = (*VARIABLES, *BOARD_TOPICS, *HLC_TOPICS, *ENERGY_TOPICS, DIAGNOSTICS)
+TOPICS = (*VARIABLES, *BOARD_TOPICS, *HLC_TOPICS, *ENERGY_TOPICS, DIAGNOSTICS, BOARD_DIAGNOSTICS)
 """Every topic of a connector."""
 
 COMMANDS = (

@@ -103,6 +103,26 @@ def test_faults_of_line_and_board_by_service(bay: Bay) -> None:
     connector.probe.wait(lambda: 'CR' in connector.codes, 'charging goes on')
 
 
+def test_the_board_node_tells_what_is_wrong_with_its_line(bay: Bay) -> None:
+    connector = bay.connector
+    heard = connector.listen('/diagnostics')
+
+    def told(level: bytes, text: str) -> bool:
+        name = f'{connector.namespace}/board_support: openevse'
+        found = [s for array in heard for s in array.status if s.name == name]
+        return bool(found) and found[-1].level == level and text in found[-1].message
+
+    connector.probe.wait(lambda: told(b'\x00', 'answers'), 'all is well')
+    connector.accepted('simulation/inject_fault', fault='line_corrupt 0')
+    connector.probe.wait(lambda: told(b'\x02', 'requests were not answered'), 'a problem', 10.0)
+    connector.probe.wait(lambda: 'requests were not answered' in bay.board.output, 'a line in the log')
+    connector.accepted('simulation/clear_fault', fault='line_corrupt')
+    connector.probe.wait(lambda: told(b'\x00', 'answers'), 'all is well again', 20.0)
+    (status,) = next(a.status for a in reversed(heard) if 'board_support' in a.status[0].name)
+    assert str(bay.port) in status.hardware_id
+    assert int({each.key: each.value for each in status.values}['frames']) > 0
+
+
 def test_an_unplugged_adapter_comes_back(bay: Bay, tmp_path: Path) -> None:
     """The virtual board is killed and started anew: its port vanishes and comes back under the same name."""
     connector = bay.connector

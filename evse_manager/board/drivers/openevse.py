@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...charging.config import parameter
 from ...charging.types import BoardCapabilities, HardwareCapabilities, Powermeter, Telemetry
-from ..driver import BoardStyle, Driver, DriverContext, check_parameters
+from ..driver import PROBLEM, BoardStyle, Driver, DriverContext, check_parameters
 from ..openevse import OpenEvse
 from ..openevse_meter import OpenEvseMeter
 from ..port import PortSettings
@@ -51,6 +51,11 @@ class OpenEvseDriver(Driver):
 
     style: ClassVar[BoardStyle] = BoardStyle.HIGH_LEVEL
     Parameters: ClassVar[type] = OpenEvseParameters
+    differs: ClassVar[Mapping[int, str]] = {
+        27: 'the board tells what it has ordered of its relay, not the contacts, and 1 s later *no ground*: '
+        '`TS PC CS Error(RCD)`.',
+        28: 'the board looks for a weld 1.6 s after its relay was to open: `SC CF TF Error(Relais)`.',
+    }
 
     def __init__(self, parameters: OpenEvseParameters, context: DriverContext) -> None:
         """Take parameters and context; the port is opened by ``open``."""
@@ -134,5 +139,5 @@ class OpenEvseDriver(Driver):
     def diagnostics(self) -> Mapping[str, str]:
         """Return the counters of line and conversation."""
         line = dict(self._link.diagnostics())
-        line['problem'] = line['problem'] or self._board.problem
+        line[PROBLEM] = line[PROBLEM] or self._board.problem
         return {**line, **self._board.diagnostics()}

@@ -8,7 +8,7 @@ from typing import ClassVar
 from ...charging.config import parameter
 from ...charging.enums import LinkState
 from ...charging.types import BoardCapabilities, HardwareCapabilities
-from ..driver import BoardStyle, Driver, DriverContext, check_parameters
+from ..driver import PROBLEM, BoardStyle, Driver, DriverContext, check_parameters
 from ..modbus_bus import ModbusBus
 from ..phoenix import SMALLEST_A, Phoenix
 from ..port import PortSettings
@@ -142,7 +142,7 @@ class PhoenixDriver(Driver):
         line = dict(self.bus.diagnostics())
         up = self._board.link is LinkState.UP
         if not up and self.bus.echoing:
-            line['problem'] = 'own requests come back; check that the adapter does not echo, and the wiring.'
+            line[PROBLEM] = 'own requests come back; check that the adapter does not echo, and the wiring.'
         else:
-            line['problem'] = line['problem'] or self._board.problem
+            line[PROBLEM] = line[PROBLEM] or self._board.problem
         return {**line, **self._board.diagnostics()}

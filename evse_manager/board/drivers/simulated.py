@@ -10,7 +10,7 @@ from ...charging.types import BoardCapabilities, HardwareCapabilities, Powermete
 from ...simulation.faults import SimulationError
 from ...simulation.script import ScriptError, parse, play, world_only
 from ...simulation.world import World, WorldSettings
-from ..driver import BoardStyle, Driver, DriverContext, DriverError
+from ..driver import PROBLEM, BoardStyle, Driver, DriverContext, DriverError
 from ..values import Observation, Outputs
 
 
@@ -72,8 +72,8 @@ class SimulatedDriver(Driver):
         return self.world.take_sample()
 
     def diagnostics(self) -> Mapping[str, str]:
-        """Return which step of the script could not be done."""
-        return {'script': self._refused} if self._refused else {}
+        """Return which step of the script could not be done last."""
+        return {PROBLEM: self._refused}
 
     def _play_script(self, start: float) -> None:
         path = self._settings.script
@@ -93,7 +93,7 @@ class SimulatedDriver(Driver):
             try:
                 act()
             except SimulationError as error:
-                self._refused = str(error)
+                self._refused = f'a step of the script was not possible: {error}'
 
         return tried
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...charging.config import parameter
 from ...charging.types import BoardCapabilities, HardwareCapabilities, Powermeter, Telemetry
-from ..driver import BoardStyle, Driver, DriverContext, check_parameters
+from ..driver import PROBLEM, BoardStyle, Driver, DriverContext, check_parameters
 from ..port import PortSettings
 from ..serial_port import PortLost, PortOpened, SerialLink
 from ..values import Observation, Outputs
@@ -119,7 +119,7 @@ class YetiDriver(Driver):
     def diagnostics(self) -> Mapping[str, str]:
         """Return the counters of line and conversation."""
         line = dict(self._link.diagnostics())
-        line['problem'] = line['problem'] or self._board.problem
+        line[PROBLEM] = line[PROBLEM] or self._board.problem
         return {
             **line,
             'messages not known': str(self._parser.unknown),
