@@ -22,6 +22,9 @@ def board_support(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     # The simulated board has no port: the parameter exists only where a driver declares it.
     if LaunchConfiguration('port').perform(context):
         board['port'] = LaunchConfiguration('port')
+    for name in ('meter', 'meter_port'):
+        if LaunchConfiguration(name).perform(context):
+            board[name] = LaunchConfiguration(name)
     return [
         Node(
             package=PACKAGE,
@@ -51,6 +54,17 @@ def generate_launch_description() -> LaunchDescription:
                 'port',
                 default_value='',
                 description='Serial port of the board, best by id: /dev/serial/by-id/…; empty = none.',
+            ),
+            DeclareLaunchArgument(
+                'meter',
+                default_value='',
+                choices=['', 'none', 'sdm630'],
+                description='Billing meter beside the board; empty = as in params_file.',
+            ),
+            DeclareLaunchArgument(
+                'meter_port',
+                default_value='',
+                description="Serial port of the meter; empty = as in params_file, or the board's own line.",
             ),
             DeclareLaunchArgument(
                 'params_file',

@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
+from evse_manager.simulation.virtual.board import BOARDS
 
 from .conftest import program
 
@@ -89,6 +91,21 @@ def test_all_of_it_happens_in_order_and_in_time(tmp_path):
     assert re.search(r'export ROS_DOMAIN_ID=\d+ ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST\n  evse watch', text)
     assert '\x1b' not in text
     assert picture.read_text().startswith('<svg')
+
+
+def test_all_of_it_happens_with_every_board_behind_a_port(tmp_path):
+    boards = sorted(set(BOARDS) - {'sdm630'})
+    with ExitStack() as stack:
+        children = {
+            board: stack.enter_context(demo('--driver', board, log=tmp_path / f'{board}.log'))
+            for board in boards
+        }
+        codes = {board: child.wait(LIMIT_S) for board, child in children.items()}
+    told = {board: (tmp_path / f'{board}.log').read_text() for board in boards}
+    assert codes == dict.fromkeys(boards, 0), '\n'.join(told.values())
+    for text in told.values():
+        assert re.findall(r'● (\w+)', text) == ['Enabled', *EVENTS]
+        assert re.search(r'energy +\d+\.\d Wh', text)
 
 
 @pytest.mark.parametrize(

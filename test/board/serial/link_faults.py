@@ -6,7 +6,13 @@ Played side by side as the golden sequences are.
 
 import time
 
-from evse_manager.charging.enums import ContactorState, ErrorEnum, LinkState
+from evse_manager.charging.enums import (
+    BoardErrorEnum,
+    ContactorState,
+    ControlPilotState,
+    ErrorEnum,
+    LinkState,
+)
 
 from .sequences import Sequence, error
 from .session import Session
@@ -20,8 +26,19 @@ def link_fault(play: Sequence) -> Sequence:
     return play
 
 
+def errors(session: Session) -> set[BoardErrorEnum]:
+    """Return what the board reports."""
+    return {each.code for each in session.state.active_errors}
+
+
 def counted(session: Session, name: str) -> int:
     return int(session.driver.diagnostics()[name])
+
+
+def thrown_away(session: Session) -> int:
+    """Return how much was received that is no good frame."""
+    names = ('frames dropped (failed check)', 'bytes skipped (outside of frames)')
+    return sum(counted(session, name) for name in names)
 
 
 def signalled(session: Session) -> float:
@@ -39,13 +56,12 @@ def goes_on(session: Session, seconds: float = 2.0) -> None:
 @link_fault
 def l1_wrong_check_in_a_reply(session: Session) -> None:
     session.charge()
-    before = counted(session, 'frames dropped (failed check)')
+    before = thrown_away(session)
     for _ in range(4):
         session.do('inject line_corrupt 1')
         session.pass_time(0.7)
     goes_on(session)
-    skipped = counted(session, 'bytes skipped (outside of frames)')
-    assert counted(session, 'frames dropped (failed check)') > before or skipped
+    assert thrown_away(session) > before
 
 
 @link_fault
@@ -96,6 +112,23 @@ def l5_late_replies(session: Session) -> None:
 
 
 @link_fault
+def l6_boot_text_and_stray_bytes(session: Session) -> None:
+    """``l12`` has the boot text of the boards that print one."""
+    before = thrown_away(session)
+    for _ in range(10):
+        session.do('inject line_garbage 30')
+        session.pass_time(0.1)
+        assert session.state.contactor is not ContactorState.CLOSED
+        assert session.state.cp_state is ControlPilotState.A
+    session.do('clear')
+    session.until(lambda: session.link is LinkState.UP and not errors(session), 'link up')
+    session.until(lambda: session.codes[-1:] != ['Error'], 'no errors')
+    assert thrown_away(session) > before
+    session.forget()
+    session.charge()
+
+
+@link_fault
 def l7_the_board_falls_silent(session: Session) -> None:
     session.charge()
     begun = time.monotonic()
@@ -121,6 +154,29 @@ def l8_the_port_is_pulled_and_put_back(session: Session) -> None:
     assert time.monotonic() - begun < 10.0
     session.sees('AllErrorsCleared')
     session.until(lambda: 'CR' in session.codes, 'charging goes on')
+
+
+@link_fault
+def l10_another_language(session: Session) -> None:
+    session.do('inject line_corrupt 0')
+    session.sees('Error', 8.0)
+    assert error(session) is ErrorEnum.INTERNAL
+    assert session.link is not LinkState.UP
+    session.until(lambda: 'no valid frame' in session.driver.diagnostics()['problem'], 'diagnosis', 10.0)
+    assert 'has become unreadable' in session.driver.diagnostics()['problem']
+    assert errors(session) <= {BoardErrorEnum.METER_FAULT}, 'it is the line, not the board'
+    session.do('clear')
+    session.until(lambda: session.link is LinkState.UP, 'link up')
+
+
+@link_fault
+def l18_missed_steps_are_told_in_legal_order(session: Session) -> None:
+    session.authorize()
+    session.sees('SS')
+    session.do('plug_in no_b_state')
+    session.sees('TS PC CS')
+    session.do('unplug')
+    session.sees('SC CF TF SF')
 
 
 @link_fault

@@ -1,13 +1,15 @@
 """
-The golden sequences of docs/charging.md that begin and end at the board, for every serial driver.
+The golden sequences of docs/charging.md, for every serial driver, in real time.
 
-Each needs seconds of real time, so ``play`` runs those of a driver side by side, each with its own board.
+Each needs seconds, so ``play`` runs those of a driver side by side, each with its own board.  What a board
+cannot bring about as it is written its driver tells (``Driver.differs``), and it is left out here.
 """
 
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from evse_manager.board.driver import driver_class
 from evse_manager.charging.enums import (
     AuthorizationStatus,
     ErrorEnum,
@@ -26,7 +28,9 @@ from evse_manager.charging.inputs import (
     StopTransaction,
     WithdrawAuthorization,
 )
+from evse_manager.charging.records import Memory
 from evse_manager.charging.types import StopTransactionRequest
+from evse_manager.simulation.codes import code
 
 from .session import Session
 
@@ -37,10 +41,26 @@ Sequence = Callable[[Session], None]
 SEQUENCES: dict[str, Sequence] = {}
 """Every sequence by name."""
 
+NUMBERS: dict[str, int] = {}
+"""Their numbers in docs/charging.md."""
 
-def sequence(play: Sequence) -> Sequence:
-    SEQUENCES[play.__name__] = play
-    return play
+LONG = ('the_ev_does_not_ask', 'the_ev_is_woken_up')
+"""They wait for most of a minute, so they begin first."""
+
+
+def sequence(number: int) -> Callable[[Sequence], Sequence]:
+    def add(play: Sequence) -> Sequence:
+        SEQUENCES[play.__name__], NUMBERS[play.__name__] = play, number
+        return play
+
+    return add
+
+
+def possible(driver: str) -> dict[str, Sequence]:
+    """Return the sequences that the board of a driver can bring about, the long ones first."""
+    differs = driver_class(driver).differs
+    names = sorted(SEQUENCES, key=lambda name: name not in LONG)
+    return {name: SEQUENCES[name] for name in names if NUMBERS[name] not in differs}
 
 
 def play(
@@ -72,7 +92,20 @@ def error(session: Session) -> ErrorEnum:
     return next(e.error.error_code for e in reversed(session.events) if e.error)
 
 
-@sequence
+@sequence(1)
+def it_boots(session: Session) -> None:
+    assert code(session.events[0]) == 'Enabled'
+
+
+@sequence(1)
+def it_boots_as_it_was(session: Session) -> None:
+    session.loses_power(Memory(enabled=False))
+    session.sees('Disabled')
+    session.loses_power(Memory(faulted=True))
+    session.sees('PermanentFault')
+
+
+@sequence(2)
 def the_ev_pauses_and_leaves(session: Session) -> None:
     session.charge()
     assert session.relay_closed
@@ -83,7 +116,7 @@ def the_ev_pauses_and_leaves(session: Session) -> None:
     assert stopped(session) is StopTransactionReason.EV_DISCONNECTED
 
 
-@sequence
+@sequence(3)
 def the_cable_is_pulled_out_of_charging(session: Session) -> None:
     session.charge()
     session.do('unplug')
@@ -92,7 +125,7 @@ def the_cable_is_pulled_out_of_charging(session: Session) -> None:
     session.opens()
 
 
-@sequence
+@sequence(4)
 def the_token_comes_first(session: Session) -> None:
     session.authorize()
     session.sees('SS')
@@ -103,7 +136,7 @@ def the_token_comes_first(session: Session) -> None:
     session.sees('TS PC CS')
 
 
-@sequence
+@sequence(5)
 def the_token_comes_first_and_is_withdrawn(session: Session) -> None:
     session.authorize()
     session.sees('SS')
@@ -111,7 +144,7 @@ def the_token_comes_first_and_is_withdrawn(session: Session) -> None:
     session.sees('SF')
 
 
-@sequence
+@sequence(6)
 def nobody_authorizes(session: Session) -> None:
     session.do('plug_in')
     session.sees('SS AR')
@@ -121,7 +154,7 @@ def nobody_authorizes(session: Session) -> None:
     session.sees('SF')
 
 
-@sequence
+@sequence(7)
 def a_refused_token_and_a_good_one(session: Session) -> None:
     session.do('plug_in')
     session.sees('SS AR')
@@ -131,7 +164,7 @@ def a_refused_token_and_a_good_one(session: Session) -> None:
     session.sees('TS PC CS')
 
 
-@sequence
+@sequence(8)
 def the_ev_pauses_and_resumes(session: Session) -> None:
     session.charge()
     session.do('ev_pause')
@@ -142,7 +175,7 @@ def the_ev_pauses_and_resumes(session: Session) -> None:
     assert session.relay_closed
 
 
-@sequence
+@sequence(9)
 def the_user_pauses_and_resumes(session: Session) -> None:
     session.charge()
     assert session.command(PauseCharging()).success
@@ -152,7 +185,7 @@ def the_user_pauses_and_resumes(session: Session) -> None:
     session.sees('CR')
 
 
-@sequence
+@sequence(10)
 def the_transaction_is_stopped_and_the_ev_stays(session: Session) -> None:
     session.charge()
     stop = StopTransaction(StopTransactionRequest(StopTransactionReason.REMOTE))
@@ -160,13 +193,24 @@ def the_transaction_is_stopped_and_the_ev_stays(session: Session) -> None:
     session.sees('SC CF TF')
     assert stopped(session) is StopTransactionReason.REMOTE
     session.opens()
-    assert not session.command(stop).success
-    assert not session.command(ResumeCharging()).success
     session.do('unplug')
     session.sees('SF')
 
 
-@sequence
+@sequence(11)
+def what_comes_after_a_stop_changes_nothing(session: Session) -> None:
+    session.charge()
+    stop = StopTransaction(StopTransactionRequest(StopTransactionReason.REMOTE))
+    assert session.command(stop).success
+    session.sees('SC CF TF')
+    assert not session.command(stop).success
+    assert not session.command(ResumeCharging()).success
+    assert not session.authorize().success
+    session.sees_nothing(2.0)
+    assert not session.relay_closed
+
+
+@sequence(12)
 def there_is_no_energy_at_first(session: Session) -> None:
     session.limit(0.0)
     session.do('plug_in')
@@ -177,7 +221,7 @@ def there_is_no_energy_at_first(session: Session) -> None:
     session.sees('CS')
 
 
-@sequence
+@sequence(13)
 def the_limit_drops_and_returns(session: Session) -> None:
     session.charge()
     session.limit(10.0)
@@ -190,7 +234,7 @@ def the_limit_drops_and_returns(session: Session) -> None:
     assert 15.5 <= session.state.current_a <= 16.0
 
 
-@sequence
+@sequence(14)
 def the_ev_wants_ventilation_for_a_while(session: Session) -> None:
     session.charge()
     session.do('inject ventilation')
@@ -201,7 +245,7 @@ def the_ev_wants_ventilation_for_a_while(session: Session) -> None:
     session.sees('AllErrorsCleared CR')
 
 
-@sequence
+@sequence(15)
 def a_fault_needs_the_plug_out(session: Session) -> None:
     session.charge()
     session.do('inject diode')
@@ -214,19 +258,36 @@ def a_fault_needs_the_plug_out(session: Session) -> None:
     session.sees('AllErrorsCleared SC CF TF SF', 20.0)
 
 
-@sequence
+@sequence(16)
+def an_error_at_rest_and_a_plug_during_it(session: Session) -> None:
+    session.do('inject line_stall')
+    session.sees('Error', 8.0)
+    assert error(session) is ErrorEnum.INTERNAL
+    session.do('plug_in')
+    session.sees_nothing(1.0)
+    session.do('clear')
+    session.sees('AllErrorsCleared SS AR')
+
+
+@sequence(17)
 def disabled_and_enabled_at_rest(session: Session) -> None:
     assert session.command(Disable(0)).success
     session.sees('Disabled')
-    assert session.command(Disable(0)).success
-    session.sees_nothing(0.5)
     assert session.command(Enable(0)).success
     session.sees('Enabled')
     session.do('plug_in')
     session.sees('SS AR')
 
 
-@sequence
+@sequence(17)
+def disabled_while_reserved(session: Session) -> None:
+    assert session.command(Reserve(7)).success
+    session.sees('ReservationStart')
+    assert session.command(Disable(0)).success
+    session.sees('ReservationEnd Disabled')
+
+
+@sequence(18)
 def disabled_while_charging(session: Session) -> None:
     session.charge()
     assert session.command(Disable(0)).success
@@ -234,7 +295,29 @@ def disabled_while_charging(session: Session) -> None:
     session.opens()
 
 
-@sequence
+@sequence(19)
+def enabled_and_disabled_twice(session: Session) -> None:
+    assert session.command(Enable(0)).success
+    session.sees_nothing(0.5)
+    assert session.command(Disable(0)).success
+    session.sees('Disabled')
+    assert session.command(Disable(0)).success
+    session.sees_nothing(0.5)
+
+
+@sequence(20)
+def reserved_and_used(session: Session) -> None:
+    assert session.command(Reserve(7)).success
+    session.sees('ReservationStart')
+    session.charge()
+    started = next(e.transaction_started for e in session.events if e.transaction_started)
+    assert started.reservation_id == 7
+    session.do('unplug')
+    session.sees('SC CF TF SF')
+    session.sees_nothing(1.0)
+
+
+@sequence(21)
 def reserved_and_cancelled(session: Session) -> None:
     assert session.command(Reserve(7)).success
     session.sees('ReservationStart')
@@ -242,17 +325,17 @@ def reserved_and_cancelled(session: Session) -> None:
     session.sees('ReservationEnd')
 
 
-@sequence
+@sequence(22)
 def faulted_while_charging(session: Session) -> None:
     session.charge()
     assert session.command(SetFaulted()).success
     session.sees('PermanentFault SC CF TF SF')
     assert not session.command(Enable(0)).success
     assert session.command(ClearFault()).success
-    session.sees('AllErrorsCleared Enabled')
+    session.sees('AllErrorsCleared Enabled SS AR')
 
 
-@sequence
+@sequence(23)
 def the_ev_draws_too_much(session: Session) -> None:
     session.limit(10.0)
     session.charge('overdraws')
@@ -260,7 +343,27 @@ def the_ev_draws_too_much(session: Session) -> None:
     assert error(session) is ErrorEnum.OVER_CURRENT
 
 
-@sequence
+@sequence(24)
+def the_board_replugs_by_itself(session: Session) -> None:
+    session.replug()
+    session.sees('ReplugStarted ReplugFinished')
+    session.charge()
+
+
+@sequence(25)
+def power_is_lost_in_a_transaction(session: Session) -> None:
+    session.charge()
+    uuid = session.last.uuid
+    session.loses_power()
+    session.sees('TF SF')
+    assert stopped(session) is StopTransactionReason.POWER_LOSS
+    assert session.last.uuid == uuid
+    session.sees('Enabled SS AR')
+    assert session.last.uuid != uuid
+    session.opens()
+
+
+@sequence(26)
 def the_ev_does_not_ask(session: Session) -> None:
     session.do('plug_in never_asks')
     session.sees('SS AR')
@@ -270,7 +373,7 @@ def the_ev_does_not_ask(session: Session) -> None:
     session.sees('PEV', 25.0)
 
 
-@sequence
+@sequence(26)
 def the_ev_is_woken_up(session: Session) -> None:
     session.do('plug_in needs_wakeup')
     session.sees('SS AR')
@@ -279,7 +382,7 @@ def the_ev_is_woken_up(session: Session) -> None:
     session.sees('CS', 45.0)
 
 
-@sequence
+@sequence(27)
 def the_contactor_does_not_close(session: Session) -> None:
     session.do('inject relay_stuck_open')
     session.do('plug_in')
@@ -288,7 +391,7 @@ def the_contactor_does_not_close(session: Session) -> None:
     session.sees('TS PC Error')
 
 
-@sequence
+@sequence(28)
 def the_contactor_is_welded(session: Session) -> None:
     session.charge()
     session.do('inject relay_weld')
@@ -302,7 +405,7 @@ def the_contactor_is_welded(session: Session) -> None:
     session.sees_nothing(2.0)
 
 
-@sequence
+@sequence(29)
 def the_manager_ends(session: Session) -> None:
     session.charge()
     session.shut_down()

@@ -39,6 +39,7 @@ from evse_manager.charging.inputs import (
 )
 from evse_manager.charging.kernel import Kernel
 from evse_manager.charging.link import BoardLink
+from evse_manager.charging.records import Memory
 from evse_manager.charging.types import (
     BoardCommand,
     BoardState,
@@ -59,6 +60,14 @@ PATIENCE_S = 15.0
 _managers = itertools.count(1)
 
 
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a condition while no node runs."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, f'not within {PATIENCE_S:g} s: {what}'
+        time.sleep(0.02)
+
+
 class Session:
     """``with Session('openevse') as session``: the board is known and at rest inside of the block."""
 
@@ -68,8 +77,10 @@ class Session:
         config: Config | None = None,
         rig: Rig | None = None,
         driver: str = '',
+        beside: Callable[[Driver, DriverContext], Driver] = lambda driver, _: driver,
         **parameters: Any,
     ) -> None:
+        """``beside`` puts something beside the driver, as a meter."""
         # A stable name: the number of a port that is pulled goes to another test's.
         self._folder = tempfile.TemporaryDirectory()
         self.rig = rig or Rig(board, Path(self._folder.name) / 'port')
@@ -77,9 +88,10 @@ class Session:
         self._woken = threading.Event()
         context = DriverContext(clock=time.monotonic, wall=lambda: Time(time.time_ns()), wake=self._woken.set)
         parameters.setdefault('port', self.rig.port)
-        self.driver: Driver = cls(cls.Parameters(**parameters), context)
-        self.board = BoardController(cls.style)
-        self.kernel = Kernel(config or Config(replug_grace_s=0.0), self._new_uuid)
+        self._make_driver = lambda: beside(cls(cls.Parameters(**parameters), context), context)
+        self._config = config or Config(replug_grace_s=0.0)
+        self.memory = Memory()
+        """What the manager would have stored."""
         self.events: list[SessionEvent] = []
         self.states: list[BoardState] = []
         """Every state that the board published."""
@@ -87,26 +99,34 @@ class Session:
         """When the events came."""
         self.sample: Powermeter | None = None
         self.telemetry: Telemetry | None = None
+        self._tickets = itertools.count(1)
+        self._uuids = itertools.count(1)
+        self._mark = 0
+        self._make_nodes()
+
+    def _make_nodes(self) -> None:
+        """Make a driver, its loop, and a manager, that know nothing yet."""
+        self.driver: Driver = self._make_driver()
+        self.board = BoardController(self.driver.style)
+        self.kernel = Kernel(self._config, self._new_uuid)
         self.finished = False
         self._loop = BoardLoop(self.driver, self.board)
         self._link = BoardLink(f'test {next(_managers)}', 1.0)
         self._answers: dict[int, Answer] = {}
-        self._tickets = itertools.count(1)
-        self._uuids = itertools.count(1)
         self._deadline: float | None = None
         self._renewal = 0.0
         self._wanted = BoardCommand()
         self._told: dict[str, object] = {}
-        self._mark = 0
+
+    def _start_nodes(self) -> None:
+        self.driver.open()
+        self._kernel(Start(self.memory))
+        self.until(lambda: self.link is LinkState.UP and self.driver.hw_capabilities() is not None, 'link up')
 
     def __enter__(self) -> Self:
         self.rig.start()
         try:
-            self.driver.open()
-            self._kernel(Start())
-            self.until(
-                lambda: self.link is LinkState.UP and self.driver.hw_capabilities() is not None, 'link up'
-            )
+            self._start_nodes()
             self.until(lambda: 'Enabled' in self.codes, 'Enabled')
             self.until(lambda: not self.kernel.status(self._now()).active_errors, 'no errors')
         except BaseException:
@@ -156,6 +176,27 @@ class Session:
     def shut_down(self) -> None:
         self._kernel(Shutdown())
         self.until(lambda: self.finished, 'the end', 5.0)
+
+    def replug(self) -> None:
+        """Begin a virtual replug of the board's own."""
+        self._loop.replug(self._moment())
+
+    def loses_power(self, remembered: Memory | None = None) -> None:
+        """
+        Let the power be cut and come back: board, board node and manager start anew.
+
+        The manager finds what it had stored, or what is given instead.
+        """
+        self.driver.close()
+        self.rig.execute('reset')
+        until(
+            lambda: self.rig.call(self.rig.describe)['state'] not in {'booting', 'starting'},
+            'the board has started',
+        )
+        if remembered is not None:
+            self.memory = remembered
+        self._make_nodes()
+        self._start_nodes()
 
     @property
     def codes(self) -> list[str]:
@@ -280,6 +321,7 @@ class Session:
         self._answers.update(output.answers)
         self._deadline = output.deadline
         self.finished = self.finished or output.finished
+        self.memory = output.memory or self.memory
         if output.outputs is not None:
             self._wanted = replace(output.outputs)
             self._send()

@@ -6,9 +6,10 @@ from concurrent.futures import Future
 
 import pytest
 
-from board.serial.link_faults import LINK_FAULTS, goes_on
+from board.serial.link_faults import LINK_FAULTS, errors, goes_on
 from board.serial.sequences import Sequence, error, play
 from board.serial.session import Session
+from evse_manager.board.drivers.openevse import OpenEvseDriver
 from evse_manager.charging.enums import (
     BoardErrorEnum,
     ContactorState,
@@ -16,13 +17,13 @@ from evse_manager.charging.enums import (
     ErrorEnum,
     LinkState,
     OpeningReason,
+    PilotMode,
+    StopTransactionReason,
 )
+from evse_manager.charging.inputs import StopTransaction
+from evse_manager.charging.types import StopTransactionRequest
 
 pytestmark = pytest.mark.timeout(240)
-
-
-def errors(session: Session) -> set[BoardErrorEnum]:
-    return {each.code for each in session.state.active_errors}
 
 
 def in_force(session: Session) -> int:
@@ -59,6 +60,33 @@ def l13_no_start_without_authorization(session: Session) -> None:
     for _ in range(30):
         session.pass_time(0.1)
         assert not session.relay_closed
+
+
+def l14_a_current_that_the_board_misreads(session: Session) -> None:
+    session.do('inject misreads_current')
+    session.do('plug_in')
+    session.sees('SS AR')
+    session.limit(10.0)
+    session.authorize()
+    session.until(lambda: BoardErrorEnum.BAD_DATA in errors(session), 'bad data')
+    assert in_force(session) == 32
+    assert not session.relay_closed
+    session.do('clear')
+    session.until(lambda: BoardErrorEnum.BAD_DATA not in errors(session), 'the board obeys', 8.0)
+    session.until(lambda: session.relay_closed, 'charging')
+    assert in_force(session) == 10
+
+
+def l14_a_lower_current_that_the_board_misreads(session: Session) -> None:
+    session.charge()
+    session.do('inject misreads_current')
+    session.limit(10.0)
+    session.sees('Error')
+    session.until(lambda: session.state.pilot_mode is not PilotMode.PWM, 'pilot withdrawn')
+    session.opens(5.0)
+    session.do('clear')
+    session.until(lambda: 'CR' in session.codes, 'charging goes on')
+    assert in_force(session) == 10
 
 
 def l15_more_current_than_ordered(session: Session) -> None:
@@ -159,13 +187,22 @@ def a_fault_of_each_kind(session: Session) -> None:
         session.forget()
 
 
-def a_contactor_that_does_not_close_is_told_as_no_ground(session: Session) -> None:
+def instead_of_27_a_contactor_that_does_not_close_is_told_as_no_ground(session: Session) -> None:
     session.do('inject relay_stuck_open')
     session.do('plug_in')
     session.sees('SS AR')
     session.authorize()
     session.sees('TS PC CS Error')
     assert BoardErrorEnum.GROUND_FAULT in errors(session)
+
+
+def instead_of_28_a_weld_is_told_after_the_transaction(session: Session) -> None:
+    session.charge()
+    session.do('inject relay_weld')
+    assert session.command(StopTransaction(StopTransactionRequest(StopTransactionReason.LOCAL))).success
+    session.sees('SC CF TF Error')
+    assert error(session) is ErrorEnum.RELAIS
+    assert session.state.contactor is ContactorState.CLOSED
 
 
 def a_weld_is_told_late(session: Session) -> None:
@@ -222,6 +259,8 @@ OWN: dict[str, Sequence] = {
         l11_own_requests_come_back,
         l12_the_board_restarts_while_charging,
         l13_no_start_without_authorization,
+        l14_a_current_that_the_board_misreads,
+        l14_a_lower_current_that_the_board_misreads,
         l15_more_current_than_ordered,
         l16_a_stalled_node,
         l18_steps_that_were_missed,
@@ -230,7 +269,8 @@ OWN: dict[str, Sequence] = {
         l21_safety_tests_are_off,
         requests_are_lost,
         a_fault_of_each_kind,
-        a_contactor_that_does_not_close_is_told_as_no_ground,
+        instead_of_27_a_contactor_that_does_not_close_is_told_as_no_ground,
+        instead_of_28_a_weld_is_told_after_the_transaction,
         a_weld_is_told_late,
         no_new_ev_within_two_seconds,
         the_memory_is_not_worn,
@@ -246,6 +286,11 @@ def played() -> Iterator[dict[str, Future[None]]]:
     yield futures
     for future in futures.values():
         future.cancel()
+
+
+def test_what_differs_is_tried() -> None:
+    for number in OpenEvseDriver.differs:
+        assert any(name.startswith(f'instead_of_{number}_') for name in OWN)
 
 
 @pytest.mark.parametrize('name', ALL)

@@ -1,5 +1,6 @@
 """The serial link: what can be wrong with a port, and that it comes back by itself without a trace."""
 
+import dataclasses
 import fcntl
 import os
 import threading
@@ -9,12 +10,34 @@ from pathlib import Path
 
 import pytest
 
-from evse_manager.board.driver import PortBusyError, PortDeniedError, PortError, PortMissingError
+from evse_manager.board.driver import (
+    DRIVERS,
+    PROBLEM,
+    Driver,
+    DriverContext,
+    PortBusyError,
+    PortDeniedError,
+    PortError,
+    PortMissingError,
+    driver_class,
+)
+from evse_manager.board.metered import MeteredDriver, MeterParameters
 from evse_manager.board.port import PortSettings, open_port
 from evse_manager.board.rapi import Frame, Parser
 from evse_manager.board.serial_port import OUTBOX_BYTES, QUEUE_FRAMES, PortLost, PortOpened, SerialLink
+from evse_manager.charging.enums import LinkState
+from evse_manager.charging.types import Time
+from evse_manager.simulation.virtual.rig import Rig
 from evse_manager.simulation.virtual.terminal import Terminal
 
+SERIAL = [
+    name
+    for name in sorted(DRIVERS)
+    if 'port' in (field.name for field in dataclasses.fields(driver_class(name).Parameters))
+]
+"""Every driver with a port."""
+
+CONTEXT = DriverContext(clock=time.monotonic, wall=lambda: Time(time.time_ns()), wake=lambda: None)
 STATE = b'$OK fe 0 05 0702 :A5^7D\r'
 
 
@@ -58,6 +81,40 @@ def wait(condition: Callable[[], object], limit_s: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def driver(name: str, port: str, meter_port: str = '') -> Driver:
+    cls = driver_class(name)
+    made = cls(cls.Parameters(port=port), CONTEXT)
+    if not meter_port:
+        return made
+    return MeteredDriver(made, MeterParameters(meter='sdm630', meter_port=meter_port), CONTEXT)
+
+
+@pytest.mark.fault('L9')
+@pytest.mark.parametrize('name', SERIAL)
+def test_every_driver_names_what_is_wrong_with_its_port_and_leaves_nothing_open(
+    name: str, line: Line, tmp_path: Path
+) -> None:
+    line.link.open()
+    other = Terminal(tmp_path / 'other')
+    other.plug_in()
+    (tmp_path / 'file').write_text('')
+    threads, descriptors = threading.active_count(), descriptors_open()
+    for port, meter_port, kind in (
+        ('', '', PortError),
+        ('/dev/ttyUSB99', '', PortMissingError),
+        (str(tmp_path), '', PortError),
+        (str(tmp_path / 'file'), '', PortError),
+        (line.terminal.port, '', PortBusyError),
+        (other.port, '/dev/ttyUSB99', PortMissingError),
+        (other.port, line.terminal.port, PortBusyError),
+    ):
+        with pytest.raises(kind, match=r'; '):
+            driver(name, port, meter_port).open()
+    assert threading.active_count() == threads
+    assert descriptors_open() == descriptors
+    other.pull_out()
 
 
 def test_a_port_that_does_not_exist() -> None:
@@ -120,6 +177,33 @@ def test_a_wrong_baud_rate_is_told_from_silence(line: Line) -> None:
     lost = line.hears(PortLost)
     assert isinstance(lost, PortLost)
     assert 'check the baud rate' in lost.text
+
+
+@pytest.mark.fault('L10')
+@pytest.mark.parametrize('name', SERIAL)
+def test_every_driver_tells_another_language_from_silence(name: str) -> None:
+    with Rig(name) as rig:
+        rig.execute('inject line_corrupt 0')
+        wrong = driver(name, rig.port)
+        wrong.open()
+
+        def unreadable() -> bool:
+            while (seen := wrong.poll()) is not None:
+                assert seen.link is not LinkState.UP
+            return 'is not the language of this board; check the baud rate' in wrong.diagnostics()[PROBLEM]
+
+        wait(unreadable, 12.0)
+        wrong.close()
+
+
+def test_a_board_that_falls_silent_is_told_from_a_disturbed_line(line: Line) -> None:
+    line.link.open()
+    for disturbance, problem in ((b'', 'has fallen silent'), (b'noise' * 10, 'has become unreadable')):
+        line.terminal.write(STATE)
+        line.hears(Frame)
+        line.terminal.write(disturbance)
+        line.hears(PortLost)
+        assert problem in line.link.problem
 
 
 def test_a_port_that_is_pulled_comes_back_ten_times_without_a_trace(line: Line) -> None:

@@ -1,16 +1,13 @@
-"""The meter SDM630: what is believed of it (catalogue M1 to M8), and on a port of its own."""
+"""The meter SDM630: what is believed of it (catalogue M1 to M8)."""
 
 import math
 from dataclasses import replace
 
 import pytest
 
-from board.serial.metered import metered
-from evse_manager.board.driver import PortError
 from evse_manager.board.meters.sdm630 import floats
 from evse_manager.board.plausibility import PERSISTS_S, Plausibility, Reading
 from evse_manager.charging.types import Powermeter, Time
-from evse_manager.simulation.virtual.rig import Rig
 
 GOOD = Reading(
     voltage_v=(230.2, 229.8, 230.5),
@@ -161,23 +158,3 @@ def test_m8_ten_times_the_frequency(told: float, believed: float | None) -> None
     sample = Judge().sees(replace(GOOD, frequency_hz=told))
     found = None if sample.frequency_hz is None else sample.frequency_hz.l1
     assert found == (None if believed is None else pytest.approx(believed))
-
-
-# --- through the line ------------------------------------------------------------------------------------
-
-
-def test_on_a_port_of_its_own() -> None:
-    with Rig('sdm630') as rig, metered('phoenix', meter_port=rig.port) as session:
-        session.until(lambda: session.sample is not None, 'a sample')
-        assert session.sample is not None
-        assert session.sample.meter_id == 'SDM630 2301234'
-        rig.execute('plug_in')
-        session.until(lambda: session.sample.power_w.total > 1000.0, 'power')  # type: ignore[union-attr,operator]
-        capabilities = session.driver.capabilities()
-        assert capabilities is not None
-        assert capabilities.has_meter
-
-
-def test_a_meter_needs_a_line() -> None:
-    with pytest.raises(PortError, match='meter_port'):
-        metered('openevse')

@@ -10,8 +10,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from board.serial.link_faults import LINK_FAULTS, counted, goes_on
-from board.serial.sequences import SEQUENCES, Sequence, error, play
+from board.serial.link_faults import LINK_FAULTS, counted, errors, goes_on
+from board.serial.sequences import Sequence, error, play, possible
 from board.serial.session import Session
 from evse_manager.charging.config import Config
 from evse_manager.charging.enums import (
@@ -27,10 +27,6 @@ from evse_manager.charging.enums import (
 )
 
 pytestmark = pytest.mark.timeout(120)
-
-
-def errors(session: Session) -> set[BoardErrorEnum]:
-    return {each.code for each in session.state.active_errors}
 
 
 def never_closes(session: Session, seconds: float) -> None:
@@ -312,20 +308,14 @@ FLAGS: dict[str, Sequence] = {
 FAULTS = {**OWN, **FLAGS, **LINK_FAULTS}
 ATTACHED = {'an_attached_cable_has_no_lock': an_attached_cable_has_no_lock}
 
-THE_MANAGERS = {'the_ev_does_not_ask', 'the_ev_is_woken_up'}
-"""
-They wait for most of a minute, and only a break of the pilot is the board's in them: see
-``a_break_of_the_pilot_wakes_the_ev``.
-"""
-
-POSSIBLE = {name: sequence for name, sequence in SEQUENCES.items() if name not in THE_MANAGERS}
+POSSIBLE = possible('yeti')
 
 
 @pytest.fixture(scope='module')
 def played() -> Iterator[dict[str, Future[None]]]:
     config = Config(replug_grace_s=0.0, connector_type='socket')
-    futures = play(FAULTS, lambda: Session('yeti', config))
-    futures |= play(POSSIBLE, lambda: Session('yeti'))
+    futures = play(POSSIBLE, lambda: Session('yeti'))
+    futures |= play(FAULTS, lambda: Session('yeti', config))
     futures |= play(ATTACHED, lambda: Session('yeti', socket=False))
     yield futures
     for future in futures.values():
