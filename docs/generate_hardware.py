@@ -1,5 +1,5 @@
 """
-Write docs/hardware.md: the template, filled in from the drivers and the virtual boards.
+Write docs/hardware.md and the pages in docs/boards/: templates, filled in from drivers and virtual boards.
 
 ``make docs`` runs it, in a sourced workspace.
 """
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from evse_manager.board.driver import DRIVERS, DriverContext, driver_class
+from evse_manager.board.driver import DRIVERS, Driver, DriverContext, driver_class
 from evse_manager.board.metered import MeterParameters
 from evse_manager.charging.types import BoardCapabilities, Time
 from evse_manager.nodes.parameters import rows
 from evse_manager.simulation.virtual import line, rig
+from evse_manager.simulation.virtual.board import BOARDS, board_class
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / 'docs' / 'hardware.md'
-TEMPLATE = ROOT / 'docs' / 'hardware.template.md'
+DOCS = Path(__file__).resolve().parent
+TEMPLATES = (DOCS / 'hardware.template.md', *sorted((DOCS / 'boards').glob('*.template.md')))
 
 WORDS = {
     'runs_iec61851': 'runs IEC 61851-1',
@@ -37,11 +37,15 @@ WORDS = {
 _YES = {True: 'yes', False: 'no'}
 
 
-def capabilities(name: str) -> BoardCapabilities | None:
-    """Return what a driver tells of itself before it has met a board."""
+def _driver(name: str) -> Driver:
     cls = driver_class(name)
     context = DriverContext(clock=lambda: 0.0, wall=lambda: Time(0), wake=lambda: None)
-    return cls(cls.Parameters(), context).capabilities()
+    return cls(cls.Parameters(), context)
+
+
+def capabilities(name: str) -> BoardCapabilities | None:
+    """Return what a driver tells of itself before it has met a board."""
+    return _driver(name).capabilities()
 
 
 def capability_table() -> str:
@@ -52,7 +56,19 @@ def capability_table() -> str:
         if field.type is bool:
             cells = ['?' if each is None else _YES[getattr(each, field.name)] for each in told.values()]
             lines.append(_row(WORDS[field.name], *cells))
+    differing = (', '.join(f'{number}' for number in driver_class(name).differs) for name in told)
+    cells = [f'all but {numbers}' if numbers else 'all' for numbers in differing]
+    lines.append(_row('sequences of [charging.md](charging.md#sequences) as they are written', *cells))
     return '\n'.join(lines)
+
+
+def differences() -> str:
+    """Return what comes instead of the sequences that a board cannot bring about."""
+    return '\n'.join(
+        f'- `{name}`, sequence {number}: {instead}'
+        for name in sorted(DRIVERS)
+        for number, instead in driver_class(name).differs.items()
+    )
 
 
 def parameter_table(name: str) -> str:
@@ -73,19 +89,32 @@ def definition_list(entries: Mapping[str, str]) -> str:
     return '\n'.join(f'- `{name}` {text}' for name, text in entries.items())
 
 
-def page() -> str:
-    """Return the page."""
+def virtual_board(name: str) -> str:
+    """Return what can be made wrong on a virtual board beyond the line's faults."""
+    board = board_class(name)()
+    values = {value: told.description for value, told in board.values.items()}
+    faults, wrong = definition_list(board.known_faults()), definition_list(values)
+    return f'`inject` knows:\n\n{faults}\n\n`wrong` knows:\n\n{wrong}'
+
+
+def pages() -> dict[Path, str]:
+    """Return every page."""
     parts = {
         'capabilities': capability_table(),
+        'differences': differences(),
         'commands': definition_list(rig.COMMANDS),
         'line_faults': definition_list(line.FAULTS),
         'parameters_meter': _parameters(MeterParameters),
         **{f'parameters_{name}': parameter_table(name) for name in DRIVERS},
+        **{f'virtual_{name}': virtual_board(name) for name in BOARDS},
     }
-    text = TEMPLATE.read_text()
-    for name, part in parts.items():
-        text = text.replace('{' + name + '}', part)
-    return text
+    made = {}
+    for template in TEMPLATES:
+        text = template.read_text()
+        for name, part in parts.items():
+            text = text.replace('{' + name + '}', part)
+        made[template.with_name(template.name.replace('.template', ''))] = text
+    return made
 
 
 def _row(*cells: str) -> str:
@@ -93,4 +122,5 @@ def _row(*cells: str) -> str:
 
 
 if __name__ == '__main__':
-    PAGE.write_text(page())
+    for path, text in pages().items():
+        path.write_text(text)
