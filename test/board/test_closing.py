@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from board.rig import OFFER, WITHDRAWN, Rig
+from evse_manager.board.driver import BoardStyle
 from evse_manager.board.judgement import BLOCKING, OPENING
 from evse_manager.charging.enums import (
     BoardErrorEnum,
@@ -12,6 +13,7 @@ from evse_manager.charging.enums import (
     ControlPilotState,
     LinkState,
     LockState,
+    OpeningReason,
     PilotMode,
 )
 from evse_manager.charging.types import BoardError
@@ -147,3 +149,28 @@ def test_the_offer_reaches_the_outputs_at_once():
     assert outputs.pilot_mode is PilotMode.PWM
     assert outputs.current_a == 16.0
     assert outputs.lock is True
+
+
+def test_a_firmware_is_permitted_again_only_after_it_was_seen_open():
+    rig = Rig(BoardStyle.HIGH_LEVEL)
+    rig.command()
+    rig.command()
+    assert rig.power
+    rig.see(cp_state=C, pilot_mode=PilotMode.PWM, contactor=ContactorState.CLOSED)
+    rig.wait(2.0)  # the manager's lease lapses
+    assert not rig.power
+    rig.command()
+    rig.command()
+    assert not rig.power, 'the order to open may not have reached it yet'
+    rig.see(contactor=ContactorState.OPEN)
+    assert rig.power
+
+
+def test_a_board_that_does_not_obey_is_opened_at_once():
+    rig = Rig(BoardStyle.HIGH_LEVEL)
+    rig.command()
+    rig.command()
+    rig.see(cp_state=C, pilot_mode=PilotMode.PWM, contactor=ContactorState.CLOSED)
+    rig.see(errors=(BoardError(BoardErrorEnum.BAD_DATA, '16 A were ordered, but 32 A are in force.'),))
+    assert not rig.power
+    assert rig.state.opening_reason is OpeningReason.PROTECTION
