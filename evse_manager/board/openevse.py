@@ -11,7 +11,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum, auto
 
 from ..charging.enums import (
     BoardErrorEnum,
@@ -24,6 +23,10 @@ from ..charging.pilot import MINIMUM_CURRENT_A, duty_cycle
 from ..charging.types import BoardError
 from . import rapi
 from .exchange import TRIES, Exchange
+from .firmware import Wish, Wishes, whole_amperes
+from .openevse_codes import FAULT_CODES, RESTING, faults, pilot_mode, pilot_state
+from .openevse_heartbeat import PERIOD_S as HEARTBEAT_PERIOD_S
+from .openevse_heartbeat import PULSE, Heartbeat
 from .openevse_meter import OpenEvseMeter
 from .steps import steps
 from .values import Observation, Outputs
@@ -41,10 +44,6 @@ MOVING_PERIOD_S = 0.1
 HINT_GAP_S = 0.05
 """Unasked frames only cause a reading of the state, no more often than this."""
 
-HEARTBEAT_S = 5
-HEARTBEAT_PERIOD_S = 1.0
-ACKNOWLEDGE = 165
-
 SETTLING_S = 0.6
 """After its self-test the board takes an EV that is plugged in for none as long as it debounces."""
 
@@ -61,46 +60,8 @@ PROBE_PERIOD_S = 1.0
 RETRY_CURRENT_S = 5.0
 """After a board had accepted a wrong current it is asked so often whether it takes the right one."""
 
-REPLUG_F_S = 3.0
-REPLUG_X1_S = 0.75
-"""A virtual replug: -12 V, then +12 V."""
-
-FAULT_CODES = {
-    0x05: (BoardErrorEnum.DIODE_FAULT, "the EV's diode is missing, or the pilot is shorted"),
-    0x06: (BoardErrorEnum.RCD_AC, 'a residual current tripped the board'),
-    0x07: (BoardErrorEnum.GROUND_FAULT, 'no ground, or no voltage behind the closed relay'),
-    0x08: (BoardErrorEnum.CONTACTOR_WELDED, 'the relay is stuck'),
-    0x09: (BoardErrorEnum.RCD_SELF_TEST, 'the self-test of the residual current device failed'),
-    0x0A: (BoardErrorEnum.OVER_TEMPERATURE, 'the board is too hot'),
-    0x0B: (BoardErrorEnum.OVER_CURRENT, 'the EV draws more than the board allows'),
-    0x0E: (BoardErrorEnum.CONTACTOR_FAULT, 'the relay does not close'),
-    0x0F: (BoardErrorEnum.PROXIMITY_FAULT, 'the proximity contact is shorted'),
-    0x10: (BoardErrorEnum.PROXIMITY_FAULT, 'the proximity contact is open'),
-    0x11: (BoardErrorEnum.PERMANENT_FAULT, "the board's memory is broken"),
-}
-"""States of the firmware in which it has opened the relay for a fault."""
-
 _SET_CURRENT = 'SC'
-_PILOT = {
-    0x01: ControlPilotState.A,
-    0x02: ControlPilotState.B,
-    0x03: ControlPilotState.C,
-    0x04: ControlPilotState.D,
-}
-_PWM_STATES = (rapi.CONNECTED, rapi.CHARGING, rapi.VENTILATION, 0x05)
-_KNOWN_STATES = {rapi.READY, *_PWM_STATES, rapi.ASLEEP, rapi.DISABLED, *FAULT_CODES}
 _PLUGGED = (ControlPilotState.B, ControlPilotState.C, ControlPilotState.D)
-
-
-class Wish(Enum):
-    """What the firmware shall do."""
-
-    CHARGE = auto()
-    SLEEP = auto()
-    """Finish gently: the EV gets up to 3 s to stop."""
-    STOP = auto()
-    """Open now, then sleep."""
-    DISABLED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +86,9 @@ class OpenEvse:
         self.meter = meter
         self.problem = ''
         """What is wrong with the conversation, for people."""
-        self.heartbeats_missed = 0
-        self._fallback_a = fallback_current_a
+        self._heartbeat = Heartbeat(fallback_current_a)
         self._phases = phases
-        self._outputs = Outputs()
+        self._wishes = Wishes()
         self._seen = Observation(link=LinkState.LOST)
         self._link = LinkState.LOST
         self._resets = 0
@@ -152,13 +112,8 @@ class OpenEvse:
         self._state_read_at = -math.inf
         self._begun = -math.inf
         self._settled_at = -math.inf
-        self._missed = False
-        self._heartbeat = True
-        self._heartbeat_forgotten = False
         self._closed_since_plug = False
         self._hold_until = -math.inf
-        self._replugs: int | None = None
-        self._replug_from = -math.inf
         self._ticked = -math.inf
 
     # --- what happens ------------------------------------------------------------------------------
@@ -192,12 +147,9 @@ class OpenEvse:
 
     def apply(self, outputs: Outputs, now: float) -> None:
         """Make the board have these outputs; what takes power away does not wait for a reply to others."""
-        if self._replugs is not None and outputs.replugs > self._replugs:
-            self._replug_from = now
-        self._replugs = outputs.replugs
-        if outputs.current_a != self._outputs.current_a:
+        if outputs.current_a != self._wishes.outputs.current_a:
             self._current_tries = 0
-        self._outputs = outputs
+        self._wishes.take(outputs, now)
         if self._link is LinkState.UP and self._wish(now) is not Wish.CHARGE:
             order = self._power_order(now)
             if order is not None:
@@ -211,8 +163,7 @@ class OpenEvse:
             self._lose(f'{TRIES} requests were not answered; check that the board has power.', now)
         if now >= self._hold_until:
             self._hold_until = -math.inf
-        if now >= self._replug_from + REPLUG_F_S + REPLUG_X1_S:
-            self._replug_from = -math.inf
+        self._wishes.tick(now)
         if self._open and not self.exchange.busy:
             self._next(now)
         self._observe(now)
@@ -232,9 +183,9 @@ class OpenEvse:
             times = [*self._due.values(), self._retry_current_at]
             if self._ordered:
                 times.append(self._ordered_at + self._patience())
-        replugged = self._replug_from + REPLUG_F_S
-        later = (self._hold_until, replugged, replugged + REPLUG_X1_S)
-        return min(times + [time for time in later if time > self._ticked])
+        if self._hold_until > self._ticked:
+            times.append(self._hold_until)
+        return min(times + self._wishes.deadlines(self._ticked))
 
     def farewell(self) -> bytes:
         """
@@ -244,10 +195,10 @@ class OpenEvse:
         """
         if self._link is not LinkState.UP or self._state is None:
             return rapi.encode('FS', 1)
-        resting = self._state.state in {rapi.ASLEEP, rapi.DISABLED, *FAULT_CODES} and not self._relay_closed
+        resting = self._state.state in {*RESTING, *FAULT_CODES} and not self._relay_closed
         if not resting:
             return rapi.encode('FD', 1) + rapi.encode('FS', 2)
-        return rapi.encode(f'SY 0 {self._fallback_a}', 1) if self._heartbeat else b''
+        return rapi.encode(self._heartbeat.disarm, 1) if self._heartbeat.runs else b''
 
     # --- beginning and end -----------------------------------------------------------------------------
 
@@ -260,7 +211,7 @@ class OpenEvse:
         self._current_tries = 0
         self._refused, self._retry_current_at = '', math.inf
         self._ordered = ''
-        self._missed, self._heartbeat, self._heartbeat_forgotten = False, True, False
+        self._heartbeat.begin()
         self._probe_at = math.inf
         self._due = dict.fromkeys(self._due, math.inf)
         self._setup = deque(
@@ -269,7 +220,7 @@ class OpenEvse:
                 lambda now: self._ask('GV', self._told_version, now),
                 lambda now: self._ask('GE', self._told_settings, now),
                 lambda now: self._ask('GC', self._told_capacity, now),
-                self._program_heartbeat,
+                lambda now: self._ask(self._heartbeat.program, self._told_heartbeat, now),
                 lambda now: self._ask('GS', self._told_first_state, now),
             )
         )
@@ -315,11 +266,9 @@ class OpenEvse:
             if len(self._setup) > 1 or now >= self._settled_at:
                 self._setup[0](now)
             return
-        if self._missed:
-            self._ask(f'SY {ACKNOWLEDGE}', self._told_heartbeat, now)
-            return
-        if self._heartbeat_forgotten:
-            self._program_heartbeat(now)
+        urgent = self._heartbeat.urgent
+        if urgent is not None:
+            self._ask(urgent, self._told_heartbeat, now)
             return
         if now >= self._retry_current_at:
             self._set_current(self._refused_a, now)
@@ -331,14 +280,14 @@ class OpenEvse:
         due = min(self._due, key=lambda name: self._due[name])
         if self._due[due] > now:
             return
-        awake = self._state is not None and self._state.state not in {rapi.ASLEEP, rapi.DISABLED}
+        awake = self._state is not None and self._state.state not in RESTING
         match due:
             case 'state':
                 self._due['state'] = now + STATE_PERIOD_S
                 self._ask('GS', self._told_state, now)
             case 'heartbeat':
-                self._due['heartbeat'] = now + HEARTBEAT_PERIOD_S if self._heartbeat else math.inf
-                self._ask('SY', self._told_heartbeat, now)
+                self._due['heartbeat'] = now + HEARTBEAT_PERIOD_S if self._heartbeat.runs else math.inf
+                self._ask(PULSE, self._told_heartbeat, now)
             case 'meter':
                 self._due['meter'] = now + METER_PERIOD_S
                 self._ask('GG', self._told_meter, now)
@@ -383,25 +332,13 @@ class OpenEvse:
 
     def _amperes(self) -> int:
         """Return the whole amperes to allow, 0 for none."""
-        asked = self._outputs.current_a
-        if self.capacity is None or not math.isfinite(asked) or asked < MINIMUM_CURRENT_A - 0.05:
+        if self.capacity is None:
             return 0
-        amperes = min(math.floor(asked + 0.05), self.capacity.maximum_a)
-        return amperes if amperes >= self.capacity.minimum_a else 0
+        asked = self._wishes.outputs.current_a
+        return whole_amperes(asked, self.capacity.minimum_a, self.capacity.maximum_a)
 
     def _wish(self, now: float) -> Wish:
-        outputs = self._outputs
-        if now < self._replug_from + REPLUG_F_S:
-            return Wish.DISABLED
-        if now < self._replug_from + REPLUG_F_S + REPLUG_X1_S:
-            return Wish.STOP
-        if outputs.pilot_mode in {PilotMode.F, PilotMode.E}:
-            return Wish.DISABLED
-        if not outputs.power:
-            return Wish.STOP
-        if outputs.pilot_mode is PilotMode.PWM and self._amperes() and not self._refused:
-            return Wish.CHARGE
-        return Wish.SLEEP
+        return self._wishes.wish(now, may_charge=self._amperes() > 0 and not self._refused)
 
     def _power_order(self, now: float) -> str | None:
         """Return the order that brings the board nearer to the wish, ``None`` when it is there."""
@@ -412,12 +349,12 @@ class OpenEvse:
             return None  # the relay is open, and another state would hide the fault
         order: str | None = None
         match wish:
-            case Wish.DISABLED:
+            case Wish.UNAVAILABLE:
                 order = 'FD' if state != rapi.DISABLED else None
             case Wish.CHARGE if self._verified_a != self._amperes():
                 return _SET_CURRENT
             case Wish.CHARGE:
-                order = 'FE' if state in {rapi.ASLEEP, rapi.DISABLED} else None
+                order = 'FE' if state in RESTING else None
             case Wish.STOP if self._relay_closed:
                 order = 'FD'
             case _:
@@ -525,21 +462,9 @@ class OpenEvse:
             self._verified_a = 0
         return True
 
-    def _program_heartbeat(self, now: float) -> None:
-        self._heartbeat_forgotten = False
-        self._ask(f'SY {HEARTBEAT_S} {self._fallback_a}', self._told_heartbeat, now)
-
     def _told_heartbeat(self, frame: rapi.Frame, now: float) -> bool:
-        told = rapi.numbers(frame.words)
-        if told is None or len(told) != 3:
-            self._heartbeat = self._heartbeat and not self._setup  # a firmware without one tells so at once
-            return True
-        missed = frame.name == 'NK' or told[2] == 2
-        self.heartbeats_missed += missed and not self._missed
-        if self._missed and not missed:
+        if self._heartbeat.told(frame, connecting=bool(self._setup)):
             self._verified_a = 0
-        self._missed = missed
-        self._heartbeat_forgotten = told[:2] != [HEARTBEAT_S, self._fallback_a] and not missed
         return True
 
     def _told_first_state(self, frame: rapi.Frame, now: float) -> bool | None:
@@ -600,9 +525,9 @@ class OpenEvse:
             return replace(self._seen, link=self._link, resets=self._resets, firmware=self._firmware)
         contactor = self._contactor(state)
         cp_state = self._cp_state(state, contactor, now)
-        pwm = state.state in _PWM_STATES
+        mode = pilot_mode(state)
+        pwm = mode is PilotMode.PWM
         in_force = float(self._in_force_a)
-        mode = PilotMode.F if state.state == rapi.DISABLED else PilotMode.PWM if pwm else PilotMode.X1
         return Observation(
             link=self._link,
             cp_state=cp_state,
@@ -612,7 +537,7 @@ class OpenEvse:
             contactor=contactor,
             phases=self._phases,
             errors=self._errors(state),
-            replug_active=self._replug_from > -math.inf,
+            replug_active=self._wishes.replugging,
             resets=self._resets,
             firmware=self._firmware,
         )
@@ -627,13 +552,9 @@ class OpenEvse:
         return ContactorState.CLOSED
 
     def _cp_state(self, state: rapi.State, contactor: ContactorState, now: float) -> ControlPilotState:
-        if state.state == rapi.DISABLED:
-            return ControlPilotState.F
         if state.state == rapi.STARTING:
             return self._seen.cp_state
-        cp_state = _PILOT.get(state.pilot, ControlPilotState.E)
-        if state.state not in _KNOWN_STATES:
-            cp_state = ControlPilotState.E
+        cp_state = pilot_state(state)
         if contactor is ContactorState.CLOSED:
             self._closed_since_plug = True
         elif cp_state is ControlPilotState.A and self._closed_since_plug:
@@ -644,15 +565,7 @@ class OpenEvse:
         return cp_state
 
     def _errors(self, state: rapi.State) -> tuple[BoardError, ...]:
-        errors = []
-        if state.state in FAULT_CODES:
-            code, text = FAULT_CODES[state.state]
-            errors.append(BoardError(code, f'{text} (state {state.state:02x}).'))
-        elif state.state not in _KNOWN_STATES and state.state != rapi.STARTING:
-            errors.append(BoardError(BoardErrorEnum.VENDOR_ERROR, f'unknown state {state.state:02x}.'))
-        if self._checks_off:
-            text = f'switched off in the settings of the board: {", ".join(self._checks_off)}.'
-            errors.append(BoardError(BoardErrorEnum.SAFETY_TESTS_OFF, text))
+        errors = faults(state, self._checks_off)
         if self._refused:
             errors.append(BoardError(BoardErrorEnum.BAD_DATA, self._refused))
         return tuple(errors)
@@ -665,5 +578,5 @@ class OpenEvse:
             'replies too late or twice': str(self.exchange.stale),
             'own requests that came back': str(self.exchange.echoes),
             'restarts of the board': str(self._resets),
-            'heartbeats missed': str(self.heartbeats_missed),
+            'heartbeats missed': str(self._heartbeat.misses),
         }

@@ -1,62 +1,32 @@
 """
 The conversation with a Phoenix EV Charge Control Basic: answers and time in, requests and observations out.
 
-Pure, as ``board/openevse.py`` is.  Registers are those of the manual 106377_en_04, section 9.2 (hardware
-reference 2.3).  The firmware runs IEC 61851-1; *not enabled* is the state of rest here.  Every order is read
-back before it counts, the current before charging is enabled.  The board has no watchdog for its line: left
-alone it goes on as it was told last.
+Pure, as ``board/openevse.py`` is.  The firmware runs IEC 61851-1; *not enabled* is the state of rest here.
+Every order is read back before it counts, the current before charging is enabled.  The board has no watchdog
+for its line: left alone it goes on as it was told last.
 """
 
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from enum import Enum, auto
 
 from ..charging.enums import (
     BoardErrorEnum,
     ContactorState,
-    ControlPilotState,
     LinkState,
     LockState,
     PilotMode,
     ProximityState,
 )
-from ..charging.pilot import MINIMUM_CURRENT_A, duty_cycle
+from ..charging.pilot import duty_cycle
 from ..charging.types import BoardError
+from . import phoenix_registers as reg
+from .firmware import Wish, Wishes, whole_amperes
 from .modbus import Answer, Function, Request
 from .modbus_bus import Handler, Order
 from .steps import steps
 from .values import Observation, Outputs
-
-ENABLE, AVAILABLE, LOCK = range(3)
-FIRST_COIL = 20000
-CURRENT = 22000
-STATE = 24000
-STATE_WORDS = 6
-ERRORS = 24025
-FIRMWARE = 1031
-SWITCHES = 2000
-SOURCES = 4000
-OPTIONS = 4006
-OPTION_WORDS = 7
-PRESET_CURRENT = 24027
-
-BY_REGISTER = (3, 2, 3)
-"""What registers 4000 to 4002 hold when coils 20000 to 20002 rule."""
-
-MIRROR, VENTILATION, CURRENT_BY_INPUT = 0, 4, 6
-"""Places of 4006 (monitoring), 4010 (state D) and 4012 (input CCR sets the current) among the options."""
-CASE_C = 3
-"""Place of 4009."""
-
-SWITCH_RELEASE, SWITCH_LOCK = 0x02, 0x04
-"""S1/DIP 2 and 3: without them availability and lock do not obey the line."""
-
-INPUT_CCR = 0x08
-
-LARGEST_A = 63
-SMALLEST_A = 6
 
 STATE_PERIOD_S = 0.2
 MOVING_PERIOD_S = 0.05
@@ -82,41 +52,6 @@ OVER_SIGNALLED_S = 2.0
 RETRY_CURRENT_S = 5.0
 REPEAT_ORDER_S = 1.0
 """An order without effect is repeated so often."""
-
-REPLUG_F_S = 3.0
-REPLUG_X1_S = 0.75
-
-_E = BoardErrorEnum
-
-ERROR_BITS = {
-    2: (_E.PROXIMITY_FAULT, 'a cable of 13 A is rejected (S1/DIP 4)'),
-    3: (_E.PROXIMITY_FAULT, 'the proximity contact has an invalid value'),
-    4: (_E.PILOT_FAULT, 'the control pilot has an invalid value'),
-    5: (_E.VENDOR_WARNING, 'the board is not available, by its input XR'),
-    6: (_E.LOCK_FAILED_TO_LOCK, 'the connector does not lock'),
-    7: (_E.LOCK_FAILED_TO_UNLOCK, 'the connector does not unlock'),
-    8: (_E.LOCK_UNEXPECTEDLY_OPEN, 'the lock is not reported closed any more'),
-    11: (_E.VENDOR_WARNING, 'a vehicle that needs ventilation was rejected'),
-    12: (_E.CONTACTOR_WELDED, 'the contactor does not open, or its mirror contact is not wired to input CCR'),
-    13: (_E.DIODE_FAULT, 'the diode in the vehicle is missing'),
-    15: (_E.RCD_DC, 'the residual current monitor has tripped'),
-    16: (_E.RCD_SELF_TEST, 'the self-test of the residual current monitor failed'),
-}
-"""Bits of register 24025, counted from 1; what is not listed is a warning."""
-
-_LETTERS = {letter: ControlPilotState[letter] for letter in 'ABCDEF'}
-_UNLOCKED_BITS = (6, 8)
-
-
-class Wish(Enum):
-    """What the firmware shall do."""
-
-    CHARGE = auto()
-    PAUSE = auto()
-    """No PWM; the contactor opens when the EV has stopped."""
-    STOP = auto()
-    """Open now."""
-    UNAVAILABLE = auto()
 
 
 class Phoenix:
@@ -144,7 +79,7 @@ class Phoenix:
         self._rest_current_a = rest_current_a
         self._mirror_contact = mirror_contact
         self._read_state = Function.READ_HOLDING
-        self._outputs = Outputs()
+        self._wishes = Wishes()
         self._seen = Observation(link=LinkState.LOST)
         self._link = LinkState.LOST
         self._open = False
@@ -155,7 +90,7 @@ class Phoenix:
         self._coils: tuple[int, ...] | None = None
         self._last_coils: tuple[int, ...] = (0, 1, 0)
         self._confirmed = False
-        self._awaited = (ENABLE, 0)
+        self._awaited = (reg.ENABLE, 0)
         self._hold_until = -math.inf
         self._current: int | None = None
         self._believed_current: int | None = None
@@ -170,20 +105,18 @@ class Phoenix:
         A state that has just changed and is read once more: of the frames that noise has spoilt one in 65536
         passes its check.
         """
-        self._options: tuple[int, ...] = (0,) * OPTION_WORDS
+        self._options: tuple[int, ...] = (0,) * reg.OPTION_WORDS
         self._refused = ''
         self._retry_current_at = math.inf
         self._over_since = math.inf
         self._lock_since = -math.inf
-        self._replugs: int | None = None
-        self._replug_from = -math.inf
         self._probe_at = math.inf
         self._ticked = -math.inf
         self._due = dict.fromkeys(('state', 'errors', 'orders', 'options'), math.inf)
         self.probes: tuple[Request, ...] = (
-            self._request(Function.READ_HOLDING, SOURCES, 3),
-            self._request(Function.READ_COILS, FIRST_COIL, 3),
-            self._request(Function.READ_HOLDING, CURRENT, 1),
+            self._request(Function.READ_HOLDING, reg.SOURCES, 3),
+            self._request(Function.READ_COILS, reg.FIRST_COIL, 3),
+            self._request(Function.READ_HOLDING, reg.CURRENT, 1),
         )
 
     # --- what happens ------------------------------------------------------------------------------
@@ -211,16 +144,12 @@ class Phoenix:
 
     def apply(self, outputs: Outputs, now: float) -> None:
         """Take the wanted outputs; ``next`` brings the board there."""
-        if self._replugs is not None and outputs.replugs > self._replugs:
-            self._replug_from = now
-        self._replugs = outputs.replugs
-        self._outputs = outputs
+        self._wishes.take(outputs, now)
         self.tick(now)
 
     def tick(self, now: float) -> None:
         """Look whether anything has changed by the time alone."""
-        if now >= self._replug_from + REPLUG_F_S + REPLUG_X1_S:
-            self._replug_from = -math.inf
+        self._wishes.tick(now)
         self._observe(now)
 
     @property
@@ -237,9 +166,7 @@ class Phoenix:
         times = [*self._due.values(), self._probe_at, self._retry_current_at]
         if self._hold_until > self._ticked:
             times.append(self._hold_until)
-        for end in (self._replug_from + REPLUG_F_S, self._replug_from + REPLUG_F_S + REPLUG_X1_S):
-            if end > self._ticked:
-                times.append(end)
+        times += self._wishes.deadlines(self._ticked)
         if self._lock_since + LOCKING_S > self._ticked:
             times.append(self._lock_since + LOCKING_S)
         return min(times)
@@ -248,8 +175,8 @@ class Phoenix:
         """Return the last orders for a board: not enabled, and a current that harms nobody."""
         if not self._open:
             return ()
-        off = self._coil(ENABLE, 0)
-        return off, self._request(Function.WRITE_REGISTER, CURRENT, self._rest_current_a)
+        off = self._coil(reg.ENABLE, 0)
+        return off, self._request(Function.WRITE_REGISTER, reg.CURRENT, self._rest_current_a)
 
     # --- beginning and end -----------------------------------------------------------------------------
 
@@ -267,19 +194,23 @@ class Phoenix:
         self._due = dict.fromkeys(self._due, math.inf)
         self._setup = deque(
             (
-                lambda: self._step(self._coil(ENABLE, 0), self._told_off),
-                lambda: self._step(self._request(Function.READ_HOLDING, SWITCHES, 1), self._told_switches),
-                lambda: self._step(self._request(Function.READ_HOLDING, SOURCES, 3), self._told_sources),
-                lambda: self._step(self._options_request(), self._told_options_first),
-                lambda: self._step(self._request(Function.READ_INPUT, FIRMWARE, 3), self._told_firmware),
-                lambda: self._step(self._state_request(PRESET_CURRENT, 1), self._told_preset),
+                lambda: self._step(self._coil(reg.ENABLE, 0), self._told_off),
                 lambda: self._step(
-                    self._request(Function.WRITE_REGISTER, CURRENT, self._rest_current_a), self._told_off
+                    self._request(Function.READ_HOLDING, reg.SWITCHES, 1), self._told_switches
                 ),
-                lambda: self._step(self._request(Function.READ_HOLDING, CURRENT, 1), self._told_current),
-                lambda: self._step(self._request(Function.READ_COILS, FIRST_COIL, 3), self._told_coils_first),
-                lambda: self._step(self._state_request(ERRORS, 1), self._told_errors),
-                lambda: self._step(self._state_request(STATE, STATE_WORDS), self._told_state),
+                lambda: self._step(self._request(Function.READ_HOLDING, reg.SOURCES, 3), self._told_sources),
+                lambda: self._step(self._options_request(), self._told_options_first),
+                lambda: self._step(self._request(Function.READ_INPUT, reg.FIRMWARE, 3), self._told_firmware),
+                lambda: self._step(self._state_request(reg.PRESET_CURRENT, 1), self._told_preset),
+                lambda: self._step(
+                    self._request(Function.WRITE_REGISTER, reg.CURRENT, self._rest_current_a), self._told_off
+                ),
+                lambda: self._step(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._told_current),
+                lambda: self._step(
+                    self._request(Function.READ_COILS, reg.FIRST_COIL, 3), self._told_coils_first
+                ),
+                lambda: self._step(self._state_request(reg.ERRORS, 1), self._told_errors),
+                lambda: self._step(self._state_request(reg.STATE, reg.STATE_WORDS), self._told_state),
             )
         )
 
@@ -312,7 +243,7 @@ class Phoenix:
         if not self._open:
             return None
         if self._link is LinkState.LOST:
-            return Order(self._coil(ENABLE, 0), self._answered_again) if now >= self._probe_at else None
+            return Order(self._coil(reg.ENABLE, 0), self._answered_again) if now >= self._probe_at else None
         if self._setup:
             return self._setup[0]()
         order = self._order_for(self._wish(now), now)
@@ -323,47 +254,39 @@ class Phoenix:
             return None
         match due:
             case 'state':
-                return Order(self._state_request(STATE, STATE_WORDS), self._told_state)
+                return Order(self._state_request(reg.STATE, reg.STATE_WORDS), self._told_state)
             case 'errors':
-                return Order(self._state_request(ERRORS, 1), self._told_errors)
+                return Order(self._state_request(reg.ERRORS, 1), self._told_errors)
             case 'options':
                 return Order(self._options_request(), self._told_options)
-        return Order(self._request(Function.READ_HOLDING, CURRENT, 1), self._told_current_then_coils)
+        return Order(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._told_current_then_coils)
 
     def _wish(self, now: float) -> Wish:
-        outputs = self._outputs
-        if now < self._replug_from + REPLUG_F_S:
-            return Wish.UNAVAILABLE
-        if now < self._replug_from + REPLUG_F_S + REPLUG_X1_S:
-            return Wish.STOP
-        if outputs.pilot_mode in {PilotMode.F, PilotMode.E}:
-            return Wish.UNAVAILABLE
-        if not outputs.power:
-            return Wish.STOP
-        locked = not self.has_lock or self._lock(now) is LockState.LOCKED or outputs.lock is not True
-        if outputs.pilot_mode is PilotMode.PWM and self._amperes() and locked and not self._refused:
-            return Wish.CHARGE
-        return Wish.PAUSE
+        lock = self._wishes.outputs.lock
+        locked = not self.has_lock or self._lock(now) is LockState.LOCKED or lock is not True
+        may_charge = self._amperes() > 0 and locked and not self._refused
+        return self._wishes.wish(now, may_charge=may_charge)
 
     def _order_for(self, wish: Wish, now: float) -> Order | None:
         """Return the order or reading that brings the board nearer to the wish."""
         if self._coils is None:
             if now < self._hold_until:
                 return None
-            return Order(self._request(Function.READ_COILS, FIRST_COIL, 3), self._told_coils)
+            return Order(self._request(Function.READ_COILS, reg.FIRST_COIL, 3), self._told_coils)
         enable = wish is Wish.CHARGE
-        if self._coils[ENABLE] and not enable:
-            return self._write_coil(ENABLE, 0)
+        if self._coils[reg.ENABLE] and not enable:
+            return self._write_coil(reg.ENABLE, 0)
         if now < self._hold_until:
             return None
         if self.can_be_unavailable:
-            stuck = bool(self._errors & 1 << 12 - 1)
+            stuck = reg.CONTACTOR_BIT in reg.bits(self._errors)
             stopping = wish is Wish.STOP and self._contactor_closed() and not stuck
             available = int(wish is not Wish.UNAVAILABLE and not stopping)
-            if self._coils[AVAILABLE] != available:
-                return self._write_coil(AVAILABLE, available)
-        if self.has_lock and self._outputs.lock is not None and self._coils[LOCK] != int(self._outputs.lock):
-            return self._write_coil(LOCK, int(self._outputs.lock))
+            if self._coils[reg.AVAILABLE] != available:
+                return self._write_coil(reg.AVAILABLE, available)
+        outputs = self._wishes.outputs
+        if self.has_lock and outputs.lock is not None and self._coils[reg.LOCK] != int(outputs.lock):
+            return self._write_coil(reg.LOCK, int(outputs.lock))
         if self._retry_current_at <= now:
             return self._write_current(self._amperes() or self._rest_current_a)
         if not self._refused:
@@ -371,13 +294,13 @@ class Phoenix:
             if not amperes and wish in {Wish.STOP, Wish.UNAVAILABLE} and not self._contactor_closed():
                 amperes = self._rest_current_a
             if self._current is None:
-                return Order(self._request(Function.READ_HOLDING, CURRENT, 1), self._told_current)
+                return Order(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._told_current)
             if amperes and self._current != amperes:
                 return self._write_current(amperes)
-        if self._options[VENTILATION] != int(self._outputs.ventilation_allowed):
-            return self._write_option(VENTILATION, int(self._outputs.ventilation_allowed))
-        if enable and not self._coils[ENABLE]:
-            return self._write_coil(ENABLE, 1)
+        if self._options[reg.VENTILATION] != int(outputs.ventilation_allowed):
+            return self._write_option(reg.VENTILATION, int(outputs.ventilation_allowed))
+        if enable and not self._coils[reg.ENABLE]:
+            return self._write_coil(reg.ENABLE, 1)
         return None
 
     def _orders_waiting(self) -> bool:
@@ -387,10 +310,7 @@ class Phoenix:
 
     def _amperes(self) -> int:
         """Return the whole amperes to allow, 0 for none."""
-        asked = self._outputs.current_a
-        if not math.isfinite(asked) or asked < MINIMUM_CURRENT_A - 0.05:
-            return 0
-        return min(math.floor(asked + 0.05), self.maximum_a)
+        return whole_amperes(self._wishes.outputs.current_a, reg.SMALLEST_A, self.maximum_a)
 
     # --- requests ------------------------------------------------------------------------------------------
 
@@ -398,13 +318,13 @@ class Phoenix:
         return Request(self._unit, function, address, value)
 
     def _coil(self, coil: int, value: int) -> Request:
-        return self._request(Function.WRITE_COIL, FIRST_COIL + coil, value)
+        return self._request(Function.WRITE_COIL, reg.FIRST_COIL + coil, value)
 
     def _state_request(self, address: int, words: int) -> Request:
         return self._request(self._read_state, address, words)
 
     def _options_request(self) -> Request:
-        return self._request(Function.READ_HOLDING, OPTIONS, OPTION_WORDS)
+        return self._request(Function.READ_HOLDING, reg.OPTIONS, reg.OPTION_WORDS)
 
     def _step(self, request: Request, handle: Handler) -> Order:
         """Return a step of getting to know the board; ``handle`` raises nothing and may start anew."""
@@ -424,10 +344,10 @@ class Phoenix:
         def written(answer: Answer, now: float) -> None:
             self._coils, self._confirmed = None, False
             self._awaited = (coil, value)
-            if coil == LOCK:
+            if coil == reg.LOCK:
                 self._lock_since = now
             if not answer.good:
-                self.problem = f'coil {FIRST_COIL + coil} was refused: {answer.refusal}.'
+                self.problem = f'coil {reg.FIRST_COIL + coil} was refused: {answer.refusal}.'
             self._due['state'] = self._due['errors'] = now
 
         return Order(self._coil(coil, value), written)
@@ -441,7 +361,7 @@ class Phoenix:
             if not answer.good:
                 self._refuse(f'{amperes} A were ordered and refused ({answer.refusal})', now)
 
-        return Order(self._request(Function.WRITE_REGISTER, CURRENT, amperes), written)
+        return Order(self._request(Function.WRITE_REGISTER, reg.CURRENT, amperes), written)
 
     def _write_option(self, place: int, value: int) -> Order:
         def written(answer: Answer, now: float) -> None:
@@ -451,9 +371,9 @@ class Phoenix:
                 self._options = tuple(options)
             else:
                 self._options = (*self._options[:place], value, *self._options[place + 1 :])
-                self.problem = f'register {OPTIONS + place} was refused: {answer.refusal}.'
+                self.problem = f'register {reg.OPTIONS + place} was refused: {answer.refusal}.'
 
-        return Order(self._request(Function.WRITE_REGISTER, OPTIONS + place, value), written)
+        return Order(self._request(Function.WRITE_REGISTER, reg.OPTIONS + place, value), written)
 
     def _refuse(self, text: str, now: float) -> None:
         """Keep the board from charging until it has the current that was ordered."""
@@ -477,25 +397,25 @@ class Phoenix:
 
     def _told_switches(self, answer: Answer, now: float) -> None:
         switches = answer.values[0] if answer.good else 0
-        self.can_be_unavailable = bool(switches & SWITCH_RELEASE)
-        self.has_lock = bool(switches & SWITCH_LOCK)
+        self.can_be_unavailable = bool(switches & reg.SWITCH_RELEASE)
+        self.has_lock = bool(switches & reg.SWITCH_LOCK)
 
     def _told_sources(self, answer: Answer, now: float) -> None:
         if not answer.good:
             self._told_off(answer, now)
             return
         obeys = (True, self.can_be_unavailable, self.has_lock)
-        for place, (value, wanted) in enumerate(zip(answer.values, BY_REGISTER)):
+        for place, (value, wanted) in enumerate(zip(answer.values, reg.BY_REGISTER)):
             if obeys[place] and value != wanted:
-                self._insert(SOURCES + place, wanted)
+                self._insert(reg.SOURCES + place, wanted)
 
     def _told_options_first(self, answer: Answer, now: float) -> None:
-        self._options = answer.values if answer.good else (0,) * OPTION_WORDS
-        self.has_proximity = not self._options[CASE_C]
-        wanted = {CURRENT_BY_INPUT: 0, MIRROR: 1} if self._mirror_contact else {}
+        self._options = answer.values if answer.good else (0,) * reg.OPTION_WORDS
+        self.has_proximity = not self._options[reg.CASE_C]
+        wanted = {reg.CURRENT_BY_INPUT: 0, reg.MIRROR: 1} if self._mirror_contact else {}
         for place, value in wanted.items():
             if self._options[place] != value:
-                self._insert(OPTIONS + place, value)
+                self._insert(reg.OPTIONS + place, value)
 
     def _insert(self, register: int, value: int) -> None:
         """Write a retentive register, which is worth it only when it differs; the next step waits for it."""
@@ -511,20 +431,20 @@ class Phoenix:
         self._firmware = 'EV Charge Control Basic'
         if answer.good:
             major, minor, patch = answer.values
-            letter = chr(major >> 8) if chr(major >> 8).isalnum() else ''
-            self._firmware += f' {letter}{major & 0xFF}.{minor}.{patch}'
+            series = chr(major >> 8) if chr(major >> 8).isalnum() else ''
+            self._firmware += f' {series}{major & 0xFF}.{minor}.{patch}'
 
     def _told_preset(self, answer: Answer, now: float) -> None:
         """Take the switches' limit; a board that has its state elsewhere is asked there from now on."""
         if not answer.good and answer.exception in {1, 2} and self._read_state is Function.READ_HOLDING:
             self._read_state = Function.READ_INPUT
             self._setup.insert(
-                1, lambda: self._step(self._state_request(PRESET_CURRENT, 1), self._told_preset)
+                1, lambda: self._step(self._state_request(reg.PRESET_CURRENT, 1), self._told_preset)
             )
             return
         preset = answer.values[0] if answer.good else 0
         self.maximum_a = self._configured_maximum_a
-        if SMALLEST_A <= preset <= LARGEST_A:
+        if reg.SMALLEST_A <= preset <= reg.LARGEST_A:
             self.maximum_a = min(self.maximum_a, preset)
 
     def _told_current(self, answer: Answer, now: float) -> None:
@@ -562,7 +482,9 @@ class Phoenix:
             return
         coil, value = self._awaited
         changed = [
-            each for each in (ENABLE, AVAILABLE, LOCK) if answer.values[each] != self._last_coils[each]
+            each
+            for each in (reg.ENABLE, reg.AVAILABLE, reg.LOCK)
+            if answer.values[each] != self._last_coils[each]
         ]
         if not self._confirmed and coil in changed:
             changed.remove(coil)
@@ -572,7 +494,7 @@ class Phoenix:
         self._coils = self._last_coils = answer.values
         if not self._confirmed and answer.values[coil] != value:
             self._hold_until = now + REPEAT_ORDER_S
-            self.problem = f'coil {FIRST_COIL + coil} does not obey.'
+            self.problem = f'coil {reg.FIRST_COIL + coil} does not obey.'
         self._confirmed = True
         self._due['orders'] = now + ORDERS_PERIOD_S
         self._observe(now)
@@ -584,8 +506,8 @@ class Phoenix:
             self._told_off(answer, now)
         if not answer.good:
             return
-        told = (answer.values[0], answer.values[4] & INPUT_CCR)
-        known = None if self._state is None else (self._state[0], self._state[4] & INPUT_CCR)
+        told = (answer.values[0], answer.values[4] & reg.INPUT_CCR)
+        known = None if self._state is None else (self._state[0], self._state[4] & reg.INPUT_CCR)
         if known is not None and told not in {known, self._doubted} and self._doubts < DOUBTS:
             self._doubted, self._doubts = told, self._doubts + 1
             self._due['state'] = now
@@ -599,7 +521,7 @@ class Phoenix:
             self._errors_awaited = bool(self._errors) and was_closed is self._contactor_closed()
         if self._contactor_closed() and self._wish(now) is not Wish.CHARGE:
             self._due['state'] = now + MOVING_PERIOD_S
-        if self._state[0] & 0xFF == ord('2') and not self._last_coils[ENABLE]:
+        if reg.has_pwm(self._state[0]) and not self._last_coils[reg.ENABLE]:
             self._coils = None  # who has enabled it?
         self._watch_signalled(now)
         self._observe(now)
@@ -607,9 +529,8 @@ class Phoenix:
     def _watch_signalled(self, now: float) -> None:
         """See that no more is signalled than was ordered (catalogue L15)."""
         assert self._state is not None
-        pwm = self._state[0] & 0xFF == ord('2')
         allowed = self._believed_current
-        if not pwm or allowed is None or self._state[3] <= allowed:
+        if not reg.has_pwm(self._state[0]) or allowed is None or self._state[3] <= allowed:
             self._over_since = math.inf
         elif self._over_since == math.inf:
             self._over_since = now
@@ -626,27 +547,26 @@ class Phoenix:
 
     # --- what is observed ----------------------------------------------------------------------------------
 
-    def _bits(self) -> list[int]:
-        return [bit for bit in range(1, 17) if self._errors & 1 << bit - 1]
-
     def _contactor_closed(self) -> bool:
         if self._state is None:
             return False
         if self._mirror_contact:
-            return not self._state[4] & INPUT_CCR  # a normally closed contact: on when the contactor is open
-        return self._state[0] in {0x4332, 0x4432}  # C2, D2
+            return (
+                not self._state[4] & reg.INPUT_CCR
+            )  # a normally closed contact: on when the contactor is open
+        return reg.intends_to_charge(self._state[0])
 
     def _lock(self, now: float) -> LockState:
         if not self.has_lock:
             return LockState.NONE
-        bits = self._bits()
-        if 7 in bits:
+        active = reg.bits(self._errors)
+        if reg.LOCK_STUCK_BIT in active:
             return LockState.LOCKED
-        if any(bit in bits for bit in _UNLOCKED_BITS):
+        if any(bit in active for bit in reg.UNLOCKED_BITS):
             return LockState.UNLOCKED
         if now < self._lock_since + LOCKING_S:
             return LockState.MOVING
-        return LockState.LOCKED if self._last_coils[LOCK] else LockState.UNLOCKED
+        return LockState.LOCKED if self._last_coils[reg.LOCK] else LockState.UNLOCKED
 
     def _observe(self, now: float) -> None:
         """Hand on what is known when it has changed, in steps that are legal."""
@@ -663,46 +583,42 @@ class Phoenix:
         state = self._state
         if self._link is not LinkState.UP or state is None:
             return replace(self._seen, link=self._link, resets=self._resets, firmware=self._firmware)
-        letter, digit = chr(state[0] >> 8), chr(state[0] & 0xFF)
-        pwm = digit == '2' and letter in 'ABCD'
-        proximity, ampacity = self._proximity(state[1])
-        mode = PilotMode.F if letter == 'F' else PilotMode.PWM if pwm else PilotMode.X1
+        mode = reg.pilot_mode(state[0])
+        pwm = mode is PilotMode.PWM
+        cable, ampacity = (
+            reg.proximity(state[1]) if self.has_proximity else (ProximityState.NOT_AVAILABLE, None)
+        )
         return Observation(
             link=self._link,
-            cp_state=_LETTERS.get(letter, ControlPilotState.E) if digit in '012' else ControlPilotState.E,
+            cp_state=reg.pilot_state(state[0]),
             pilot_mode=mode,
             duty_cycle_percent=duty_cycle(float(state[3])) if pwm else 100.0,
             current_a=float(state[3]) if pwm else 0.0,
             contactor=ContactorState.CLOSED if self._contactor_closed() else ContactorState.OPEN,
             lock=self._lock(now),
-            proximity=proximity,
+            proximity=cable,
             cable_ampacity_a=ampacity,
             phases=self._phases,
-            errors=self._active_errors(letter),
-            replug_active=self._replug_from > -math.inf,
+            errors=self._active_errors(state[0]),
+            replug_active=self._wishes.replugging,
             resets=self._resets,
             firmware=self._firmware,
         )
 
-    def _proximity(self, value: int) -> tuple[ProximityState, float | None]:
-        if not self.has_proximity:
-            return ProximityState.NOT_AVAILABLE, None
-        if value in {13, 20, 32, 63}:
-            return ProximityState.PLUG, float(value)
-        return (ProximityState.INVALID if value else ProximityState.NO_PLUG), None
-
-    def _active_errors(self, letter: str) -> tuple[BoardError, ...]:
+    def _active_errors(self, state: int) -> tuple[BoardError, ...]:
         errors = []
-        ours = self.can_be_unavailable and not self._last_coils[AVAILABLE]
-        for bit in self._bits():
-            if (bit == 5 and (ours or letter != 'F')) or (bit == 11 and letter == 'D'):
-                continue  # ordered by us, or over; told by the state
-            code, text = ERROR_BITS.get(bit, (_E.VENDOR_WARNING, 'unknown error'))
+        ours = self.can_be_unavailable and not self._last_coils[reg.AVAILABLE]
+        for bit in reg.bits(self._errors):
+            if bit == reg.NOT_AVAILABLE_BIT and (ours or reg.letter(state) != 'F'):
+                continue  # ordered by us, or over
+            if bit == reg.D_REJECTED_BIT and reg.letter(state) == 'D':
+                continue  # told by the state
+            code, text = reg.ERROR_BITS.get(bit, (BoardErrorEnum.VENDOR_WARNING, 'unknown error'))
             errors.append(BoardError(code, f'{text} (error bit {bit}).'))
-        if letter not in _LETTERS:
-            errors.append(BoardError(_E.VENDOR_ERROR, f'unknown state {letter!r}.'))
+        if not reg.is_known(state):
+            errors.append(BoardError(BoardErrorEnum.VENDOR_ERROR, f'unknown state {reg.letter(state)!r}.'))
         if self._refused:
-            errors.append(BoardError(_E.BAD_DATA, self._refused))
+            errors.append(BoardError(BoardErrorEnum.BAD_DATA, self._refused))
         return tuple(errors)
 
     def diagnostics(self) -> Mapping[str, str]:

@@ -51,6 +51,18 @@ from .yeti_messages import (
     frame,
 )
 from .yeti_meter import YetiMeter
+from .yeti_states import (
+    LOCKED,
+    NO_CABLE,
+    PLUGGED,
+    UNLOCKED,
+    cable,
+    coded,
+    flagged,
+    lock_state,
+    pilot_state,
+    volts,
+)
 
 KEEP_ALIVE_S = 1.0
 """How often the host tells that it lives."""
@@ -90,26 +102,7 @@ REPEAT_LOCK_S = 2.0
 LOCK_TRIES = 3
 """Orders that had no effect are repeated; the frame may have been lost."""
 
-_PILOT = dict(enumerate((ControlPilotState.A, ControlPilotState.B, ControlPilotState.C,
-                         ControlPilotState.D, ControlPilotState.E, ControlPilotState.F)))  # fmt: skip
-_PLUGGED = (1, 2, 3)
-_CABLE_A = {1: 13.0, 2: 20.0, 3: 32.0, 4: 63.0}
-"""Ampacities by code; the last means 63 A on three phases and 70 A on one."""
-
-_NO_CABLE = 0
-_UNLOCKED, _LOCKED = 1, 2
 _LOOPED = 'own requests come back: the line is looped; check that TX and RX are not joined, and the adapter.'
-
-_E = BoardErrorEnum
-_ERRORS = (
-    ('diode', _E.DIODE_FAULT, "the EV's diode is missing, or the pilot is shorted"),
-    ('rcd_self_test', _E.RCD_SELF_TEST, 'the self-test of the residual current device failed'),
-    ('rcd', _E.RCD_DC, 'a residual current tripped the board, which does not tell AC from DC'),
-    ('ventilation', _E.VENDOR_WARNING, 'the EV asks for ventilation, which the board does not have'),
-    ('pilot', _E.PILOT_FAULT, 'the signal on the pilot is faulty'),
-    ('over_current', _E.OVER_CURRENT, 'the EV draws more than the board allows'),
-)
-"""Flags, errors and their texts; the lock's depends on what it was told."""
 
 
 class Stage(Enum):
@@ -325,8 +318,8 @@ class Yeti:
             case PowerMeter():
                 self.meter.measured(message, relay_closed=self._relay is True)
             case PilotVoltages(high, low):
-                self._voltages = f'{_signed(high) / 1000.0:.2f} V, {_signed(low) / 1000.0:.2f} V'
-        without = self._socket and self._proximity == _NO_CABLE and self._pilot in _PLUGGED
+                self._voltages = f'{volts(high):.2f} V, {volts(low):.2f} V'
+        without = self._socket and self._proximity == NO_CABLE and self._pilot in PLUGGED
         if not without:
             self._cable_missing_at = None
         elif self._cable_missing_at is None:
@@ -372,8 +365,8 @@ class Yeti:
             self._bring(now)
 
     def _told_lock(self, position: int) -> None:
-        opened = self._lock == _LOCKED and position == _UNLOCKED
-        self._lock_opened = (self._lock_opened or opened) and position != _LOCKED and bool(self._outputs.lock)
+        opened = self._lock == LOCKED and position == UNLOCKED
+        self._lock_opened = (self._lock_opened or opened) and position != LOCKED and bool(self._outputs.lock)
         self._lock = position
 
     # --- orders ----------------------------------------------------------------------------------------
@@ -451,7 +444,7 @@ class Yeti:
         return math.inf
 
     def _repeat_lock_at(self) -> float:
-        wanted = _LOCKED if self._lock_told else _UNLOCKED
+        wanted = LOCKED if self._lock_told else UNLOCKED
         if self._lock_told is None or self._lock == wanted or self._lock_tries >= LOCK_TRIES:
             return math.inf
         return self._lock_at + REPEAT_LOCK_S
@@ -474,7 +467,7 @@ class Yeti:
         mode = PilotMode.F if duty == F_DUTY else PilotMode.X1 if duty >= 10_000 else PilotMode.PWM
         percent = duty / 100.0
         high_level = abs(percent - HLC_DUTY_PERCENT) < 0.1
-        pilot = _PILOT.get(self._pilot, ControlPilotState.E)
+        pilot = pilot_state(self._pilot)
         proximity, ampacity = self._cable()
         if self._awaits_cable and self._seen.cp_state is ControlPilotState.A:
             pilot = ControlPilotState.A
@@ -504,40 +497,29 @@ class Yeti:
     def _cable(self) -> tuple[ProximityState, float | None]:
         if not self._socket or self._proximity is None:
             return ProximityState.NOT_AVAILABLE, None
-        if self._proximity == _NO_CABLE:
-            return ProximityState.NO_PLUG, None
-        if self._proximity in _CABLE_A:
-            return ProximityState.PLUG, _CABLE_A[self._proximity]
-        return ProximityState.INVALID, None
+        return cable(self._proximity)
 
     def _lock_state(self) -> LockState:
         if not self._socket:
             return LockState.NONE
-        states = {0: LockState.MOVING, _UNLOCKED: LockState.UNLOCKED, _LOCKED: LockState.LOCKED}
-        return LockState.UNKNOWN if self._lock is None else states.get(self._lock, LockState.UNKNOWN)
+        return lock_state(self._lock)
 
     def _errors(self) -> tuple[BoardError, ...]:
-        errors = [
-            BoardError(code, f'{text} (error flag {name}).')
-            for name, code, text in _ERRORS
-            if getattr(self._flags, name)
-        ]
+        assert self._pilot is not None
+        errors = flagged(self._flags) + coded(self._pilot, self._proximity if self._socket else None)
         if self._lock_opened:
-            errors.append(BoardError(_E.LOCK_UNEXPECTEDLY_OPEN, 'the lock has opened without an order.'))
+            errors.append(
+                BoardError(BoardErrorEnum.LOCK_UNEXPECTEDLY_OPEN, 'the lock has opened without an order.')
+            )
         elif self._flags.lock and self._socket:
             locking = bool(self._lock_told)
+            code = BoardErrorEnum.LOCK_FAILED_TO_LOCK if locking else BoardErrorEnum.LOCK_FAILED_TO_UNLOCK
             errors.append(
                 BoardError(
-                    _E.LOCK_FAILED_TO_LOCK if locking else _E.LOCK_FAILED_TO_UNLOCK,
+                    code,
                     f'the connector cannot be {"locked" if locking else "unlocked"} (error flag lock).',
                 )
             )
-        if self._socket and self._proximity is not None and self._proximity not in {_NO_CABLE, *_CABLE_A}:
-            errors.append(BoardError(_E.PROXIMITY_FAULT, f'proximity code {self._proximity}.'))
-        if self._pilot not in _PILOT:
-            errors.append(BoardError(_E.VENDOR_ERROR, f'unknown state {self._pilot} of the pilot.'))
-        for number in self._flags.others:
-            errors.append(BoardError(_E.VENDOR_WARNING, f'unknown error flag {number}.'))
         return tuple(errors)
 
     def diagnostics(self) -> Mapping[str, str]:
@@ -549,8 +531,3 @@ class Yeti:
             'voltages of the pilot': self._voltages,
             'measurements not used': str(self.meter.implausible),
         }
-
-
-def _signed(value: int) -> int:
-    """Return a number of 32 bits with its sign: the wire has none."""
-    return value - (1 << 32) if value >= 1 << 31 else value

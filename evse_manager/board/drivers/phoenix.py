@@ -10,7 +10,8 @@ from ...charging.enums import LinkState
 from ...charging.types import BoardCapabilities, HardwareCapabilities
 from ..driver import PROBLEM, BoardStyle, Driver, DriverContext, check_parameters
 from ..modbus_bus import ModbusBus
-from ..phoenix import SMALLEST_A, Phoenix
+from ..phoenix import Phoenix
+from ..phoenix_registers import SMALLEST_A
 from ..port import PortSettings
 from ..values import Observation, Outputs
 

@@ -7,7 +7,8 @@ import pytest
 
 from evse_manager.board.modbus import Answer, Answers
 from evse_manager.board.modbus_bus import Master
-from evse_manager.board.phoenix import ERROR_BITS, Phoenix
+from evse_manager.board.phoenix import Phoenix
+from evse_manager.board.phoenix_registers import ERROR_BITS
 from evse_manager.board.values import Observation, Outputs
 from evse_manager.charging.enums import (
     BoardErrorEnum,
