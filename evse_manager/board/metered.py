@@ -76,6 +76,12 @@ class MeteredDriver(Driver):
         self._meter = Sdm630(parameters.meter_unit, context.wall, self._most_power)
         self._own_bus: ModbusBus | None = None
         shared = getattr(driver, 'bus', None)
+        port = getattr(driver, 'port', '')
+        if parameters.meter_port and parameters.meter_port == port:
+            raise PortError(
+                f'Parameters port and meter_port are both {port}; leave meter_port empty where the meter '
+                'shares the line of the board, else set the port of the meter.'
+            )
         if parameters.meter_port:
             settings = PortSettings(
                 parameters.meter_port,
@@ -86,6 +92,11 @@ class MeteredDriver(Driver):
             self._own_bus = ModbusBus(settings, context.wake)
             self._own_bus.add(self._meter)
         elif isinstance(shared, ModbusBus):
+            if self._meter.unit in (client.unit for client in shared.master.clients):
+                raise PortError(
+                    f'Parameters unit and meter_unit are both {self._meter.unit}; two devices of one '
+                    'line need two addresses.'
+                )
             shared.add(self._meter)
         else:
             raise PortError(

@@ -42,6 +42,9 @@ class Client(Protocol):
     gap_s: float
     """Silence that the device needs before each request."""
 
+    unit: int
+    """Its address on the line."""
+
     probes: tuple[Request, ...]
     """Readings of different lengths; see the module's description."""
 

@@ -73,7 +73,8 @@ class Phoenix:
         self.can_be_unavailable = True
         self.has_lock = True
         self.has_proximity = True
-        self._unit = unit
+        self.unit = unit
+        """Its Modbus address."""
         self._phases = phases
         self._configured_maximum_a = maximum_a
         self._rest_current_a = rest_current_a
@@ -137,7 +138,7 @@ class Phoenix:
             self._probe_at = now + PROBE_PERIOD_S
         elif count >= TRIES:
             self._lose(
-                f'{count} requests were not answered; check power, wiring, unit address {self._unit} '
+                f'{count} requests were not answered; check power, wiring, unit address {self.unit} '
                 '(S2/DIP 2 to 6) and speed (S2/DIP 1) of the board.',
                 now,
             )
@@ -315,7 +316,7 @@ class Phoenix:
     # --- requests ------------------------------------------------------------------------------------------
 
     def _request(self, function: Function, address: int, value: int) -> Request:
-        return Request(self._unit, function, address, value)
+        return Request(self.unit, function, address, value)
 
     def _coil(self, coil: int, value: int) -> Request:
         return self._request(Function.WRITE_COIL, reg.FIRST_COIL + coil, value)
@@ -390,7 +391,7 @@ class Phoenix:
         if not answer.good:
             address = answer.request.address
             self._lose(
-                f'register {address} was refused ({answer.refusal}); check that unit {self._unit} is an '
+                f'register {address} was refused ({answer.refusal}); check that unit {self.unit} is an '
                 'EV Charge Control Basic.',
                 now,
             )

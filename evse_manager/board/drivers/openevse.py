@@ -61,6 +61,7 @@ class OpenEvseDriver(Driver):
         """Take parameters and context; the port is opened by ``open``."""
         self._parameters = parameters
         self._context = context
+        self.port = parameters.port
         settings = PortSettings(parameters.port, parameters.baud_rate)
         self._link: SerialLink[Frame] = SerialLink(settings, Parser(), context.wake)
         self._meter = OpenEvseMeter(parameters.voltage_v, parameters.phases, context.wall)

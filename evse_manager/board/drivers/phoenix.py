@@ -68,6 +68,7 @@ class PhoenixDriver(Driver):
         """Take parameters and context; the port is opened by ``open``."""
         self._parameters = parameters
         self._context = context
+        self.port = parameters.port
         settings = PortSettings(
             parameters.port, parameters.baud_rate, parity=parameters.parity, stop_bits=parameters.stop_bits
         )

@@ -43,6 +43,7 @@ class YetiDriver(Driver):
         """Take parameters and context; the port is opened by ``open``."""
         self._parameters = parameters
         self._context = context
+        self.port = parameters.port
         settings = PortSettings(parameters.port, parameters.baud_rate)
         self._parser = Parser()
         self._spoilt = 0

@@ -37,7 +37,8 @@ class Sdm630:
         self.fault = ''
         """Why there are no samples, for people; empty while there are."""
         self.cycles = 0
-        self._unit = unit
+        self.unit = unit
+        """Its Modbus address."""
         self._wall = wall
         self._open = False
         self._serial: int | None = None
@@ -73,14 +74,14 @@ class Sdm630:
 
     def missed(self, count: int, now: float) -> None:
         """Take notice of unanswered requests: this cycle comes to nothing."""
-        self._fail(f'the meter at unit {self._unit} does not answer; check its wiring and address.', now)
+        self._fail(f'the meter at unit {self.unit} does not answer; check its wiring and address.', now)
 
     def next(self, now: float) -> Order | None:
         """Return the next request of a cycle that is due."""
         if not self._open or now < self._due:
             return None
         if not self._asked_serial:
-            return Order(Request(self._unit, Function.READ_HOLDING, SERIAL_NUMBER, 2), self._told_serial)
+            return Order(Request(self.unit, Function.READ_HOLDING, SERIAL_NUMBER, 2), self._told_serial)
         if self._momentary is None:
             self._began = now
             return Order(self._request(MOMENTARY, MOMENTARY_WORDS), self._told_momentary)
@@ -95,7 +96,7 @@ class Sdm630:
     # --- a cycle ------------------------------------------------------------------------------------------
 
     def _request(self, register: int, words: int) -> Request:
-        return Request(self._unit, Function.READ_INPUT, register, words)
+        return Request(self.unit, Function.READ_INPUT, register, words)
 
     def _start_cycle(self) -> None:
         self._momentary = self._totals = None
@@ -109,7 +110,7 @@ class Sdm630:
 
     def _good(self, answer: Answer, now: float) -> bool:
         if not answer.good:
-            self._fail(f'the meter at unit {self._unit} refuses to tell ({answer.refusal}).', now)
+            self._fail(f'the meter at unit {self.unit} refuses to tell ({answer.refusal}).', now)
         return answer.good
 
     def _told_serial(self, answer: Answer, now: float) -> None:
@@ -156,7 +157,7 @@ class Sdm630:
         meter_id = 'SDM630' if self._serial is None else f'SDM630 {self._serial}'
         sample = self.plausibility.judge(reading, self._wall(), meter_id, now)
         if sample is None:
-            self._fail(f'the meter at unit {self._unit} tells no energy that can be; check its type.', now)
+            self._fail(f'the meter at unit {self.unit} tells no energy that can be; check its type.', now)
             return
         self._sample = sample
         self.cycles += 1

@@ -256,6 +256,17 @@ def test_on_a_port_of_its_own_beside_every_board(board: str) -> None:
         session.charge()
 
 
+def test_a_meter_needs_an_address_of_its_own() -> None:
+    with pytest.raises(PortError, match='unit and meter_unit are both 2'):
+        metered('phoenix', unit=2)
+
+
+@pytest.mark.parametrize('board', ['openevse', 'phoenix', 'yeti'])
+def test_a_meter_is_not_on_the_port_of_the_board_unless_it_shares_its_line(board: str) -> None:
+    with pytest.raises(PortError, match='port and meter_port are both /dev/ttyS0'):
+        metered(board, port='/dev/ttyS0', meter_port='/dev/ttyS0')
+
+
 @pytest.mark.parametrize('board', ['openevse', 'yeti'])
 def test_a_meter_needs_a_line(board: str) -> None:
     with pytest.raises(PortError, match='meter_port'):
