@@ -106,6 +106,11 @@ class Phoenix:
         A state that has just changed and is read once more: of the frames that noise has spoilt one in 65536
         passes its check.
         """
+        self._first: tuple[int, ...] | None = None
+        self._first_doubts = 0
+        self._errors_doubts = 0
+        self._errors_doubted: int | None = None
+        """The same for the error bits: two of them tell of the lock."""
         self._options: tuple[int, ...] = (0,) * reg.OPTION_WORDS
         self._refused = ''
         self._retry_current_at = math.inf
@@ -189,6 +194,8 @@ class Phoenix:
         self._hold_until = -math.inf
         self._current = self._believed_current = None
         self._errors, self._errors_awaited, self._refusals = 0, False, 0
+        self._errors_doubted = self._first = None
+        self._doubts = self._errors_doubts = self._first_doubts = 0
         self._ordered_a = 0
         self._refused, self._retry_current_at, self._over_since = '', math.inf, math.inf
         self._probe_at = math.inf
@@ -207,11 +214,11 @@ class Phoenix:
                     self._request(Function.WRITE_REGISTER, reg.CURRENT, self._rest_current_a), self._told_off
                 ),
                 lambda: self._step(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._told_current),
-                lambda: self._step(
+                lambda: self._read_twice(
                     self._request(Function.READ_COILS, reg.FIRST_COIL, 3), self._told_coils_first
                 ),
-                lambda: self._step(self._state_request(reg.ERRORS, 1), self._told_errors),
-                lambda: self._step(self._state_request(reg.STATE, reg.STATE_WORDS), self._told_state),
+                lambda: self._read_twice(self._state_request(reg.ERRORS, 1), self._told_errors),
+                lambda: self._read_twice(self._state_request(reg.STATE, reg.STATE_WORDS), self._told_state),
             )
         )
 
@@ -338,6 +345,19 @@ class Phoenix:
                 if not self._setup:
                     self._up(now)
             self._observe(now)
+
+        return Order(request, answered)
+
+    def _read_twice(self, request: Request, handle: Handler) -> Order:
+        """Return a step whose answer counts when it comes twice in a row, as with what changes later."""
+        order = self._step(request, handle)
+
+        def answered(answer: Answer, now: float) -> None:
+            if answer.good and answer.values != self._first and self._first_doubts < DOUBTS:
+                self._first, self._first_doubts = answer.values, self._first_doubts + 1
+                return
+            self._first, self._first_doubts = None, 0
+            order.handle(answer, now)
 
         return Order(request, answered)
 
@@ -540,9 +560,16 @@ class Phoenix:
 
     def _told_errors(self, answer: Answer, now: float) -> None:
         self._due['errors'] = now + ERRORS_PERIOD_S
-        self._errors_awaited = False
         if answer.good:
-            self._errors = answer.values[0]
+            told = answer.values[0]
+            known = self._state is not None
+            if known and told not in {self._errors, self._errors_doubted} and self._errors_doubts < DOUBTS:
+                self._errors_doubted, self._errors_doubts = told, self._errors_doubts + 1
+                self._due['errors'] = now
+                return
+            self._errors_doubted, self._errors_doubts = None, 0
+            self._errors = told
+        self._errors_awaited = False
         self._due['state'] = min(self._due['state'], now + STATE_PERIOD_S)
         self._observe(now)
 

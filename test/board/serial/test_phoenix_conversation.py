@@ -15,6 +15,7 @@ from evse_manager.charging.enums import (
     ContactorState,
     ControlPilotState,
     LinkState,
+    LockState,
     PilotMode,
     ProximityState,
 )
@@ -178,3 +179,40 @@ def test_any_answers_are_survived() -> None:
     table.apply(Outputs(), 12.0)
     assert table.seen.link is LinkState.UP
     assert table.virtual.coils[ENABLE] == 0
+
+
+@pytest.mark.parametrize('connecting', [False, True])
+@pytest.mark.parametrize(
+    ('address', 'false'),
+    [
+        pytest.param(24000, (0x4332, 32, 0, 16, 0, 0), id='pilot and contactor'),
+        pytest.param(24025, (0x0040,), id='lock, by its error'),
+        pytest.param(20000, (1, 1, 1), id='coils'),
+    ],
+)
+def test_one_false_reply_with_the_right_check_is_not_believed(
+    address: int, false: tuple[int, ...], connecting: bool
+) -> None:
+    table = Table()
+    if not connecting:
+        table.run(2.0)
+        assert table.seen.link is LinkState.UP
+    genuine = table.master.take
+    told = False
+
+    def take(answer: Answer, now: float) -> None:
+        nonlocal told
+        if answer.request.address == address and not answer.request.writes and not told:
+            told = True
+            answer = replace(answer, values=false)
+        genuine(answer, now)
+
+    table.master.take = take  # type: ignore[method-assign]
+    for _ in range(800):
+        table.run(0.005)
+        assert table.seen.contactor is not ContactorState.CLOSED
+        assert table.seen.lock is not LockState.LOCKED
+        assert table.seen.errors == ()
+    assert told
+    assert table.seen.link is LinkState.UP
+    assert table.seen.cp_state is ControlPilotState.A
