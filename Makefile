@@ -8,6 +8,8 @@
 #                  sessions (DAYS=…); half an hour
 #   make faults    run the fault catalogue; rewrites docs/faults.md
 #   make fuzz      ten million steps of the charging kernel with random inputs (STEPS=… SEED=…; half an hour)
+#   make fuzz-parsers  ten million bytes of garbage for the parser of each serial board and for its driver, and inputs
+#                  found by coverage (BYTES=… RUNS=… SEED=… PARSER=rapi|yeti|modbus)
 #   make benchmarks measure reactions, start, processor time and memory; rewrites the tables of docs/performance.md
 #   make docs      write the generated pages of docs/
 #   make clean     remove build products (DEEP=1: the virtual environment too)
@@ -42,3 +44,8 @@ faults:
 .PHONY: fuzz
 fuzz:
 	@bash tools/environment.sh run python3 test/charging/fuzz.py --steps $(or $(STEPS),10000000) --seed $(or $(SEED),1)
+
+.PHONY: fuzz-parsers
+fuzz-parsers:
+	@bash tools/environment.sh run python3 test/board/serial/fuzz_parsers.py --bytes $(or $(BYTES),10000000) \
+		--runs $(or $(RUNS),100000) --seed $(or $(SEED),1) --parser $(or $(PARSER),all)
