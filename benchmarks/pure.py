@@ -5,7 +5,7 @@ Times are processor time of the thread, so that other processes hardly disturb t
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from machine import Watch
 from rclpy.serialization import deserialize_message, serialize_message
 
+from evse_manager.board import modbus, rapi, yeti_messages
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import DriverContext
 from evse_manager.board.drivers.simulated import SimulatedDriver
@@ -44,6 +45,10 @@ FLIP_S = 12.0
 
 SIMULATED_S = 600.0
 
+PIECE_BYTES = 64
+"""So much a port gives at once."""
+PARSED_BYTES = 200_000
+
 COMMAND = BoardCommand(
     manager_id='/bay/evse_manager 00000000-0000-4000-8000-000000000001',
     lease=Duration(1.0),
@@ -64,6 +69,7 @@ def measure() -> dict[str, Any]:
         'kernel_steps_per_s': {name: _kernel(make) for name, make in _KERNEL_INPUTS.items()},
         'board_loop_steps_per_s': _board_loop(),
         'conversion_us': _conversions(),
+        'parsers': _parsers(),
         'times_real_time': {
             'charging': _faster_than_real(charging=True),
             'idle': _faster_than_real(charging=False),
@@ -215,6 +221,51 @@ def _repeat(work: Callable[[], Any]) -> int:
     for _ in range(CONVERSIONS):
         work()
     return CONVERSIONS
+
+
+def _parsers() -> dict[str, dict[str, float]]:
+    """Megabytes and frames per second of the parsers of serial lines, fed as a port gives the bytes."""
+    meter = yeti_messages.PowerMeter(v_l1=230.0, a_l1=16.0, w_l1=3680.0, wh_total=12_345.0)
+    pilots = [yeti_messages.PilotState(value % 3) for value in range(100)]
+    states = b''.join(rapi.encode(f'OK 03 {second} 03 0540', second % 255 + 1) for second in range(100))
+    request = modbus.Request(1, modbus.Function.READ_INPUT, 0, 40)
+    reply = modbus.framed(request.reply_start() + bytes(80))
+    answers = modbus.Answers()
+
+    def reply_at(_: bytes) -> Sequence[object]:
+        answers.expect(request)
+        return [answer for piece in _pieces(reply) for answer in answers.feed(piece)]
+
+    def fed(parser: Any) -> Callable[[bytes], Sequence[object]]:
+        return lambda data: [found for piece in _pieces(data) for found in parser.feed(piece)]
+
+    streams: dict[str, tuple[bytes, Callable[[bytes], Sequence[object]]]] = {
+        'RAPI (openevse)': (states, fed(rapi.Parser())),
+        'COBS and protobuf (yeti)': (
+            b''.join(yeti_messages.frame(each) for pilot in pilots for each in (pilot, meter)),
+            fed(yeti_messages.Parser()),
+        ),
+        'Modbus RTU (phoenix, sdm630)': (reply, reply_at),
+    }
+    return {name: _parser(data, feed) for name, (data, feed) in streams.items()}
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    return [data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES)]
+
+
+def _parser(data: bytes, feed: Callable[[bytes], Sequence[object]]) -> dict[str, float]:
+    frames = len(feed(data))
+    assert frames, 'the stream has no frame'
+    times = max(1, PARSED_BYTES // len(data))
+
+    def work() -> int:
+        for _ in range(times):
+            feed(data)
+        return times
+
+    rounds = _best(work)
+    return {'mb_per_s': round(rounds * len(data) / 1e6, 2), 'frames_per_s': round(rounds * frames)}
 
 
 def _faster_than_real(*, charging: bool) -> int:

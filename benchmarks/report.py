@@ -34,7 +34,13 @@ def write(results: dict[str, Any]) -> None:
 
 def tables(results: dict[str, Any]) -> str:
     """Return everything that was measured, in Markdown."""
-    makers = {'reactions': _reactions, 'startup': _startup, 'resources': _resources, 'pure': _pure}
+    makers = {
+        'reactions': _reactions,
+        'startup': _startup,
+        'resources': _resources,
+        'serial': _serial,
+        'pure': _pure,
+    }
     facts = '; '.join(f'{name} {value}' for name, value in results['machine'].items())
     sections = [f'Machine: {facts}.']
     sections += [make(results[name]) for name, make in makers.items() if name in results]
@@ -140,6 +146,24 @@ def _resource_cells(figure: dict[str, Any]) -> list[str]:
     ]
 
 
+def _serial(result: dict[str, Any]) -> str:
+    figures = result['figures']
+    times = [[name, *_times(figure)] for name, figure in figures.items() if name != ECHO]
+    times.append(['bare rclpy echo, round trip', *_times(figures[ECHO])])
+    used = []
+    for board, members in result['resources'].items():
+        shares = [figure['cpu_percent'] for figure in members.values()]
+        used.append([board, *(f'{share:.2f}' for share in (*shares, sum(shares)))])
+    return '\n\n'.join(
+        (
+            '### On a serial line',
+            _table(['ms', 'samples', 'p50', 'p99', 'max'], times),
+            _table(['charging: CPU, % of a core', 'board_support', 'evse_manager', 'both'], used),
+            _conditions(result),
+        )
+    )
+
+
 def _pure(result: dict[str, Any]) -> str:
     figures = result['figures']
     steps = [[f'kernel: {name}', f'{rate:,}'] for name, rate in figures['kernel_steps_per_s'].items()]
@@ -151,11 +175,16 @@ def _pure(result: dict[str, Any]) -> str:
     conversions = figures['conversion_us']
     columns = list(next(iter(conversions.values())))
     rows = [[name, *(f'{costs[key]:.0f}' for key in columns)] for name, costs in conversions.items()]
+    parsers = [
+        [name, f'{figure["mb_per_s"]:.1f}', f'{figure["frames_per_s"]:,}']
+        for name, figure in figures['parsers'].items()
+    ]
     return '\n\n'.join(
         (
             '### In one process',
             _table(['per second of processor time', ''], steps + speeds),
             _table(['µs per message', *columns], rows),
+            _table(['parsers, per second of processor time', 'MB', 'frames'], parsers),
             _conditions(result),
         )
     )

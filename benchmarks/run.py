@@ -2,7 +2,7 @@
 """
 Measure everything, print it, and write it into ``benchmarks/results.json`` and ``docs/performance.md``.
 
-usage: python3 benchmarks/run.py [--quick] [--dry] [reactions|startup|resources|pure ...]
+usage: python3 benchmarks/run.py [--quick] [--dry] [reactions|startup|resources|serial|pure ...]
 
 ``--quick`` takes few samples; ``--dry`` writes no file.  Parts that are not named keep their figures.
 """
@@ -28,6 +28,7 @@ import pure
 import reactions
 import report
 import resources
+import serial_line
 import startup
 from processes import Processes, running
 
@@ -41,6 +42,9 @@ def parts(*, quick: bool) -> dict[str, Callable[[Processes], dict[str, Any]]]:
         'reactions': lambda processes: reactions.measure(processes, managers=managers, samples=samples),
         'startup': lambda processes: startup.measure(processes, runs=2 if quick else 7),
         'resources': lambda processes: resources.measure(processes, seconds=8.0 if quick else 30.0),
+        'serial': lambda processes: serial_line.measure(
+            processes, sessions=1 if quick else 12, pulls=1 if quick else 4, seconds=8.0 if quick else 30.0
+        ),
         'pure': lambda _: pure.measure(),
     }
 
@@ -49,7 +53,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     parser.add_argument('--quick', action='store_true', help='few samples, to see that it works')
     parser.add_argument('--dry', action='store_true', help='write no file')
-    parser.add_argument('part', nargs='*', help='reactions, startup, resources, pure; default: all')
+    parser.add_argument('part', nargs='*', help='reactions, startup, resources, serial, pure; default: all')
     chosen = parser.parse_args()
     known = parts(quick=chosen.quick)
     unknown = sorted(set(chosen.part) - set(known))

@@ -1,0 +1,217 @@
+"""
+What a serial line costs: reactions through a real port, recovery of a pulled one, processor time.
+
+Manager and board node are processes as installed; the virtual boards live in this process, so that what
+passes on their pseudo-terminals is stamped by the clock that stamps what the manager publishes.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from machine import Watch, cpu_s, memory
+from processes import Processes
+from reactions import Script, Stage
+from resources import call
+from samples import Samples
+from staged_board import authorization
+
+from evse_manager.board.yeti_messages import FROM_HOST, AllowPower, Parser, PilotState
+from evse_manager.charging.enums import ControlPilotState, LinkState, SessionEventEnum
+from evse_manager.nodes import names
+from evse_manager.nodes.qos import profile
+from evse_manager.simulation.virtual.rig import Rig
+from evse_manager.simulation.world import WorldSettings
+
+Event = SessionEventEnum
+
+LOW_LEVEL = 'yeti'
+"""The board that this package leads itself; the firmware of the others opens before anybody is told."""
+PILOT_C = 2
+"""How a Yeti board tells C."""
+
+BOARDS: Mapping[str, Mapping[str, object]] = {
+    'yeti': {'driver': 'yeti'},
+    'openevse': {'driver': 'openevse', 'phases': 3},
+    'phoenix': {'driver': 'phoenix'},
+    'phoenix with sdm630': {'driver': 'phoenix', 'meter': 'sdm630'},
+}
+"""Parameters of ``board_support`` beside the port."""
+
+REST_S = 3.0
+"""After each act boards, cars and the rules of charging get so much time."""
+OUT_S = 1.0
+"""So long a port stays pulled out once its loss is known."""
+SETTLED_S = 5.0
+
+OFF_IN = 'pilot leaves C on the wire → contactor off on the wire'
+TOLD_IN = 'pilot leaves C at the board → ChargingPausedEV'
+UP_IN, POWER_IN = 'port back → link up', 'port back → ChargingResumed'
+
+
+class Bay:
+    """One connector with its virtual board, and what was seen of both."""
+
+    def __init__(self, stage: Stage, samples: Samples, name: str, processes: Processes, ports: Path) -> None:
+        self.name, self._stage, self._samples = name, stage, samples
+        self._namespace = '/' + name.replace(' ', '_')
+        port = ports / self._namespace[1:]  # the same name after each pull
+        self.rig = Rig(str(BOARDS[name]['driver']), port, WorldSettings(phases=3))
+        self._wire: list[tuple[float, bool, bytes]] = []
+        self._left_c: float | None = None
+        self._spy()
+        self.rig.start()
+        self.processes = {
+            'board_support': processes.node('board_support', self._namespace, port=port, **BOARDS[name]),
+            'evse_manager': processes.node('evse_manager', self._namespace, replug_grace_s=0.0),
+        }
+        self._events: list[tuple[float, Event]] = []
+        self._link: LinkState | None = None
+        self._listen('session_event', self._on_event)
+        self._listen('board/state', self._on_state)
+
+    # --- what is seen ---
+
+    def _spy(self) -> None:
+        """Stamp what passes on the port, in both directions; all in the thread of the board."""
+        board, terminal = self.rig.board, self.rig.terminal
+        send, read = board.send, terminal.read
+
+        def sent(data: bytes) -> None:
+            self._wire.append((time.perf_counter(), False, data))
+            send(data)
+
+        def received() -> bytes:
+            data = read()
+            if data:
+                self._wire.append((time.perf_counter(), True, data))
+            return data
+
+        def watch(_seconds: float, _state: dict[str, str]) -> None:
+            if self._left_c is None and board.seen.cp_state is not ControlPilotState.C:
+                self._left_c = time.perf_counter()
+
+        board.send, terminal.read = sent, received  # type: ignore[method-assign]
+        self.rig.watch = watch
+
+    def _listen(self, name: str, heard: Callable[[Any], None]) -> None:
+        topic = names.topic(name)
+        self._stage.node.create_subscription(
+            names.load(topic.type), f'{self._namespace}/{name}', heard, profile(topic.qos)
+        )
+
+    def _on_event(self, event: Any) -> None:
+        self._events.append((time.perf_counter(), Event(event.event)))
+
+    def _on_state(self, state: Any) -> None:
+        self._link = LinkState(state.link_state)
+
+    def _event(self, wanted: Event) -> float:
+        """Wait for an event since the last act, and return when it came."""
+        found = lambda: next((at for at, event in self._events if event is wanted), None)  # noqa: E731
+        return float(self._stage.wait(found, f'{wanted.name} of {self.name}'))
+
+    def _act(self, command: str) -> float:
+        """Do something to car, board or port; return when."""
+        self._events.clear()
+        self._wire.clear()
+        self._left_c = None
+        began = time.perf_counter()
+        self.rig.execute(command)
+        return began
+
+    # --- what is done ---
+
+    def script(self, sessions: int, pulls: int) -> Script:
+        """Charge again and again and let the car pause; pull the port; charge at the end."""
+        self._event(Event.ENABLED)
+        self._stage.wait(lambda: self._link is LinkState.UP, f'the link of {self.name}')
+        yield REST_S
+        for _ in range(sessions):
+            yield from self._charge()
+            self._act('ev_pause')
+            told = self._event(Event.CHARGING_PAUSED_EV)
+            assert self._left_c is not None
+            self._samples.add(f'{self.name}: {TOLD_IN}', told - self._left_c)
+            if self.name == LOW_LEVEL:
+                self._samples.add(f'{self.name}: {OFF_IN}', self._time_to_off())
+            yield REST_S
+            self._act('unplug')
+            self._event(Event.SESSION_FINISHED)
+            yield REST_S
+        yield from self._charge()
+        for _ in range(pulls):
+            self._act('pull_port')
+            self._stage.wait(lambda: self._link is not LinkState.UP, f'the lost link of {self.name}')
+            yield OUT_S
+            began = self._act('plug_port')
+            self._stage.wait(lambda: self._link is LinkState.UP, f'the link of {self.name}')
+            self._samples.add(f'{self.name}: {UP_IN}', time.perf_counter() - began)
+            self._samples.add(f'{self.name}: {POWER_IN}', self._event(Event.CHARGING_RESUMED) - began)
+            yield REST_S
+
+    def _charge(self) -> Script:
+        self._act('plug_in')
+        self._event(Event.AUTH_REQUIRED)
+        self._events.clear()
+        call(self._stage, self._namespace, 'authorize_response', **authorization())
+        self._event(Event.CHARGING_STARTED)
+        yield REST_S
+
+    def _time_to_off(self) -> float:
+        """Return the time between the two frames of the last act."""
+        board, host = Parser(), Parser(FROM_HOST)
+        left: float | None = None
+        for at, from_host, data in self._wire:
+            for message in (host if from_host else board).feed(data):
+                if isinstance(message, PilotState) and message.value != PILOT_C and left is None:
+                    left = at
+                if isinstance(message, AllowPower) and not message.value and left is not None:
+                    return at - left
+        raise RuntimeError(f'{self.name} was never told to open')
+
+
+def measure(processes: Processes, *, sessions: int, pulls: int, seconds: float) -> dict[str, Any]:
+    """Return reactions and recovery in milliseconds, and the processor time of every board's connector."""
+    stage, samples = Stage(), Samples()
+    echo = processes.bare('echo')
+    ports = tempfile.TemporaryDirectory(prefix='evse_ports_')
+    bays = [Bay(stage, samples, name, processes, Path(ports.name)) for name in BOARDS]
+    children = [process for bay in bays for process in bay.processes.values()]
+    try:
+        stage.echo_is_there()
+        watch = Watch(processes.pids)
+        waiting = [(0.0, number, bay.script(sessions, pulls)) for number, bay in enumerate(bays)]
+        while waiting:
+            waiting.sort(key=lambda entry: entry[0])
+            ready, number, script = waiting.pop(0)
+            stage.rest(max(0.0, ready - time.monotonic()))
+            pause = next(script, None)
+            if pause is not None:
+                waiting.append((time.monotonic() + pause, number, script))
+            stage.measure_echo()
+        stage.close()  # nobody listens while processor time is counted
+        time.sleep(SETTLED_S)
+        before = [cpu_s(process.pid) for process in children]
+        began = time.monotonic()
+        time.sleep(seconds)
+        elapsed = time.monotonic() - began
+        used = [(cpu_s(each.pid) - start) / elapsed * 100 for each, start in zip(children, before)]
+        shares = iter(used)
+        resources = {
+            bay.name: {
+                name: {'cpu_percent': round(next(shares), 3), **memory(process.pid)}
+                for name, process in bay.processes.items()
+            }
+            for bay in bays
+        }
+        figures = {**samples.summary(), 'echo': stage.samples.summary()['echo']}
+        return {'figures': figures, 'resources': resources, 'machine': watch.end()}
+    finally:
+        stage.close()
+        processes.stop(echo, *children)
+        for bay in bays:
+            bay.rig.close()
+        ports.cleanup()
