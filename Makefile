@@ -4,8 +4,8 @@
 #   make demo      build, then a simulated connector goes through a whole session (DRIVER=… for another driver)
 #   make test      build, lint, type-check and test what was installed (PYTEST_ARGS="-k …" for a part)
 #   make lint      ruff and mypy
-#   make endurance kill managers and the writers of session records 200 times (KILLS=…), and simulate a year of
-#                  sessions (DAYS=…); half an hour
+#   make endurance kill, stall and cut off nodes and kill the writers of session records 200 times (KILLS=…), and
+#                  simulate a year of sessions (DAYS=…); three quarters of an hour
 #   make faults    run the fault catalogue; rewrites docs/faults.md
 #   make fuzz      ten million steps of the charging kernel with random inputs (STEPS=… SEED=…; half an hour)
 #   make fuzz-parsers  ten million bytes of garbage for the parser of each serial board and for its driver, and inputs

@@ -199,6 +199,7 @@ class Kernel:
     def _observe(self, state: BoardState, answered: bool) -> None:
         """Take a board state step by step."""
         connector = self._connector
+        supervision.view_resumed(connector)
         missed = observation.missed_steps(connector, state)
         observation.take_state(connector, state, answered)
         for step in missed[:-1]:

@@ -13,9 +13,12 @@ from .types import BoardCommand, BoardState, Duration
 
 BOARD_SILENCE_S = 1.2
 """
-Without a board state for this long the board is lost: its slowest rate is 1 Hz, and with a look at every
-renewal a dead board node is noticed within 1.5 s.
+Without a board state for this long the board is lost: its slowest rate is 1 Hz, and a dead board node has to
+be noticed within 1.5 s.  So nobody may wait for the next renewal to look (``silent_at``).
 """
+
+A_MOMENT_S = 0.001
+"""So that a check that is due for the silence finds it over."""
 
 GRACE_S = 0.5
 """So much longer than a lease may a board obey somebody else, or nobody, before it is an error."""
@@ -110,6 +113,10 @@ class BoardLink:
         if self._disobeyed_since is not None:
             return self._disobeyed(self._disobeys, steady)
         return None
+
+    def silent_at(self) -> float | None:
+        """Return when the board will have been silent for too long, unless it is lost already."""
+        return None if self._heard is None or self._lost else self._heard + BOARD_SILENCE_S + A_MOMENT_S
 
     def _disobeyed(self, how: str, steady: float) -> BoardLost | None:
         """Give the board the time in which another's lease ends, or our own command is answered."""

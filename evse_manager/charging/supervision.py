@@ -26,6 +26,9 @@ CLOSING_S = 3.0
 OPENING_S = 1.0
 """Not confirmed open for this long after it had to be: welded (charging.md 6)."""
 
+LONGEST_VIEW_S = 0.6
+"""So much of the time between two states counts as seen: a contactor that matters is reported at 4 Hz."""
+
 EV_FOLLOWS_S = 5.0
 """So long an EV may take to follow a lower duty cycle (hardware reference 1.2)."""
 
@@ -99,6 +102,22 @@ def condition(connector: Connector, fault: Fault, present: bool, detail: str = '
         raise_fault(connector, fault, detail)
     else:
         connector.errors.cause_gone(fault, connector.now.steady)
+
+
+def view_resumed(connector: Connector) -> None:
+    """
+    Let a stretch in which no state came count for little: call it before a board state is taken.
+
+    What waited in a queue while this process stood still is old when it arrives: a contactor that was just
+    opening when the process stopped is not welded when it goes on.
+    """
+    unseen = connector.now.steady - connector.board_seen - LONGEST_VIEW_S
+    if unseen <= 0.0:
+        return
+    if connector.close_wanted_since is not None:
+        connector.close_wanted_since += unseen
+    if connector.weld_suspected_since is not None:
+        connector.weld_suspected_since += unseen
 
 
 def _seen_for(connector: Connector, since: float | None, seconds: float) -> bool:

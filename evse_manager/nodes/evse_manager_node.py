@@ -141,6 +141,9 @@ class EvseManager:
         self._renewals = self.node.create_timer(
             self._link.renewal_period, self._guard(self._on_renewal), clock=steady_clock()
         )
+        self._silence = DeadlineTimer(
+            self.node, self._guard(self._supervise_link), time.monotonic, steady_clock()
+        )
 
     # --- life ------------------------------------------------------------------------------------------
 
@@ -282,15 +285,25 @@ class EvseManager:
         self._renew(time.monotonic())
 
     def _renew(self, steady: float) -> None:
-        """Renew the lease and supervise the link; once a second do what has to be done then."""
+        """
+        Renew the lease and supervise the link; once a second do what has to be done then.
+
+        A board that would be silent for too long before the next renewal is looked for at that very time.
+        """
         self._renewed = steady
-        lost = self._link.check(steady)
-        if lost is not None:
-            self._happened(lost)
+        self._supervise_link()
+        silent_at = self._link.silent_at()
+        next_renewal = steady + self._link.renewal_period
+        self._silence.arm(silent_at if silent_at is not None and silent_at < next_renewal else None)
         self._publish('board/command', self._link.stamp(self._outputs, steady))
         if steady >= self._next_second - self._link.renewal_period / 2:
             self._next_second = steady + SECOND_S
             self._on_second()
+
+    def _supervise_link(self) -> None:
+        lost = self._link.check(time.monotonic())
+        if lost is not None:
+            self._happened(lost)
 
     def _on_second(self) -> None:
         status = self._publish_current_status()

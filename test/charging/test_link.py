@@ -112,3 +112,17 @@ def test_after_a_stall_of_this_process_the_silence_is_counted_anew() -> None:
     assert link.check(0.3) is None
     assert link.check(10.0) is None
     assert [link.check(10.0 + at) is not None for at in (0.7, 1.15, 1.25)] == [False, False, True]
+
+
+def test_the_end_of_a_silence_is_known_before_the_next_renewal() -> None:
+    """With a lease of 2 s a renewal comes every 0.6 s: too seldom to notice a dead board within 1.5 s."""
+    link = BoardLink('me', 2.0)
+    assert link.silent_at() is None, 'nothing was asked yet'
+    link.stamp(X1, 0.0)
+    link.observe(answering(1), 0.3)
+    due = link.silent_at()
+    assert due is not None
+    assert 1.5 < due < 1.6
+    assert link.check(due - 0.01) is None
+    assert link.check(due) is not None
+    assert link.silent_at() is None, 'said once'

@@ -78,7 +78,7 @@ def test_a_second_signal_ends_at_once_and_power_is_withdrawn(site: Site, probe: 
     probe.wait(lambda: commands and states, 'what manager and board tell each other')
     board.signal(signal.SIGSTOP)  # nobody answers, so the first signal alone would wait
     manager.signal(signal.SIGINT)
-    probe.wait(lambda: not commands[-1].allow_power_on, 'the withdrawal', 1.0)
+    probe.wait(lambda: not commands[-1].allow_power_on, 'the withdrawal', 2.0)
     begun = time.monotonic()
     manager.signal(signal.SIGINT)
     assert manager.wait(3.0) == 0
@@ -89,15 +89,21 @@ def test_a_second_signal_ends_at_once_and_power_is_withdrawn(site: Site, probe: 
 
 
 @pytest.mark.fault('C21')
-def test_a_service_called_while_the_node_ends_is_refused(site: Site, probe: Probe):
+def test_a_service_called_while_the_node_ends_is_refused(site: Site, probe: Probe, measured):
     connector, manager, board = started(site, probe, '/dying')
     connector.charge()
+    states = connector.listen('board/state')
+    probe.wait(lambda: states, 'a state of the board')
     client = probe.client('evse_manager/srv/PauseCharging', '/dying/pause_charging')
     manager.signal(signal.SIGINT)
     connector.sees('SC', 3.0)
+    begun = time.monotonic()
     future = client.call_async(client.srv_type.Request())
     answer = probe.wait(lambda: future.result() if future.done() else None, 'an answer', 2.0)
+    measured(time.monotonic() - begun, 1.0)
     assert not answer.success
     assert 'shutting down' in answer.message
+    probe.wait(lambda: states[-1].contactor == ContactorState.OPEN, 'open', 3.0)
+    assert manager.exit_code is None, 'open before the process is gone'
     assert manager.wait(3.0) == 0
     board.stop()

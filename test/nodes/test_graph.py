@@ -1,5 +1,7 @@
 """The surface on the graph: every topic and service of the interface, with type and QoS, and no other."""
 
+import time
+
 import pytest
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
@@ -72,9 +74,11 @@ def test_no_other_service_is_offered(shared: Connector):
     ids=lambda topic: topic.name,
 )
 @pytest.mark.fault('P13')
-def test_a_late_reader_gets_what_is_the_case(topic, shared: Connector):
+def test_a_late_reader_gets_what_is_the_case(topic, shared: Connector, measured):
+    begun = time.monotonic()
     heard = shared.listen(topic.name)
     shared.probe.wait(lambda: heard, f'{topic.name} for a late reader', 5.0)
+    measured(time.monotonic() - begun, 1.0)
 
 
 def test_a_late_reader_gets_the_last_hundred_events_in_order(connector: Connector):

@@ -1,22 +1,30 @@
-"""A real manager killed again and again at random moments of a life on the graph (EVSE_MANAGER_KILLS)."""
+"""Real nodes killed, stalled and cut off, again and again at random moments (EVSE_MANAGER_KILLS)."""
 
 import os
 import random
 import signal
 import sqlite3
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evse_manager.charging.enums import ErrorEnum, StopTransactionReason
 from evse_manager.charging.enums import SessionEventEnum as Event
-from evse_manager.charging.enums import StopTransactionReason
-from evse_manager.msg import SessionEvent
-from harness import Connector, Probe, authorization, running
+from evse_manager.msg import BoardState, ContactorState, EvseStatus, SessionEvent
+from harness import Connector, Probe, Process, Site, authorization, running
+from nodes.relay import MANAGER_NAMES, Wire, wire
 
-KILLS = max(1, int(os.environ.get('EVSE_MANAGER_KILLS', '20')) // 4)
+ALL_KILLS = int(os.environ.get('EVSE_MANAGER_KILLS', '20'))
+KILLS = max(1, ALL_KILLS // 4)
 """Each takes some seconds; the store alone is killed more often in ``test/store/test_kill.py``."""
+
+FATES = ('manager killed', 'manager stalled', 'board killed', 'board stalled', 'cut off')
+BOUND_S = 1.5
+"""To the open contactor without a manager, and to the manager's error without a board."""
+LONGEST_STALL_S = 4.0
 
 
 def once(events: list[SessionEvent], kind: Event) -> list[str]:
@@ -83,3 +91,107 @@ def test_whenever_a_manager_is_killed_no_transaction_is_lost(probe: Probe, tmp_p
             dict(connection.execute('SELECT session_uuid, stop_reason FROM transactions').fetchall()) == told
         )
         assert connection.execute('SELECT * FROM sessions WHERE finished IS NULL').fetchall() == []
+
+
+class Bay:
+    """A connector that charges, and the wire between its manager and its board: three that may suffer."""
+
+    def __init__(self, site: Site, probe: Probe, namespace: str, between: Wire, records: Path) -> None:
+        self._site, self._probe, self._namespace, self._between = site, probe, namespace, between
+        self._parameters = {
+            'session_store': str(records), 'restart_delay_max_s': 0.0, 'after_power_loss': 'continue',
+        }  # fmt: skip
+        self.connector = Connector(probe, namespace)
+        self.states: list[BoardState] = self.connector.listen('board/state')
+        self.board = site.board(namespace)
+        self.manager = self.start_manager()
+        self.connector.sees('Enabled')
+
+    def start_manager(self) -> Process:
+        return self._site.manager(self._namespace, arguments=MANAGER_NAMES, **self._parameters)
+
+    def plug_in(self) -> None:
+        insist(self.connector, 'simulation/plug_in')
+        insist(self.connector, 'authorize_response', **authorization())
+
+    def charges(self) -> None:
+        """Wait until energy flows, and nothing is wrong any more."""
+        self._probe.wait(
+            lambda: self.states and self.states[-1].contactor == ContactorState.CLOSED,
+            lambda: f'closed; {self.connector.codes}; {self.connector.why}',
+            30.0,
+        )
+        self.connector.reaches(
+            lambda s: s.state == EvseStatus.STATE_CHARGING and not s.active_errors, 'charging', 30.0
+        )
+
+    def suffers(self, fate: str, stall_s: float) -> None:
+        """Let a fate strike, see what has to follow in time, and undo what a person could not."""
+        begun = time.time_ns() * 1e-9
+        match fate:
+            case 'manager killed':
+                self.manager.signal(signal.SIGKILL)
+                self.opens(begun, begun + BOUND_S + 0.5)
+                self.manager = self.start_manager()
+            case 'manager stalled':
+                self.manager.signal(signal.SIGSTOP)
+                self.opens(begun, begun + stall_s)
+                self.manager.signal(signal.SIGCONT)
+            case 'board killed':
+                self.board.signal(signal.SIGKILL)
+                self.is_missed(begun)
+                self.board = self._site.board(self._namespace)
+                self.connector.reaches(lambda s: not s.active_errors and not s.session_uuid, 'a new world')
+                self.plug_in()
+            case 'board stalled':
+                self.board.signal(signal.SIGSTOP)
+                self._probe.spin(stall_s)
+                self.board.signal(signal.SIGCONT)
+                if stall_s > BOUND_S + 0.5:
+                    self.is_missed(begun)
+            case 'cut off':
+                self._between.cut()
+                self.opens(begun, begun + stall_s)
+                if stall_s > BOUND_S + 0.5:
+                    self.is_missed(begun)
+                self._between.mend()
+
+    def opens(self, begun: float, end: float) -> None:
+        """See that from the bound on until the end, both by the wall clock, the contactor is open."""
+        self._probe.spin(max(0.0, end - time.time_ns() * 1e-9))
+        late = [state for state in self.states if begun + BOUND_S < seconds(state.stamp) < end]
+        assert all(state.contactor == ContactorState.OPEN for state in late)
+        assert late or end < begun + BOUND_S + 0.7, 'the board has not reported'
+
+    def is_missed(self, begun: float) -> None:
+        """See that the manager says in time that it has lost the board."""
+        probe, connector = self._probe, self.connector
+        probe.wait(lambda: 'Error' in connector.codes, lambda: f'an error; {connector.codes}', 5.0)
+        error = next(event for event in connector.events if event.event == Event.ERROR)
+        assert error.error[0].error_code == ErrorEnum.INTERNAL
+        assert seconds(error.stamp) - begun <= BOUND_S
+
+
+def seconds(stamp: Any) -> float:
+    return float(stamp.sec + stamp.nanosec * 1e-9)
+
+
+@pytest.mark.fault('P1', 'P2')
+@pytest.mark.timeout(120 + 20 * ALL_KILLS)
+def test_whatever_happens_to_the_processes_power_ends_in_time_and_returns(
+    probe: Probe, tmp_path: Path
+) -> None:
+    """Killed, stalled or cut off at a random moment: never a contactor fault, and nobody has to help."""
+    chance = random.Random(ALL_KILLS)
+    with running(tmp_path) as site, wire('/fates') as between:
+        bay = Bay(site, probe, '/fates', between, tmp_path / 'fates.sqlite3')
+        bay.plug_in()
+        for number in range(ALL_KILLS):
+            bay.charges()
+            probe.spin(2.0 * chance.random() ** 2)
+            bay.connector.forget()
+            fate, stall_s = FATES[number % len(FATES)], chance.uniform(0.2, LONGEST_STALL_S)
+            bay.suffers(fate, stall_s)
+        bay.charges()
+    errors = [event.error[0] for event in bay.connector.all_events if event.event == Event.ERROR]
+    assert {error.error_code for error in errors} <= {ErrorEnum.INTERNAL}, errors
