@@ -3,12 +3,16 @@
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
-from .writing import Entry
+from .writing import Entry, tells_durable
 
 CAPACITY = 2000
-"""So many entries wait for the disk at most; the oldest give way, what is in force is in the newest."""
+"""
+So many entries wait for the disk at most.  Then the oldest that begins or ends nothing gives way, or if there
+is none such the oldest; what it says is in force goes into the next one.
+"""
 
 
 @dataclass(slots=True)
@@ -134,5 +138,17 @@ class Exchange:
 
     def _bound(self) -> None:
         while len(self._inbox) > CAPACITY:
-            self._inbox.popleft()
-            self._lost += 1
+            older = enumerate(islice(self._inbox, CAPACITY))  # the newest never gives way
+            self._give_up(next((place for place, each in older if not tells_durable(each.entry)), 0))
+
+    def _give_up(self, place: int) -> None:
+        """Lose an entry; what it says is in force goes into the one that follows."""
+        lost = self._inbox[place].entry
+        del self._inbox[place]
+        self._lost += 1
+        heir = self._inbox[place]
+        heir.entry = replace(
+            heir.entry,
+            memory=lost.memory if heir.entry.memory is None else heir.entry.memory,
+            errors=lost.errors if heir.entry.errors is None else heir.entry.errors,
+        )

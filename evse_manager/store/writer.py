@@ -149,12 +149,15 @@ class Writer:
             booted = booted or any(pending.entry.events for pending in batch)
             now = time.monotonic()
             try:
-                self._write(batch, delivered)
+                file = self._in_place()
+                self._write(file, batch, delivered)
                 if booted and (closing or now >= alive_at):
-                    self._in_place().mark(self._delivered, self._now())
+                    file.mark(self._delivered, self._now())
                 if now >= purge_at:
                     purge_at = now + PURGE_EVERY_S
-                    self._in_place().purge(self._now(), self._days)
+                    file.purge(self._now(), self._days)
+                if now >= alive_at:
+                    alive_at = now + (IDLE_ALIVE_EVERY_S if self._memory.session is None else ALIVE_EVERY_S)
                 self._exchange.catch_up()
             except FILE_ERRORS as error:
                 self._exchange.give_back([pending for pending in batch if not pending.recorded])
@@ -163,23 +166,20 @@ class Writer:
                     closing = False
                 else:
                     closing = closing or self._exchange.wait_to_retry(RETRY_S)
-            if now >= alive_at:
-                alive_at = now + (IDLE_ALIVE_EVERY_S if self._memory.session is None else ALIVE_EVERY_S)
 
-    def _write(self, batch: list[Pending], delivered: int) -> None:
+    def _write(self, file: RecordsFile, batch: list[Pending], delivered: int) -> None:
         """Commit entries and what has been told; an entry that can't be written is left out."""
         if not batch:
             if delivered != self._delivered:
-                self._in_place().mark(delivered, None)
+                file.mark(delivered, None)
                 self._delivered = delivered
             return
-        file = self._in_place()
         try:
             self._memory = file.write([pending.entry for pending in batch], self._memory, delivered)
         except ENTRY_ERRORS as error:
             if len(batch) > 1:
                 for pending in batch:
-                    self._write([pending], delivered)
+                    self._write(file, [pending], delivered)
                 return
             self._exchange.notice(f'A session record could not be written and is lost: {error!r}')
         self._delivered = delivered

@@ -71,9 +71,14 @@ class Loaded:
     undelivered: tuple[SessionEvent, ...] = ()
 
 
+def tells_durable(entry: Entry) -> bool:
+    """Tell whether an event of an entry must survive the loss of power."""
+    return any(event.event in DURABLE_EVENTS for event in entry.events)
+
+
 def is_durable(entry: Entry, before: Memory) -> bool:
     """Tell whether an entry must survive the loss of power: all but meter values and passing states."""
-    if any(event.event in DURABLE_EVENTS for event in entry.events):
+    if tells_durable(entry):
         return True
     return entry.memory is not None and _without_meter(entry.memory) != _without_meter(before)
 

@@ -3,6 +3,7 @@
 import json
 import signal
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,7 +13,14 @@ from typing import Any
 import pytest
 
 from evse_manager.charging.enums import SessionEventEnum, StopTransactionReason
-from evse_manager.msg import EvseStatus, ExternalLimits, LimitsReq, ScheduleReqEntry, SessionEvent
+from evse_manager.msg import (
+    ContactorState,
+    EvseStatus,
+    ExternalLimits,
+    LimitsReq,
+    ScheduleReqEntry,
+    SessionEvent,
+)
 from harness import SHORT, Connector, Probe, Process, Site, running
 
 pytestmark = pytest.mark.timeout(120)
@@ -52,6 +60,10 @@ def bay(probe: Probe, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
     namespace = '/' + request.node.name.split('[')[0]
     with running(tmp_path) as site:
         yield Bay(site, probe, namespace, tmp_path / 'records' / 'bay.sqlite3', site.board(namespace))
+
+
+def seconds(stamp: Any) -> float:
+    return float(stamp.sec + stamp.nanosec * 1e-9)
 
 
 def transaction_finished(events: list[SessionEvent]) -> SessionEvent:
@@ -234,6 +246,33 @@ def test_where_nothing_can_be_written_charging_goes_on(bay: Bay) -> None:
     bay.file.parent.unlink()
     connector.reaches(lambda status: not status.warnings, 'the records are complete again')
     assert len(bay.rows('SELECT 1 FROM transactions')) == 1
+
+
+@pytest.mark.fault('P14')
+def test_a_disk_that_hangs_delays_no_power_and_events_by_a_second_at_most(bay: Bay) -> None:
+    connector = bay.start()
+    connector.sees('Enabled')
+    connector.charge()
+    states = connector.listen('board/state')
+    bay.probe.wait(lambda: states and states[-1].contactor == ContactorState.CLOSED, 'closed')
+    with closing(sqlite3.connect(bay.file, isolation_level=None)) as other:
+        other.execute('BEGIN IMMEDIATE')  # whatever the manager writes now waits
+        connector.accepted('simulation/inject_fault', fault='emergency_stop')
+        (error,) = connector.sees('Error', 5.0)
+        assert time.time_ns() * 1e-9 - seconds(error.stamp) < 1.2, 'told after a second'
+        bay.probe.wait(lambda: states[-1].contactor == ContactorState.OPEN, 'open')
+        opened = next(state for state in states if state.contactor == ContactorState.OPEN)
+        assert seconds(opened.stamp) - seconds(error.stamp) < 0.3, 'power did not wait'
+        connector.reaches(lambda status: status.warnings, 'a warning')
+        begun = time.monotonic()
+        connector.accepted('stop_transaction')
+        connector.sees('SC CF TF')
+        assert time.monotonic() - begun < 3.0, 'nor does anything else, from now on'
+        other.execute('ROLLBACK')
+    connector.reaches(lambda status: not status.warnings, 'the records are complete again')
+    assert bay.rows('SELECT stop_reason FROM transactions') == [('OTHER',)]
+    recorded = [number for (number,) in bay.rows('SELECT sequence_number FROM events ORDER BY 1')]
+    assert recorded == [event.sequence_number for event in connector.all_events]
 
 
 def test_auto_is_a_file_under_ros_home(bay: Bay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

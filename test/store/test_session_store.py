@@ -15,14 +15,16 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from evse_manager.charging.enums import ErrorEnum, StartSessionReason
 from evse_manager.charging.enums import SessionEventEnum as Event
-from evse_manager.charging.enums import StartSessionReason
 from evse_manager.charging.records import Memory, OpenSession
+from evse_manager.charging.types import Error
 from evse_manager.store import Entry, exchange, session_store, writer
 from store.ledger import rows
 from store.owner import EPOCH, Owner, event
 
 TESTS = Path(__file__).parent.parent
+HOT = Error(ErrorEnum.OTHER, 'TemperatureStop: The charger is too hot.')
 
 
 @pytest.fixture
@@ -324,20 +326,24 @@ def test_a_folder_that_may_not_be_written_is_read_and_warned_of(public_path: Pat
     assert len(numbers(public_path)) == 60
 
 
+@pytest.mark.fault('P5')
+@pytest.mark.parametrize(('mode', 'enabled'), [(0o444, 'False'), (0o000, 'True')], ids=['read', 'not read'])
 def test_a_file_that_may_not_be_written_is_kept_and_a_fresh_one_begun_with_its_memory(
-    public_path: Path,
+    public_path: Path, mode: int, enabled: str
 ) -> None:
+    """What may not even be read is not known: then a connector begins as a new one does."""
     written(public_path)
-    public_path.chmod(0o444)
+    public_path.chmod(mode)
     public_path.parent.chmod(0o777)
     public_path.with_name(public_path.name + '.lock').unlink()
     printed = without_the_rights_of_root(READ_ONLY, public_path)
-    assert printed.startswith('False')
+    assert printed.startswith(enabled)
     assert 'may not be written; it is kept' in printed
     (kept,) = public_path.parent.glob('*.bad-*')
+    kept.chmod(0o600)
     assert len(numbers(kept)) == 60
     assert numbers(public_path) == [61]
-    assert rows(public_path, 'SELECT enabled FROM connector') == [(0,)]
+    assert rows(public_path, 'SELECT enabled FROM connector') == [(int(enabled == 'True'),)]
 
 
 FULL = """
@@ -371,6 +377,36 @@ def test_a_full_disk_is_waited_for(public_path: Path) -> None:
     assert not list(public_path.parent.glob('*.bad-*'))
 
 
+FULL_FROM_THE_START = """
+    writer.RETRY_S = 0.05
+    tries = []
+    openly = writer.open_or_replace
+    def counted(path):
+        tries.append(path)
+        return openly(path)
+    writer.open_or_replace = counted
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, unlimited))
+    owner = Owner(Path(sys.argv[1]))
+    warnings = []
+    owner.wait(lambda: warnings.append(owner.store.warning) or len(tries) > 5)
+    assert all('can not be written' in warning for warning in warnings), warnings
+    owner.keep(event(1), 'at once')
+    assert owner.told == ['at once']
+    resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
+    owner.wait(lambda: not owner.store.warning)
+    owner.close()
+"""
+
+
+@pytest.mark.fault('P14')
+def test_a_disk_that_is_full_from_the_start_is_waited_for(public_path: Path) -> None:
+    """The warning lasts as long as the disk is full, though there is nothing to be written."""
+    public_path.parent.chmod(0o777)
+    without_the_rights_of_root(FULL_FROM_THE_START, public_path)
+    assert numbers(public_path) == [1]
+
+
 def test_so_many_entries_wait_and_no_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, 'CAPACITY', 10)
     monkeypatch.setattr(writer, 'RETRY_S', 0.1)
@@ -387,6 +423,29 @@ def test_so_many_entries_wait_and_no_more(path: Path, monkeypatch: pytest.Monkey
     again = Owner(path)
     assert again.remembered.memory.reservation_id == 30
     assert again.remembered.last_sequence_number == 30
+    again.close()
+
+
+def test_what_begins_and_ends_outlasts_what_passes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a full disk for long: no session is lost for the sake of pauses, nor what is in force."""
+    monkeypatch.setattr(exchange, 'CAPACITY', 10)
+    monkeypatch.setattr(writer, 'RETRY_S', 0.1)
+    owner = Owner(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute('BEGIN IMMEDIATE')
+        owner.keep(event(1, Event.SESSION_STARTED), '1')
+        owner.keep(Entry(EPOCH, memory=Memory(reservation_id=9), errors=(HOT,)), 'in force')
+        for number in range(2, 31):
+            owner.keep(event(number, Event.SESSION_FINISHED if number == 15 else Event.CHARGING_RESUMED))
+        owner.wait(lambda: len(owner.told) == 31)
+        other.execute('ROLLBACK')
+    owner.wait(lambda: 'session records were lost' in owner.store.warning)
+    owner.close()
+    assert numbers(path) == [1, 15, *range(23, 31)]
+    assert rows(path, 'SELECT uuid, finished IS NOT NULL FROM sessions') == [('a', 1)]
+    assert rows(path, 'SELECT code FROM errors') == [('OTHER',)]
+    again = Owner(path)
+    assert again.remembered.memory.reservation_id == 9
     again.close()
 
 

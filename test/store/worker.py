@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from random import Random
 
+from evse_manager.charging.config import Config
 from evse_manager.charging.types import SessionEvent
 from evse_manager.store import Entry, SessionStore, session_store
 from evse_manager.store.codec import encode
@@ -38,7 +39,8 @@ def main(records: str, told: str, seed: str, orderly: bool) -> None:
     assert store.warning == ''
     tell(remembered.undelivered)
     store.told_undelivered()
-    life = Life(keep, remembered, seed=random.getrandbits(32), plugged=random.random() < 0.5)
+    config = Config(after_power_loss=random.choice(('close', 'continue')), restart_delay_max_s=0.0)
+    life = Life(keep, remembered, seed=random.getrandbits(32), plugged=random.random() < 0.5, config=config)
     while not orderly or random.random() < 0.95:
         life.act(random.choice(ACTIONS))
     life.end()
