@@ -292,6 +292,8 @@ class BoardController:
             return OpeningReason.PILOT
         if not fell:
             return None
+        if self._errors_of(BLOCKING):
+            return OpeningReason.PROTECTION  # the hardware did not wait for the manager's decision
         # A firmware that was told to pause opens when the EV has stopped, which may still show C.
         paused = self._style is BoardStyle.HIGH_LEVEL and self._command.pilot_mode is PilotMode.X1
         return OpeningReason.COMMANDED if paused else OpeningReason.BY_ITSELF

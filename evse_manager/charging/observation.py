@@ -125,13 +125,18 @@ def _in_a(connector: Connector) -> None:
 
 
 def _unplugged(connector: Connector) -> None:
-    """Note that there is no EV: what an unplug ends, ends."""
-    if connector.plugged and connector.session is not None:
+    """
+    Note that there is no EV: what an unplug ends, ends.
+
+    Each unplug resets a residual current device once: one whose cause outlasted an unplug waits for the next.
+    """
+    left, connector.plugged = connector.plugged, False
+    if left and connector.session is not None:
         connector.session.ended = True
     connector.left_at = None
-    connector.plugged = False
     connector.force_unlocked = False
     connector.errors.unplugged()
-    if any(fault in connector.errors for fault in RCD_FAULTS) and not connector.rcd_reset_wanted:
+    tripped = any(fault in connector.errors for fault in RCD_FAULTS)
+    if tripped and (left or not connector.rcd_reset_wanted):
         connector.rcd_reset_wanted = True
         connector.rcd_resets += 1

@@ -17,11 +17,13 @@ from evse_manager.charging.enums import (
     StatusReason,
 )
 from evse_manager.charging.inputs import (
+    BoardObserved,
     ClearFault,
     Disable,
     Enable,
     SetFaulted,
     Start,
+    Tick,
     WithdrawAuthorization,
 )
 from evse_manager.charging.types import BoardCapabilities
@@ -151,6 +153,17 @@ def test_the_rcd_is_reset_once_after_the_unplug() -> None:
     assert desk.outputs.rcd_reset_counter == before + 1
 
 
+def test_an_rcd_whose_cause_outlasts_the_unplug_is_reset_by_the_next_one() -> None:
+    desk = Desk().charging().report(B.RCD_AC).run(5.0)
+    desk.pilot('A').run(5.0)
+    before = desk.outputs.rcd_reset_counter
+    desk.run(600.0)
+    assert desk.outputs.rcd_reset_counter == before, 'nothing is tried without a person'
+    desk.plug().run(5.0).pilot('A').run(5.0)
+    assert desk.outputs.rcd_reset_counter == before + 1
+    assert desk.says(desk.report) == 'AllErrorsCleared'
+
+
 def test_an_error_event_carries_a_stable_code_and_a_sentence() -> None:
     desk = Desk().charging().report(B.RCD_DC)
     error = desk.events[-1][1].error
@@ -266,6 +279,32 @@ def test_a_contactor_that_is_not_open_after_a_second_is_welded(end: str) -> None
     assert desk.until(lambda: 'Error(Relais)' in desk.codes()) == pytest.approx(1.25, abs=0.26)
     assert desk.outputs.pilot_mode is PilotMode.F
     assert desk.outputs.lock, 'A weld keeps it locked.'
+
+
+def test_a_state_that_waited_while_this_process_stood_still_proves_no_weld() -> None:
+    desk = Desk().charging()
+    desk.welded = True  # it takes its time to open
+    desk.pilot('B')
+    opening = desk.state()
+    desk.t += 10.0
+    desk.do(Tick())
+    desk.do(BoardObserved(opening, True))
+    desk.welded = False
+    desk.observe()
+    desk.run(5.0)
+    assert 'Error' not in desk.codes()
+    desk.pilot('C').run(5.0)
+    assert desk.flows
+
+
+def test_a_stall_of_this_process_does_not_count_as_time_to_close() -> None:
+    desk = Desk()
+    desk.blocked = True
+    desk.offered().pilot('C').run(1.0)
+    desk.t += 10.0
+    desk.observe()
+    assert 'Error' not in desk.codes()
+    assert 0.9 < desk.until(lambda: 'Error(Relais)' in desk.codes()) < 2.5
 
 
 def test_a_weld_is_latched() -> None:

@@ -17,6 +17,10 @@ from evse_manager.charging.types import LimitsReq
 from faults.bay import Bay
 
 SOCKET = Config(connector_type='socket')
+BETWEEN_WINDOWS_OHM = 1370.0
+"""7.2 V."""
+A_MOMENT_S = 1e-6
+"""Rounding of the sums of times."""
 
 
 def test_F1_diode_missing(bay, measured):
@@ -36,32 +40,35 @@ def test_F1_diode_missing(bay, measured):
 
 def test_F2_diode_lost_while_charging(charging, measured):
     charging.inject('diode')
+    begun = charging.now
     measured(charging.until_open(), 0.5)
     assert charging.pilot is PilotMode.F
-    assert charging.run_until(lambda b: b.pilot is not PilotMode.F) >= 0.25
-    assert charging.codes().endswith('CS Error')
+    charging.run_until(lambda b: b.pilot is not PilotMode.F)
+    assert charging.now - begun >= 0.3 - A_MOMENT_S
+    assert charging.pilot is PilotMode.X1
+    assert charging.codes(details=True).endswith('CS Error(CarDiodeFault)')
     charging.clear()
+    charging.run_for(60.0)
+    assert charging.error_codes == {'DiodeFault'}, 'until unplugged'
     charging.fresh_session()
 
 
 def test_F3_pilot_short(charging, measured):
     charging.inject('pilot_short')
     measured(charging.until_open(), 0.5)
-    charging.run_for(0.5)
-    assert ErrorEnum.CAR in charging.active
+    assert charging.codes(details=True).endswith('CS Error(Car)')
     charging.run_for(20.0)
+    assert charging.error_codes == {'PilotFault'}, 'while it lasts'
     charging.clear()
-    assert charging.run_until(lambda b: 'PilotFault' not in b.error_codes) >= 1.0
-    if not charging.active:
-        charging.run_until(lambda b: b.flows, 20.0)
-        assert charging.codes().endswith('AllErrorsCleared CR')
+    assert charging.run_until(lambda b: not b.active) >= 1.0 - A_MOMENT_S, 'valid for a second'
+    charging.run_until(lambda b: b.flows, 20.0)
+    assert charging.codes().endswith('CS Error AllErrorsCleared CR')
     charging.fresh_session()
 
 
 def test_F4_short_behind_the_diode(charging, measured):
     charging.resistance(1.0)
     measured(charging.until_open(), 0.5)
-    charging.run_for(1.0)
     assert charging.error_codes == {'PilotFault'}, 'not taken for ventilation'
     charging.resistance(None)
     charging.run_until(lambda b: b.flows, 20.0)
@@ -91,11 +98,26 @@ def test_F6_ventilation_is_not_there(charging, measured):
     assert charging.codes().endswith('CS Error AllErrorsCleared CR'), 'without unplugging'
 
 
+def test_F6_a_car_that_asks_for_ventilation_from_the_start(bay, measured):
+    bay.inject('ventilation')
+    bay.plug_in()
+    bay.authorize()
+    bay.run_until(lambda b: b.board_state.cp_state is ControlPilotState.D, 60.0)
+    measured(bay.until_error(ErrorEnum.VENTILATION_NOT_AVAILABLE), 0.5)
+    bay.run_for(60.0)
+    assert bay.status.contactor_cycles == 0
+    bay.clear()
+    bay.run_until(lambda b: b.flows, 20.0)
+    assert bay.codes().endswith('TS PC Error AllErrorsCleared CS')
+
+
 def test_F7_a_pulse_of_c_without_offer_is_no_request(bay):
     bay.plug_in()
     bay.run_for(5.0)
+    seen = bay.board_state.transition_counter
     bay.world.ev.toggle_bcb(3)
     bay.run_for(10.0)
+    assert bay.board_state.transition_counter == seen + 2 * 3, 'the board saw every pulse'
     assert bay.status.contactor_cycles == 0
     assert bay.codes() == 'Enabled SS AR'
     assert not bay.active
@@ -117,13 +139,23 @@ def test_F8_noise_on_the_pilot(charging):
 
 
 def test_F9_a_pilot_between_windows(charging, measured):
-    charging.resistance(1370.0)  # 7.2 V
+    charging.resistance(BETWEEN_WINDOWS_OHM)
     measured(charging.until_open(), 1.0)
     charging.run_for(2.0)
-    assert charging.error_codes == {'PilotFault'}
+    assert charging.error_codes == {'PilotFault'}, 'never the nearest window'
     charging.resistance(None)
     charging.run_until(lambda b: b.flows, 20.0)
+    assert charging.codes().endswith('CS Error AllErrorsCleared CR')
     charging.fresh_session()
+
+
+def test_F9_a_pilot_between_windows_for_a_moment(charging):
+    charging.resistance(BETWEEN_WINDOWS_OHM)
+    charging.run_for(0.04)
+    charging.resistance(None)
+    charging.run_for(5.0)
+    assert charging.codes().endswith('CS'), 'the old state was kept'
+    assert charging.flows
 
 
 def test_F10_a_simplified_ev_is_in_c_at_once(bay):
@@ -160,10 +192,8 @@ def test_F13_the_cable_is_pulled_under_load(charging, measured):
     measured(charging.until_open(), 0.3)
     opened = charging.now
     charging.run_until(lambda b: b.board_state.lock is LockState.UNLOCKED, 5.0)
-    assert charging.now > opened
-    charging.run_for(3.0)
-    assert charging.codes(since, details=True) == 'SC CF TF(EVDisconnected) SF'
-    assert charging.at('SF') >= opened
+    assert charging.codes(since, details=True) == 'SC CF TF(EVDisconnected) SF', 'and the lock last'
+    assert opened < charging.at('SF') <= charging.now
     charging.fresh_session()
 
 
@@ -191,10 +221,12 @@ def test_F15_the_cable_is_pulled_before_anything_began(bay, measured):
     bay.authorize()
     bay.pause_charging()
     bay.run_for(1.0)
+    assert bay.pilot is PilotMode.X1
     bay.unplug()
+    measured(bay.run_until(lambda b: 'SC' in b.codes(since).split()), 0.3)
     bay.run_for(3.0)
-    assert bay.codes(since, details=True).endswith('SC CF TF(EVDisconnected) SF')
-    assert 'CS' not in bay.codes(since).split(), 'in X1'
+    assert bay.codes(since, details=True) == 'SS(EVConnected) AR TS PC PEVSE SC CF TF(EVDisconnected) SF'
+    bay.fresh_session()
 
 
 @pytest.mark.parametrize('stimulus', ['unreadable', 'without resistor'])
@@ -208,8 +240,8 @@ def test_F21_the_cable_of_a_socket_cannot_be_read(stimulus, measured):
     measured(bay.run_until(lambda b: 'ProximityFault' in b.error_codes), 0.5)
     bay.authorize()
     bay.run_for(60.0)
-    assert bay.pilot is not PilotMode.PWM
-    assert not bay.closed
+    assert all(wish.pilot_mode is not PilotMode.PWM for wish in bay.wishes), 'nothing was ever offered'
+    assert bay.status.contactor_cycles == 0
     bay.clear()
     bay.set_proximity(32.0)
     bay.run_for(10.0)
@@ -226,6 +258,11 @@ def test_F22_the_coding_of_the_cable_falls_while_charging(measured):
     assert bay.flows
     assert max(bay.world.currents_a) <= 13.1
     assert not bay.active
+    bay.unplug()
+    bay.set_proximity(32.0)
+    bay.run_for(5.0)
+    bay.charge()
+    assert bay.board_state.current_a == pytest.approx(32.0, abs=0.1), 'another cable'
 
 
 def test_F23_the_cable_carries_less_than_asked_for():

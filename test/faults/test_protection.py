@@ -25,6 +25,18 @@ def test_F28_F29_residual_current(charging, fault, code, measured):
     charging.fresh_session()
 
 
+def test_F28_residual_current_that_outlasts_the_unplug(charging):
+    charging.inject('rcd_ac')
+    charging.run_for(5.0)
+    charging.unplug()
+    charging.run_for(5.0)
+    charging.clear()
+    charging.plug_in()
+    charging.run_for(60.0)
+    assert charging.error_codes == {'RcdAc'}, 'no retry by itself'
+    charging.fresh_session()
+
+
 def test_F30_the_self_test_fails(bay, measured):
     bay.inject('rcd_self_test')
     bay.plug_in()
@@ -115,6 +127,12 @@ def test_F35_the_ladder_of_temperatures(measured):
     assert desk.run(10.0).signalled == 32.0
 
 
+def test_F35_derating_ends_at_6_a():
+    desk = Desk(Config(max_current_import_a=16.0)).charging().run(10.0)
+    desk.temperature(68.0)
+    assert desk.signalled == 6.0, 'not a quarter of 16 A, which cannot be signalled'
+
+
 def test_F35_an_overheated_enclosure_stops_and_recovers(charging):
     charging.inject('over_temperature')
     charging.run_until(lambda b: b.board_state.current_a == 16.0, 120.0)
@@ -133,18 +151,43 @@ def test_F36_the_temperature_sensor_is_absent(reading):
     assert any('temperature' in warning for warning in desk.status.warnings)
 
 
-def test_F37_the_cable_is_too_hot(measured):
+TEMPERATURES = pytest.mark.parametrize(
+    ('error', 'code'),
+    [
+        (Board.OVER_TEMPERATURE, 'BoardOverTemperature'),
+        (Board.CABLE_OVER_TEMPERATURE, 'CableOverTemperature'),
+    ],
+)
+
+
+@TEMPERATURES
+@pytest.mark.parametrize('leaves_c', [True, False])
+def test_F37_the_cable_is_too_hot(error, code, leaves_c, measured):
     desk = Desk().charging()
     begun = desk.t
-    desk.report(Board.CABLE_OVER_TEMPERATURE)
-    assert desk.codes().endswith('Error(Other)')
-    assert desk.outputs.pilot_mode is PilotMode.X1
-    desk.pilot('B')
-    measured(desk.t - begun, 1.0)
+    desk.report(error)
+    assert desk.outputs.pilot_mode is PilotMode.X1, 'the EV may end in order'
+    assert desk.flows
+    assert [each.vendor_error.split(':')[0] for each in desk.status.active_errors] == [code]
+    if leaves_c:
+        desk.run(0.5).pilot('B')
+    desk.until(lambda: not desk.flows)
+    measured(desk.t - begun, 1.0 if leaves_c else 6.5)
+    desk.run(30.0)
     assert not desk.flows
-    desk.run(5.0).report().run(5.0)
-    desk.pilot('C').run(1.0)
-    assert desk.codes().endswith('AllErrorsCleared CR'), 'cooled'
+    desk.report().pilot('C').run(5.0)
+    assert desk.codes().endswith('CS Error(Other) AllErrorsCleared CR'), 'cooled'
+
+
+@TEMPERATURES
+def test_F37_a_board_that_opens_by_itself_when_too_hot_has_no_fault_of_the_contactor(charging, error, code):
+    charging.trips(error)
+    charging.until_open(0.5)
+    charging.run_for(30.0)
+    assert charging.error_codes == {code}
+    charging.trips(error, False)
+    charging.run_until(lambda b: b.flows, 30.0)
+    assert charging.codes().endswith('CS Error AllErrorsCleared CR'), 'cooled'
 
 
 @pytest.mark.parametrize('cause', [Board.OVER_VOLTAGE, Board.UNDER_VOLTAGE, Board.SUPPLY_LOST])

@@ -253,6 +253,7 @@ def test_services_in_any_order_never_give_power_to_nobody(station: Station):
     assert station.closings()
     for state in station.closings():
         assert state.cp_state in (ControlPilotState.C, ControlPilotState.D)
+    assert all(state.current_a <= RATED_A + 0.1 for state in station.states), 'nor too much of it'
     assert station.connector.call('get_id').connector_id == 1
 
 
@@ -302,7 +303,7 @@ def test_ten_thousand_states_a_second_of_a_stranger(station: Station, tmp_path: 
     with flooding(tmp_path, connector.namespace, RATE_HZ, FLOOD_S, {'board/state': states}) as flood:
         withstand(station, flood, 'get_id', 'pause_charging')
         connector.probe.wait(lambda: not telemetry[-1].relais_on, 'no power in the pause')
-        assert flood.sent > RATE_HZ * FLOOD_S / 2
+        assert flood.sent > 0.8 * RATE_HZ * FLOOD_S
     connector.accepted('resume_charging')
     connector.reaches(lambda s: not s.active_errors and s.transaction_active, 'the transaction goes on')
 
