@@ -40,6 +40,7 @@ def tables(results: dict[str, Any]) -> str:
         'resources': _resources,
         'serial': _serial,
         'pure': _pure,
+        'records': _records,
     }
     facts = '; '.join(f'{name} {value}' for name, value in results['machine'].items())
     sections = [f'Machine: {facts}.']
@@ -188,3 +189,9 @@ def _pure(result: dict[str, Any]) -> str:
             _conditions(result),
         )
     )
+
+
+def _records(result: dict[str, Any]) -> str:
+    rows = [[name, *_times(figure)] for name, figure in result['figures'].items()]
+    table = _table(['ms until it may be told', 'samples', 'p50', 'p99', 'max'], rows)
+    return '\n\n'.join(('### Session records', table, _conditions(result)))

@@ -2,7 +2,7 @@
 """
 Measure everything, print it, and write it into ``benchmarks/results.json`` and ``docs/performance.md``.
 
-usage: python3 benchmarks/run.py [--quick] [--dry] [reactions|startup|resources|serial|pure ...]
+usage: python3 benchmarks/run.py [--quick] [--dry] [reactions|startup|resources|serial|pure|records ...]
 
 ``--quick`` takes few samples; ``--dry`` writes no file.  Parts that are not named keep their figures.
 """
@@ -26,6 +26,7 @@ os.environ.pop('ROS_PYTHON_CHECK_FIELDS', None)
 import machine
 import pure
 import reactions
+import records
 import report
 import resources
 import serial_line
@@ -46,6 +47,7 @@ def parts(*, quick: bool) -> dict[str, Callable[[Processes], dict[str, Any]]]:
             processes, sessions=1 if quick else 12, pulls=1 if quick else 4, seconds=8.0 if quick else 30.0
         ),
         'pure': lambda _: pure.measure(),
+        'records': lambda _: records.measure(samples=20 if quick else 200),
     }
 
 
@@ -53,7 +55,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     parser.add_argument('--quick', action='store_true', help='few samples, to see that it works')
     parser.add_argument('--dry', action='store_true', help='write no file')
-    parser.add_argument('part', nargs='*', help='reactions, startup, resources, serial, pure; default: all')
+    parser.add_argument(
+        'part', nargs='*', help='reactions, startup, resources, serial, pure, records; default: all'
+    )
     chosen = parser.parse_args()
     known = parts(quick=chosen.quick)
     unknown = sorted(set(chosen.part) - set(known))

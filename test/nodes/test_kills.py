@@ -21,7 +21,7 @@ ALL_KILLS = int(os.environ.get('EVSE_MANAGER_KILLS', '20'))
 KILLS = max(1, ALL_KILLS // 4)
 """Each takes some seconds; the store alone is killed more often in ``test/store/test_kill.py``."""
 
-FATES = ('manager killed', 'manager stalled', 'board killed', 'board stalled', 'cut off')
+FATES = ('manager killed', 'manager stalled', 'board killed', 'board stalled', 'cut off', 'both killed')
 BOUND_S = 1.5
 """To the open contactor without a manager, and to the manager's error without a board."""
 LONGEST_STALL_S = 4.0
@@ -149,6 +149,12 @@ class Bay:
                 self.board.signal(signal.SIGCONT)
                 if stall_s > BOUND_S + 0.5:
                     self.is_missed(begun)
+            case 'both killed':
+                self.manager.signal(signal.SIGKILL)
+                self.board.signal(signal.SIGKILL)
+                self.board, self.manager = self._site.board(self._namespace), self.start_manager()
+                self.connector.sees('TF SF Enabled', 30.0)
+                self.plug_in()
             case 'cut off':
                 self._between.cut()
                 self.opens(begun, begun + stall_s)
