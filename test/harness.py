@@ -254,6 +254,23 @@ class Connector:
     def why(self) -> str:
         return self._statuses[-1].reason_text if self._statuses else 'no status'
 
+    @contextmanager
+    def for_a_newcomer(self) -> Iterator['Connector']:
+        """
+        The connector as a process sees it that came later; its events begin now.
+
+        The graph forgets the services of a killed node late: who knew it may call nobody for 20 s.
+        """
+        probe = Probe('newcomer')
+        try:
+            seen = Connector(probe, self.namespace)
+            known = len(self.all_events)
+            probe.wait(lambda: len(seen.all_events) >= known, 'the events so far')
+            seen.forget()
+            yield seen
+        finally:
+            probe.close()
+
     # --- steps that many tests take ---
 
     def charge(self) -> None:

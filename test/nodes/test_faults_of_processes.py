@@ -71,7 +71,8 @@ def test_the_board_node_is_killed_and_returns(site: Site, probe: Probe, measured
     measured(is_lost(connector, begun), NOTICED_S)
     board = site.board('/board_killed')  # its simulated world begins without a car
     connector.sees('AllErrorsCleared SC CF TF SF')
-    connector.charge()
+    with connector.for_a_newcomer() as seen:
+        seen.charge()
     board.stop()
     manager.stop()
 
