@@ -3,22 +3,19 @@
 import importlib
 import os
 import re
-import shlex
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 
 from evse_manager.charging import inputs
 from evse_manager.nodes import names
 from evse_manager.nodes.conversions import request_to_command
 from interfaces.vocabulary import ENUMERATIONS, messages, services
+from typed import LINES, PAGE, parse
 
 DOCS = Path(__file__).resolve().parents[2] / 'docs'
-PAGE = (DOCS / 'interface.md').read_text()
-TYPED = [line for line in PAGE.splitlines() if line.startswith(('ros2 service call', 'ros2 topic'))]
 IRREGULAR = {
     'eMAID': 'EMAID',
     'VAR': 'reactive_power_var',
@@ -45,21 +42,6 @@ def snake(name: str) -> str:
     """Return a name of the original interface in snake_case."""
     words = re.sub(r'([a-z])([A-Z])', r'\1_\2', name)
     return re.sub(r'([A-Z]{2,})([A-Z][a-z])', r'\1_\2', words).lower()
-
-
-def fill(message: Any, typed: dict[str, Any]) -> Any:
-    """Fill a message as the command line of ROS 2 does."""
-    kinds = message.get_fields_and_field_types()
-    for name, value in typed.items():
-        item = kinds[name].removeprefix('sequence<').partition(',')[0].removesuffix('>')
-        if isinstance(value, dict):
-            fill(getattr(message, name), value)
-        elif isinstance(value, list) and '/' in item:
-            package, _, kind = item.partition('/')
-            setattr(message, name, [fill(names.load(f'{package}/msg/{kind}')(), each) for each in value])
-        else:
-            setattr(message, name, value)
-    return message
 
 
 def test_the_page_is_what_the_generator_writes(docs_importable: None) -> None:
@@ -102,24 +84,22 @@ def test_an_original_argument_keeps_its_name(originals: ModuleType) -> None:
 
 
 def test_every_topic_and_service_has_a_line_to_try() -> None:
-    tried = {line.removeprefix('ros2 topic pub --once ').split()[0] for line in TYPED if ' pub ' in line}
-    tried |= {line.split()[3] for line in TYPED if ' pub ' not in line}
+    tried = {line.removeprefix('ros2 topic pub --once ').split()[0] for line in LINES if ' pub ' in line}
+    tried |= {line.split()[3] for line in LINES if ' pub ' not in line}
     everything = (*names.TOPICS, names.CLOCK, *names.SERVICES)
     assert tried == {
         each.name if each.name.startswith('/') else f'/evse_1/{each.name}' for each in everything
     }
 
 
-@pytest.mark.parametrize('line', [line for line in TYPED if '{' in line], ids=lambda line: line.split("'")[0])
+@pytest.mark.parametrize('line', [line for line in LINES if '{' in line], ids=lambda line: line.split("'")[0])
 def test_what_is_typed_fits_its_type_and_is_understood(line: str) -> None:
-    *_, name, kind, typed = shlex.split(line)
-    loaded = names.load(kind)
-    message = fill((loaded.Request if '/srv/' in kind else loaded)(), yaml.safe_load(typed))
+    path, kind, message = parse(line)
     assert os.environ['ROS_PYTHON_CHECK_FIELDS'] == '1'
     command = getattr(inputs, kind.rsplit('/', 1)[1], None)
     if command is not None and '/srv/' in kind:
         request_to_command(message, command)
-    assert name.startswith('/evse_1/')
+    assert path.startswith('/evse_1/')
 
 
 def test_the_links_of_the_page_lead_somewhere() -> None:
