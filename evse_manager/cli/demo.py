@@ -16,9 +16,12 @@ from contextlib import ExitStack
 from .arguments import integer, namespace
 from .demo_processes import Nodes, free_domain, surroundings
 from .demo_screen import WIDTH, DemoScreen
-from .errors import CliError, ExitCode
+from .errors import CliError, ExitCode, UsageError
 from .parser import Formatter, Parser
 from .screen import make_console, recorder, save_svg
+
+LOOK_S = 2.0
+"""How long a domain that was chosen by the user is searched for a connector of the same name."""
 
 DETAILS = """\
 Starts a manager and a simulated board, plugs an electric car in, charges it,
@@ -76,12 +79,26 @@ def interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def refuse_company(given: Namespace, domain: int) -> None:
+    """Raise UsageError where the namespace is somebody's: a real charger must not be played with."""
+    from .graph import Graph  # noqa: PLC0415
+
+    with Graph() as graph:
+        if given.namespace in graph.discover(LOOK_S):
+            raise UsageError(
+                f'there is a connector {given.namespace} on ROS domain {domain} already; '
+                'end it, or choose another --namespace or --domain-id'
+            )
+
+
 def perform(given: Namespace, domain: int, screen: DemoScreen) -> None:
     """Start the nodes, tell the story, end the nodes; raises what goes wrong."""
     # Not before the domain is chosen and the help printed: this is where ROS comes in.
     from .graph import Graph  # noqa: PLC0415
     from .story import StepFailedError, Story  # noqa: PLC0415
 
+    if given.domain_id is not None:
+        refuse_company(given, domain)
     with Nodes(given.namespace, given.driver) as nodes:
         try:
             nodes.start()

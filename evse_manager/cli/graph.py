@@ -72,7 +72,11 @@ class Graph:
         self.began = time.monotonic()
         # Signals stay Python's: Ctrl-C raises KeyboardInterrupt at the next slice of a wait.
         self.context = Context()
-        rclpy.init(args=[], context=self.context, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            rclpy.init(args=[], context=self.context, signal_handler_options=SignalHandlerOptions.NO)
+        except Exception as error:  # of many unrelated classes: a broken ROS_DOMAIN_ID, no middleware
+            reason = str(error).strip().splitlines()[0]
+            raise UsageError(f'ROS 2 does not start: {reason}; correct the environment.') from error
         self.node = Node(
             f'_evse_cli_{os.getpid()}',
             context=self.context,

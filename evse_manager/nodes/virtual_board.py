@@ -25,21 +25,27 @@ def main(args: Sequence[str] | None = None) -> int:
     if '--ros-args' not in arguments:
         return virtual.main(arguments)
     start = arguments.index('--ros-args')
-    return virtual.main(arguments[:start], lambda rig: offer_services(rig, arguments[start:]))
-
-
-def offer_services(rig: Rig, ros_arguments: Sequence[str]) -> Callable[[], None]:
-    """Offer ``simulation/*`` from a thread of its own; return what ends it."""
     # Without services the board runs where no ROS 2 is installed.
     import rclpy  # noqa: PLC0415
-    from rclpy.node import Node  # noqa: PLC0415
     from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
+
+    try:
+        rclpy.init(args=arguments[start:], signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # rclpy raises many unrelated classes for wrong arguments
+        print(f'evse_virtual_board: {str(error).strip().splitlines()[0]}', file=sys.stderr)
+        return 2
+    return virtual.main(arguments[:start], offer_services)
+
+
+def offer_services(rig: Rig) -> Callable[[], None]:
+    """Offer ``simulation/*`` from a thread of its own; return what ends it."""
+    import rclpy  # noqa: PLC0415
+    from rclpy.node import Node  # noqa: PLC0415
 
     from .names import SIMULATION_SERVICES  # noqa: PLC0415
     from .runtime import new_executor  # noqa: PLC0415
     from .services import create_service  # noqa: PLC0415
 
-    rclpy.init(args=list(ros_arguments), signal_handler_options=SignalHandlerOptions.NO)
     node = Node(NODE)
     for service in SIMULATION_SERVICES:
         create_service(node, service, _handler(rig, service.name.removeprefix('simulation/')))

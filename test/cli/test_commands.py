@@ -67,6 +67,12 @@ def test_a_refusal_is_exit_code_1_and_the_chargers_sentence(connector: Connector
     assert result.record['message'] in sentence(result)
 
 
+def test_an_environment_that_ros_does_not_take_is_one_sentence():
+    result = evse('list', ROS_DOMAIN_ID='first')
+    assert (result.code, result.out) == (USAGE, '')
+    assert 'ROS_DOMAIN_ID is not an integral number' in sentence(result)
+
+
 def test_answers_as_json(connector: Connector):
     expected = {'connector': '/evse_1', 'service': 'reserve', 'success': True, 'message': ''}
     assert evse_1('reserve', '42', '--json').record == expected

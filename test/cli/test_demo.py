@@ -139,6 +139,16 @@ def test_a_driver_that_there_is_not_is_told_in_the_nodes_own_words(tmp_path):
     assert re.search(r'board_support: .*perpetuum_mobile', text)
 
 
+def test_a_connector_that_is_there_already_is_left_alone(tmp_path, shared, domain):
+    log = tmp_path / 'demo.log'
+    with demo('--domain-id', str(domain), '--namespace', shared.namespace, log=log) as child:
+        assert child.wait(20.0) == 2
+    assert re.search(
+        rf'there is a connector {shared.namespace} on ROS domain {domain} already', log.read_text()
+    )
+    shared.sees_nothing(0.1)
+
+
 def test_wrong_usage_starts_nothing(tmp_path):
     log = tmp_path / 'demo.log'
     with demo('--domain-id', '102', log=log) as child:
