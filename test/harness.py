@@ -198,6 +198,14 @@ class Connector:
         answer = self.call(name, **fields)
         assert answer.success, f'{name}: {answer.message}'
 
+    def insist(self, name: str, /, **fields: Any) -> None:
+        """Call a service until it answers: the graph still knows a killed process, and its calls are lost."""
+        for _ in range(5):
+            with suppress(AssertionError):
+                self.probe.call(names.service(name).type, self.path(name), limit=3.0, **fields)
+                return
+        raise AssertionError(f'{name} does not answer')
+
     def refused(self, name: str, /, **fields: Any) -> str:
         """Call a service that has to refuse, and return why."""
         answer = self.call(name, **fields)
@@ -253,23 +261,6 @@ class Connector:
     @property
     def why(self) -> str:
         return self._statuses[-1].reason_text if self._statuses else 'no status'
-
-    @contextmanager
-    def for_a_newcomer(self) -> Iterator['Connector']:
-        """
-        The connector as a process sees it that came later; its events begin now.
-
-        The graph forgets the services of a killed node late: who knew it may call nobody for 20 s.
-        """
-        probe = Probe('newcomer')
-        try:
-            seen = Connector(probe, self.namespace)
-            known = len(self.all_events)
-            probe.wait(lambda: len(seen.all_events) >= known, 'the events so far')
-            seen.forget()
-            yield seen
-        finally:
-            probe.close()
 
     # --- steps that many tests take ---
 

@@ -71,8 +71,10 @@ def test_the_board_node_is_killed_and_returns(site: Site, probe: Probe, measured
     measured(is_lost(connector, begun), NOTICED_S)
     board = site.board('/board_killed')  # its simulated world begins without a car
     connector.sees('AllErrorsCleared SC CF TF SF')
-    with connector.for_a_newcomer() as seen:
-        seen.charge()
+    connector.insist('simulation/plug_in')
+    connector.sees('SS AR')
+    connector.authorize()
+    connector.sees('TS PC CS')
     board.stop()
     manager.stop()
 
@@ -149,8 +151,10 @@ def test_a_second_manager_is_refused(site: Site, probe: Probe):
         'evse_manager', '/contested', rename='intruder', arguments=own_names, session_store='""'
     )
     statuses = connector.probe.listen('evse_manager/msg/EvseStatus', '/contested/intruder/status', STATUS_QOS)
-    probe.wait(lambda: statuses and statuses[-1].active_errors, 'an error of the second manager', 10.0)
-    assert 'nother manager' in statuses[-1].active_errors[0].vendor_error
+    probe.wait(
+        lambda: statuses and 'nother manager' in statuses[-1].reason_text, 'the second one says so', 30.0
+    )
+    assert statuses[-1].active_errors
     assert states[-1].controller_id == holder
     assert states[-1].contactor == ContactorState.CLOSED
     connector.sees_nothing(0.2)

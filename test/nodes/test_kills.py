@@ -5,7 +5,7 @@ import random
 import signal
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,6 @@ def once(events: list[SessionEvent], kind: Event) -> list[str]:
     return [event.uuid for event in known.values() if event.event == kind]
 
 
-def insist(connector: Connector, service: str, **fields: Any) -> None:
-    """Call a service again when the call went to the manager that was killed, which the graph still knows."""
-    for _ in range(5):
-        with suppress(AssertionError):
-            connector.call(service, limit=3.0, **fields)
-            return
-    raise AssertionError(f'{service} does not answer')
-
-
 @pytest.mark.timeout(60 + 30 * KILLS)
 def test_whenever_a_manager_is_killed_no_transaction_is_lost(probe: Probe, tmp_path: Path) -> None:
     chance = random.Random(KILLS)
@@ -59,17 +50,17 @@ def test_whenever_a_manager_is_killed_no_transaction_is_lost(probe: Probe, tmp_p
 
         for number in range(KILLS):
             manager = boot(chance.choice(('close', 'continue')))
-            insist(connector, 'simulation/plug_in')
+            connector.insist('simulation/plug_in')
             if chance.random() < 0.8:
-                insist(connector, 'authorize_response', **authorization(f'TOKEN{number}'))
+                connector.insist('authorize_response', **authorization(f'TOKEN{number}'))
             if chance.random() < 0.5:
                 action = chance.choice(('stop_transaction', 'simulation/unplug', 'pause_charging'))
-                insist(connector, action)
+                connector.insist(action)
             probe.spin(2.0 * chance.random() ** 2)
             manager.signal(signal.SIGKILL)
             manager.wait()
             if chance.random() < 0.3:
-                insist(connector, 'simulation/unplug')
+                connector.insist('simulation/unplug')
         manager = boot('close')
         manager.signal(signal.SIGTERM)
         assert manager.wait() == 0
@@ -111,8 +102,8 @@ class Bay:
         return self._site.manager(self._namespace, arguments=MANAGER_NAMES, **self._parameters)
 
     def plug_in(self) -> None:
-        insist(self.connector, 'simulation/plug_in')
-        insist(self.connector, 'authorize_response', **authorization())
+        self.connector.insist('simulation/plug_in')
+        self.connector.insist('authorize_response', **authorization())
 
     def charges(self) -> None:
         """Wait until energy flows, and nothing is wrong any more."""
