@@ -45,17 +45,22 @@ class BoardLink:
         self._checked: float | None = None
         self._disobeyed_since: float | None = None
         self._disobeys = ''
-        self._lost = False
+        self._lost = ''
+        """Why the board is lost, as it was told; empty while it is not."""
 
     @property
     def renewal_period(self) -> float:
         """Seconds between two renewals: three fit into a lease."""
         return self._lease_s / 3.2
 
-    @property
-    def acquainted(self) -> bool:
-        """Whether the board has answered this manager at least once; until then there is no time to lose."""
-        return self._answered > 0
+    def waits_for_us(self, state: BoardState) -> bool:
+        """
+        Tell whether the board has not heard of this manager yet and obeys nobody: there is no time to lose.
+
+        Where somebody else holds it, haste could only do harm: the board's queue of commands is one deep, and
+        a command that comes with the holder's renewal takes its place.
+        """
+        return self._answered == 0 and not state.controller_id
 
     def stamp(self, outputs: BoardCommand, steady: float) -> BoardCommand:
         """Return ``outputs`` as the next command; the same outputs again are a renewal."""
@@ -76,7 +81,7 @@ class BoardLink:
         """Take a board state; ``None`` while it says nothing about a board that obeys this manager."""
         self._heard = steady
         if state.link_state is LinkState.LOST:
-            self._lost = True
+            self._lost = NO_HARDWARE
             return BoardLost(NO_HARDWARE)
         ours = state.controller_id == self._manager_id
         answered = ours and state.answered_sequence_number >= self._changed_at
@@ -91,12 +96,12 @@ class BoardLink:
                 return lost
             return BoardObserved(state, answered=False)
         self._disobeyed_since = None
-        self._lost = False
+        self._lost = ''
         return BoardObserved(state, answered=True)
 
     def check(self, steady: float) -> BoardLost | None:
         """
-        Say once when the board has been silent or disobedient for too long; call it several times per lease.
+        Say when the board has been silent or disobedient for too long; call it several times per lease.
 
         After a stall of this process itself nothing is known of the board: its silence is counted anew.
         """
@@ -105,11 +110,8 @@ class BoardLink:
         if self._checked is not None and steady - self._checked > self._lease_s:
             self._heard = steady
         self._checked = steady
-        if self._lost:
-            return None
         if steady - self._heard > BOARD_SILENCE_S:
-            self._lost = True
-            return BoardLost(SILENT)
+            return self._told(SILENT)
         if self._disobeyed_since is not None:
             return self._disobeyed(self._disobeys, steady)
         return None
@@ -123,7 +125,11 @@ class BoardLink:
         self._disobeys = how
         if self._disobeyed_since is None:
             self._disobeyed_since = steady
-        if self._lost or steady - self._disobeyed_since <= self._lease_s + GRACE_S:
+        return None if steady - self._disobeyed_since <= self._lease_s + GRACE_S else self._told(how)
+
+    def _told(self, why: str) -> BoardLost | None:
+        """Say once that the board is lost, and again when there is another reason."""
+        if self._lost == why:
             return None
-        self._lost = True
-        return BoardLost(how)
+        self._lost = why
+        return BoardLost(why)

@@ -337,7 +337,8 @@ class EvseManager:
         observed = self._link.observe(state, steady)
         if observed is not None:
             self._happened(observed)
-        if not self._link.acquainted or steady - self._renewed >= self._link.renewal_period * RENEW_EARLY:
+        due = steady - self._renewed >= self._link.renewal_period * RENEW_EARLY
+        if due or self._link.waits_for_us(state):
             self._renewals.reset()
             self._renew(steady)
 

@@ -6,7 +6,7 @@ import pytest
 
 from evse_manager.charging.enums import LinkState, PilotMode
 from evse_manager.charging.inputs import BoardLost, BoardObserved
-from evse_manager.charging.link import BoardLink
+from evse_manager.charging.link import OTHER_MANAGER, SILENT, BoardLink
 from evse_manager.charging.types import BoardCommand, BoardState
 
 X1 = BoardCommand(pilot_mode=PilotMode.X1)
@@ -80,6 +80,25 @@ def test_a_refused_manager_waits_the_lease_and_half_a_second_more() -> None:
         if isinstance(link.observe(foreign, at), BoardLost) or link.check(at) is not None:
             said.append(at)
     assert said == [pytest.approx(1.7)]
+
+
+def test_a_board_that_was_silent_and_then_obeys_somebody_else_is_lost_for_that_reason() -> None:
+    link = begun()
+    assert link.check(0.7) is None
+    assert link.check(1.3) == BoardLost(SILENT)
+    foreign = replace(OURS, controller_id='somebody')
+    said = [(at / 10, link.observe(foreign, at / 10)) for at in range(14, 40)]
+    assert [(at, lost) for at, lost in said if lost is not None] == [
+        (pytest.approx(3.0), BoardLost(OTHER_MANAGER))
+    ]
+
+
+def test_only_a_board_that_obeys_nobody_waits_for_a_manager_it_has_not_heard_of() -> None:
+    link = begun()
+    assert link.waits_for_us(replace(OURS, controller_id=''))
+    assert not link.waits_for_us(replace(OURS, controller_id='somebody'))
+    link.observe(answering(1), 0.1)
+    assert not link.waits_for_us(replace(OURS, controller_id=''))
 
 
 def test_a_manager_that_gets_the_board_in_time_says_nothing() -> None:
