@@ -41,7 +41,7 @@ def parts(*, quick: bool) -> dict[str, Callable[[Processes], dict[str, Any]]]:
     managers, samples = (3, 9) if quick else (14, 300)
     return {
         'reactions': lambda processes: reactions.measure(processes, managers=managers, samples=samples),
-        'startup': lambda processes: startup.measure(processes, runs=2 if quick else 7),
+        'startup': lambda processes: startup.measure(processes, runs=2 if quick else 15),
         'resources': lambda processes: resources.measure(processes, seconds=8.0 if quick else 30.0),
         'serial': lambda processes: serial_line.measure(
             processes, sessions=1 if quick else 12, pulls=1 if quick else 4, seconds=8.0 if quick else 30.0
