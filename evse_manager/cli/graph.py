@@ -120,11 +120,10 @@ class Graph:
         return self.namespaces((name for name in found if self.node.count_publishers(name)), STATUS)
 
     def simulations(self) -> list[str]:
-        """Return the namespaces whose board is simulated."""
+        """Return the namespaces whose board is simulated; a service that is only asked for is none."""
         kind = names.service(SIMULATION).type
-        return self.namespaces(
-            (name for name, types in self.node.get_service_names_and_types() if kind in types), SIMULATION
-        )
+        found = (name for name, types in self.node.get_service_names_and_types() if kind in types)
+        return self.namespaces((name for name in found if self.node.count_services(name)), SIMULATION)
 
     @staticmethod
     def namespaces(found: Iterable[str], relative: str) -> list[str]:

@@ -8,6 +8,8 @@ rclpy's executors and signal handlers are used with care here, so that nobody el
 - After rclpy's own signal handlers nothing can be published any more.  So there are none: a thread hands each
   signal to the executor as a task.  (Blocking the signals and waiting for them would not do: libraries start
   threads while they are imported, and the system gives the signal to one of those.)
+- An executor that is not shut down keeps what it knew of a node (rclpy 9): the node would stay on the graph
+  until the middleware's lease ends, 20 s after the process.
 - An exception in a callback ends ``spin_once``.  Entry points are guarded: log, go to the safe state, go on.
 """
 
@@ -287,6 +289,7 @@ class _Loop:
             self._code = EXIT_FAILED
         self._role.withdraw()
         self._executor.remove_node(self._role.node)
+        self._executor.shutdown()
         return self._code
 
     def _spin(self) -> None:

@@ -63,6 +63,7 @@ def offer_services(rig: Rig) -> Callable[[], None]:
     def end() -> None:
         ending.set()
         thread.join()
+        executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
 

@@ -63,6 +63,16 @@ def test_an_idle_manager_ends_quickly(site: Site, probe: Probe):
     board.stop()
 
 
+@pytest.mark.parametrize('which', ['manager', 'board'])
+def test_a_node_that_ended_is_gone_from_the_graph(which: str, site: Site, probe: Probe):
+    """A killed one stays there for the 20 s of the middleware's lease; who ends in order says so."""
+    connector, manager, board = started(site, probe, f'/{which}_leaves')
+    process, topic = {'manager': (manager, 'status'), 'board': (board, 'board/state')}[which]
+    process.signal(signal.SIGTERM)
+    assert process.wait(5.0) == 0
+    probe.wait(lambda: not probe.node.count_publishers(connector.path(topic)), 'gone', 5.0)
+
+
 def test_a_manager_without_a_board_ends(site: Site, probe: Probe):
     connector = Connector(probe, '/lonely')
     manager = site.manager('/lonely')
