@@ -116,9 +116,9 @@ def answer_pending(connector: Connector) -> None:
         if sessions.withdrawn(connector):
             answer = OK
         elif now >= pending.deadline:
-            answer = refused(
-                'The board has not acknowledged that power is withdrawn; the disable stays wanted.'
-            )
+            overtaken = connector.wanted_enabled
+            wanted = 'it was enabled again meanwhile' if overtaken else 'the disable stays wanted'
+            answer = refused(f'The board has not acknowledged that power is withdrawn; {wanted}.')
         else:
             continue
         connector.disable_pending.remove(pending)
@@ -176,7 +176,8 @@ def _force_unlock(connector: Connector, ticket: int) -> Answer | None:
         return refused('The board cannot be reached, so the lock cannot be moved.')
     if WELD in connector.errors:
         return refused('The contactor is welded and the outlet may be live; the connector stays locked.')
-    sessions.stop(connector, StopTransactionReason.UNLOCK_COMMAND)
+    if not sessions.stop(connector, StopTransactionReason.UNLOCK_COMMAND) and connector.plugged:
+        _withdraw(connector)  # a token that waits would begin a transaction that the open lock keeps waiting
     connector.force_unlocked = connector.plugged
     connector.unlock_pending.append(Pending(ticket, connector.now.steady + UNLOCK_ANSWER_S))
     return None

@@ -116,6 +116,8 @@ class Offer:
     changed: float
     current_a: float
     ev_asked: bool = False
+    ev_left: bool = False
+    """The EV asked, was allowed power, and went back to B."""
     woken: bool = False
     wake_step_until: float | None = None
     wake_step_mode: PilotMode = PilotMode.PWM

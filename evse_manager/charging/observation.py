@@ -133,6 +133,9 @@ def _unplugged(connector: Connector) -> None:
     left, connector.plugged = connector.plugged, False
     if left and connector.session is not None:
         connector.session.ended = True
+    elif left:
+        # No session could begin; the token was for the car that left, not for the next one.
+        connector.authorization = None
     connector.left_at = None
     connector.force_unlocked = False
     connector.errors.unplugged()

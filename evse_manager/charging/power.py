@@ -62,7 +62,7 @@ def advance(connector: Connector) -> None:
     if transaction is None:
         connector.offer = None
         connector.phase_switch = None
-        if connector.transaction is None and connector.contactor is ContactorState.OPEN:
+        if connector.transaction is None and _surely_open(connector):
             connector.phases = connector.allowance.phases or connector.phases
         return
     _phase_switch(connector, transaction)
@@ -141,17 +141,17 @@ def _phase_switch(connector: Connector, transaction: Transaction) -> None:
     if connector.errors:
         connector.phase_switch = None
         return
+    connected = target == connector.phases and not _phases_differ(connector)
     if switch is None:
-        if target == connector.phases or connector.allowance.reason is StatusReason.TOO_FEW_PHASES:
+        if connected or connector.allowance.reason is StatusReason.TOO_FEW_PHASES:
             return
         switch = connector.phase_switch = PhaseSwitch(target)
     if switch.told is None:
         switch.target = target
         pause = connector.config.switch_3ph1ph_delay_s if transaction.energy_flowed else 0.0
-        is_open = connector.contactor is ContactorState.OPEN and not connector.outputs.allow_power_on
-        if switch.target == connector.phases:
+        if connected:
             connector.phase_switch = None
-        elif is_open and now >= connector.contactor_open_since + pause:
+        elif _surely_open(connector) and now >= connector.contactor_open_since + pause:
             switch.told = now
             connector.phases = switch.target
     elif connector.answered and board is not None and board.phases == switch.target:
@@ -162,6 +162,27 @@ def _phase_switch(connector: Connector, transaction: Transaction) -> None:
         connector.wanted_phases = connector.phases
         raise_fault(connector, PHASES)
         connector.errors.cause_gone(PHASES, now)
+
+
+def _surely_open(connector: Connector) -> bool:
+    """
+    Tell whether the contactor is open and stays so.
+
+    An opening that is told of late may be over while the board is still permitted to close.
+    """
+    permitted = connector.told.allow_power_on or connector.outputs.allow_power_on
+    return connector.contactor is ContactorState.OPEN and not permitted
+
+
+def _phases_differ(connector: Connector) -> bool:
+    """
+    Tell whether a board that can switch connects another number of phases than it was told.
+
+    No current may be offered then: a limit in watts was divided by the number that was told.
+    """
+    board, capabilities = connector.board, connector.capabilities
+    switches = capabilities is not None and capabilities.supports_changing_phases_during_charging
+    return switches and board is not None and board.phases not in (0, connector.phases)
 
 
 def _cause(connector: Connector) -> Cause:
@@ -230,8 +251,13 @@ def _ev(connector: Connector, offer: Offer, transaction: Transaction) -> Cause:
         offer.ev_asked = True
         return Cause.FLOWING if connector.contactor is ContactorState.CLOSED else Cause.OFFERED
     if connector.cp_state is ControlPilotState.B:
+        if offer.ev_asked and not offer.ev_left:
+            # The outputs are still those of the step before, in which the EV asked.
+            offer.ev_left = connector.outputs.allow_power_on
+            if not offer.ev_left:
+                offer.ev_asked, offer.since = False, now
         refused = offer.wake_over is not None and now >= offer.wake_over + AFTER_WAKE_UP_S
-        if offer.ev_asked or refused:
+        if offer.ev_left or refused:
             return Cause.PAUSED_BY_EV
     return Cause.OFFERED
 

@@ -193,6 +193,17 @@ def test_a_car_that_came_during_an_error_and_left_again() -> None:
     assert desk.says(lambda: desk.report().run(1.0)) == 'AllErrorsCleared'
 
 
+@pytest.mark.parametrize('steps', ['plug token unplug', 'token plug unplug'])
+def test_a_token_during_an_error_ends_with_the_car_it_was_for(steps: str) -> None:
+    desk = Desk().run(4.0).report(B.ENCLOSURE_OPEN)
+    moves = {'plug': desk.plug, 'token': desk.authorize, 'unplug': lambda: desk.pilot('A')}
+    for step in steps.split():
+        moves[step]()
+        desk.run(1.0)
+    assert desk.says(lambda: desk.report().run(1.0)) == 'AllErrorsCleared'
+    assert desk.says(lambda: desk.plug().run(5.0)) == 'SS(EVConnected) AR'
+
+
 # --- the pilot ---------------------------------------------------------------------------------
 
 

@@ -130,6 +130,22 @@ def test_state_b_that_follows_from_our_own_doing_is_no_pause_of_the_ev(cause: Ca
     assert desk.says(lambda: desk.pilot('C', 'B', 'C', 'B').run(10.0)) == ''
 
 
+def test_an_ev_that_was_never_allowed_power_does_not_pause() -> None:
+    desk = Desk()
+    desk.jammed = True
+    assert desk.says(lambda: desk.offered().pilot('C').run(1.0)) == 'SS(EVConnected) AR TS PC'
+    assert desk.status.reason is StatusReason.WAITING_FOR_LOCK
+    assert desk.says(lambda: desk.pilot('B').run(20.0)) == ''
+    desk.jammed = False
+    assert desk.says(lambda: desk.observe() and desk.pilot('C').run(1.0)) == 'CS'
+
+
+def test_an_ev_that_gives_up_before_the_contactor_closed_pauses() -> None:
+    desk = Desk().offered()
+    desk.blocked = True
+    assert desk.says(lambda: desk.pilot('C').run(1.0).pilot('B').run(1.0)) == 'PEV'
+
+
 def test_commands_and_limits_below_the_dominant_cause_only_change_facts() -> None:
     desk = Desk().charging()
     desk.command(PauseCharging())

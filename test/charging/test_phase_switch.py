@@ -104,6 +104,42 @@ def test_a_board_that_does_not_switch_is_an_error_and_the_old_count_stays() -> N
     assert desk.says(desk.charging).endswith('TS PC CS')
 
 
+def test_a_board_on_other_phases_than_it_was_told_is_offered_nothing() -> None:
+    """A limit in watts is divided by the phases: 3680 W are 16 A on one phase, and 11 kW on three."""
+    desk = Desk().run(4.0)
+    desk.phases_stuck = True
+    desk.command(external(entry(power_w=3_680.0, phases=1)))
+    assert desk.says(lambda: desk.plug().authorize().pilot('C').run(4.9)) == 'SS(EVConnected) AR TS PC'
+    assert (desk.phases, desk.outputs.phases, desk.signalled) == (3, 1, 0.0)
+    assert desk.status.reason is StatusReason.SWITCHING_PHASES
+    assert desk.says(lambda: desk.run(0.2)) == 'Error(Other)'
+    assert desk.status.active_errors[0].vendor_error.startswith('PhaseSwitchFailed')
+    assert not desk.flows
+    desk.phases_stuck = False
+    assert desk.says(lambda: desk.pilot('A').run(3.0)) == 'AllErrorsCleared SC CF TF(EVDisconnected) SF'
+    desk.charging()
+    assert (desk.phases, desk.signalled) == (1, 16.0)
+
+
+def test_phases_that_change_while_charging_end_the_offer_and_are_asked_for_anew() -> None:
+    desk = switch(Desk().charging()).run(15.0).pilot('C').run(1.0)
+    desk.phases = 3
+    assert desk.says(desk.observe) == 'PEVSE'
+    assert desk.signalled == 0.0
+    assert desk.says(lambda: desk.pilot('B').run(15.0).pilot('C').run(1.0)) == 'CR'
+    assert desk.phases == 1
+
+
+def test_an_error_after_the_board_was_told_does_not_pass_for_a_switch() -> None:
+    desk = Desk().charging()
+    desk.phases_stuck = True
+    switch(desk).run(12.0).report(BoardErrorEnum.ENCLOSURE_OPEN).run(1.0)
+    assert desk.says(lambda: desk.report().run(30.0).pilot('C').run(1.0)) == (
+        'AllErrorsCleared PEVSE Error(Other)'
+    )
+    assert not desk.flows
+
+
 def test_an_error_during_the_switch_ends_it() -> None:
     desk = switch(Desk().charging()).run(5.0)
     assert desk.says(lambda: desk.report(BoardErrorEnum.ENCLOSURE_OPEN)) == 'Error(Other)'

@@ -284,10 +284,20 @@ def test_disable_answers_when_the_board_has_acknowledged_or_after_a_second() -> 
     ticket = desk.send(Disable())
     assert desk.until(lambda: ticket in desk.answers, 5.0) == pytest.approx(1.0)
     assert not desk.answers[ticket].success
+    assert desk.answers[ticket].message.endswith('the disable stays wanted.')
     desk.deaf = False
     ticket = desk.send(Disable())
     desk.observe()
     assert desk.answers[ticket].success
+
+
+def test_a_disable_that_an_enable_overtakes_does_not_claim_to_stay_wanted() -> None:
+    desk = Desk().charging()
+    desk.deaf = True
+    ticket = desk.send(Disable())
+    assert desk.command(Enable()).success
+    desk.run(1.0)
+    assert desk.answers[ticket].message.endswith('it was enabled again meanwhile.')
 
 
 # --- the lock ----------------------------------------------------------------------------------
@@ -362,6 +372,13 @@ def test_a_lost_board_leaves_the_lock_as_it_is() -> None:
     assert desk.run(30.0).outputs.lock
 
 
+def test_a_contactor_that_opens_and_closes_between_two_reports_keeps_the_lock() -> None:
+    """An opening that is told of late may be over: the lock is not let go for it."""
+    desk = Desk().charging().pilot_unseen('A', 'C')
+    told = [command.lock for _, command in desk.history]
+    assert told[told.index(True) :] == [True] * (len(told) - told.index(True))
+
+
 def test_force_unlock_is_never_under_load() -> None:
     desk = Desk().charging()
     ticket = desk.send(ForceUnlock())
@@ -371,6 +388,16 @@ def test_force_unlock_is_never_under_load() -> None:
     assert (desk.contactor, desk.lock) == (ContactorState.OPEN, LockState.UNLOCKED)
     desk.run(10.0)
     assert not desk.outputs.lock, 'Until it is unplugged.'
+
+
+def test_force_unlock_ends_a_token_that_waits_for_the_end_of_an_error() -> None:
+    """Otherwise a transaction would begin that waits for ever for the lock."""
+    desk = Desk().run(4.0).plug().report(BoardErrorEnum.ENCLOSURE_OPEN).authorize()
+    assert desk.says(lambda: desk.command(ForceUnlock())) == 'AR'
+    assert desk.lock is LockState.UNLOCKED
+    assert desk.says(lambda: desk.report().run(5.0)) == 'AllErrorsCleared'
+    assert desk.says(lambda: desk.authorize().run(1.0).pilot('C').run(1.0)) == 'TS PC CS'
+    assert desk.lock is LockState.LOCKED
 
 
 def test_force_unlock_that_does_not_move_is_answered_after_8_s() -> None:
