@@ -19,7 +19,7 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from charging.test_random_walks import BOARDS, COMMANDS, CONFIGS, HARDWARES, Walk
+from charging.test_random_walks import BOARDS, COMMANDS, CONFIGS, HARDWARES, WITHDRAWALS, Walk
 from evse_manager.charging.enums import BoardErrorEnum, OpeningReason, ProximityState
 
 MOVES_OF_A_WALK = 120
@@ -54,6 +54,7 @@ MOVES: tuple[Move, ...] = (
     lambda w, r: Walk.charge(w),
     lambda w, r: Walk.command(w, r.choice(COMMANDS)),
     lambda w, r: Walk.command(w, r.choice(COMMANDS)),
+    lambda w, r: Walk.withdraw_from_an_ev_that_stays_in_c(w, r.choice(WITHDRAWALS), r.choice((5.0, 7.0))),
     lambda w, r: Walk.external_limit(w, amperes(r), r.randint(-1, 4), r.random() < 0.5),
     lambda w, r: Walk.grant(w, amperes(r), r.choice((-1.0, 0.0, 1.0, 10.0, 1e9)), r.randint(0, 3)),
     lambda w, r: Walk.temperature(w, r.choice(TEMPERATURES_C)),

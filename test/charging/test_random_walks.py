@@ -9,6 +9,7 @@ outputs once more.
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
@@ -97,6 +98,18 @@ COMMANDS: tuple[Command, ...] = (
     external(entry(math.nan)),
 )  # fmt: skip
 
+WITHDRAWALS: tuple[Callable[[Desk], object], ...] = (
+    lambda desk: desk.send(PauseCharging()),
+    lambda desk: desk.send(remote_stop()),
+    lambda desk: desk.send(Disable()),
+    lambda desk: desk.send(external(entry(0.0))),
+    lambda desk: desk.send(SwitchThreePhasesWhileCharging(False)),
+    lambda desk: desk.temperature(72.0),
+    lambda desk: desk.report(BoardErrorEnum.RCD_DC),
+    lambda desk: desk.lose_board(),
+)
+"""What takes the power from an EV that charges; it is given time to leave C where that is safe."""
+
 AMPERES = st.floats(-10.0, 90.0) | st.sampled_from([0.0, 5.95, 6.0, 13.0, 51.7, 80.0, math.nan, math.inf])
 
 
@@ -135,6 +148,12 @@ class Walk(RuleBasedStateMachine):
         ticket = self.desk.send(command)
         slow = isinstance(command, Disable | ForceUnlock)
         assert slow or ticket in self.desk.answers
+
+    @rule(withdraw=st.sampled_from(WITHDRAWALS), seconds=st.sampled_from([5.0, 7.0]))
+    def withdraw_from_an_ev_that_stays_in_c(self, withdraw: Callable[[Desk], object], seconds: float) -> None:
+        self.charge()
+        withdraw(self.desk)
+        self.desk.run(seconds)
 
     # --- limits --------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from charging.ceiling import Ceiling
 from evse_manager.charging import pilot
 from evse_manager.charging.config import Config
 from evse_manager.charging.enums import (
@@ -63,6 +64,11 @@ FLOWS = {E.CHARGING_STARTED, E.CHARGING_RESUMED}
 INSIDE = PAUSES | FLOWS | {E.STOPPING_CHARGING}
 SESSION = INSIDE | {event for event in FOLLOWERS if event is not None} | {E.PREPARE_CHARGING}
 
+CONTROLLED = {
+    'BoardOverTemperature', 'CableOverTemperature', 'TemperatureStop', 'MeterLost', 'PhaseSwitchFailed'
+}  # fmt: skip
+"""With these the EV gets time to leave C; every other error opens the contactor in the same step."""
+
 FORCED_OPENING_S = 6.0
 X1_S = 3.0
 PACING_S = 5.0
@@ -91,6 +97,7 @@ class Witness:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.ceiling = Ceiling(config)
         self.steps = 0
         self.events: list[SessionEvent] = []
         self.outputs = BoardCommand()
@@ -100,6 +107,8 @@ class Witness:
         self.error_at = -math.inf
         self.waking = False
         self.board: BoardState | None = None
+        self.counted = 0
+        """The transitions that were seen before the newest board state."""
         self.board_capabilities = BoardCapabilities()
         self.link = False
         self.begun = False
@@ -124,6 +133,7 @@ class Witness:
         """Judge one step."""
         self.steps += 1
         self._input(happened)
+        self.ceiling.take(happened, now, output)
         reserved, seen = self.reserved, len(self.events)
         for event in output.events:
             self._event(event)
@@ -132,6 +142,7 @@ class Witness:
         if reserved and not self.reserved:
             assert {E.RESERVATION_END, E.TRANSACTION_STARTED} & {event.event for event in self.events[seen:]}
         self.unanswered -= {ticket for ticket, _ in output.answers}
+        self._ends(output, status)
         self._outputs(now, output, status)
         self._status(output, status)
         self._deadline(now, output, status)
@@ -151,6 +162,7 @@ class Witness:
             case Shutdown():
                 self.shutting_down = True
             case BoardObserved(state, _):
+                self.counted = self.board.transition_counter if self.board is not None else 0
                 self.board, self.link = state, True
             case BoardLost():
                 self.link = False
@@ -253,6 +265,17 @@ class Witness:
                 return True
         return False
 
+    def _ends(self, output: Output, status: EvseStatus) -> None:
+        """A transaction ends after the contactor opened, unless nobody can tell or it never will."""
+        kinds = {event.event for event in output.events}
+        if E.CHARGING_FINISHED in kinds and self.link and not self.shutting_down:
+            assert self.board is not None
+            new = [step for step in self.board.transitions if step.counter > self.counted]
+            opened = ContactorState.OPEN in (self.board.contactor, *(step.contactor for step in new))
+            assert opened or 'ContactorWelded' in _codes(status), 'Finished before the contactor opened.'
+        if E.CHARGING_PAUSED_EV in kinds:
+            assert self.outputs.pilot_mode is PilotMode.PWM, 'No current was offered that the EV could leave.'
+
     def _outputs(self, now: Now, output: Output, status: EvseStatus) -> None:
         before = self.outputs
         if output.outputs is not None:
@@ -280,6 +303,7 @@ class Witness:
             assert self.link
             assert out.current_a >= pilot.MINIMUM_CURRENT_A
             assert out.current_a <= status.limit_a + pilot.CURRENT_TOLERANCE_A
+            self._ceiling(now)
             assert math.isclose(pilot.current(out.duty_cycle_percent), out.current_a, abs_tol=0.1)
         else:
             assert (out.current_a, out.duty_cycle_percent) == (0.0, 100.0)
@@ -287,8 +311,23 @@ class Witness:
             assert now.steady >= self.raised_at + PACING_S - A_MOMENT_S, 'The duty rose too soon.'
         if out.current_a > before.current_a:
             self.raised_at = now.steady
+        if out.phases != before.phases:
+            assert not before.allow_power_on, 'The phases were switched under power.'
         self._permission(now, before, status)
         self._lock(before)
+
+    def _ceiling(self, now: Now) -> None:
+        """No source of limits is exceeded, in amperes, watts or phases, by what the contactor connects."""
+        phases = self.outputs.phases
+        hardware, board = self.ceiling.hardware, self.board
+        if hardware is not None and hardware.supports_changing_phases_during_charging:
+            assert board is not None
+            assert board.phases in (0, phases), f'{phases} phases are reckoned with, not {board.phases}.'
+        most_a = self.ceiling.amperes(now, phases)
+        assert self.outputs.current_a <= most_a + pilot.CURRENT_TOLERANCE_A + A_MOMENT_S, (
+            f'{self.outputs.current_a} A are signalled, {most_a} A allowed.'
+        )
+        assert phases <= self.ceiling.phases(now)
 
     def _permission(self, now: Now, before: BoardCommand, status: EvseStatus) -> None:
         """Power needs everything to be right at once, or was just withdrawn from an EV that is still in C."""
@@ -299,6 +338,7 @@ class Witness:
         assert status.plugged
         assert self.link
         assert not self.shutting_down
+        assert _codes(status) <= CONTROLLED, 'An emergency opens at once.'
         if out.pilot_mode is PilotMode.PWM:
             assert not status.active_errors
             if not self.board_capabilities.runs_iec61851:
@@ -326,9 +366,7 @@ class Witness:
         if not self.faulted:
             assert bool(status.active_errors) == self.errors or not self.begun
         assert status.reason_text
-        assert len({error.vendor_error.split(':')[0] for error in status.active_errors}) == len(
-            status.active_errors
-        )
+        assert len(_codes(status)) == len(status.active_errors)
         assert self.link or status.link_state is not LinkState.UP
         for answer in output.answers:
             assert answer[1].success or answer[1].message, 'A refusal without a reason.'
@@ -366,6 +404,11 @@ class Witness:
             assert output.status == status
         elif self.steps > 1 and not isinstance(happened, Tick):
             assert _discrete(status) == _discrete(self.status)
+
+
+def _codes(status: EvseStatus) -> set[str]:
+    """Return the stable codes of the active errors."""
+    return {error.vendor_error.split(':')[0] for error in status.active_errors}
 
 
 def _discrete(status: EvseStatus) -> EvseStatus:

@@ -1,0 +1,118 @@
+"""
+The most that may be signalled, reckoned from the inputs alone and apart from the kernel (charging.md 5).
+
+The witness holds every offer against it, so a source of limits that the kernel forgets shows in any test.
+The temperature's ladder is left to ``test_errors.py``.
+"""
+
+import math
+from dataclasses import dataclass
+
+from evse_manager.charging.config import Config
+from evse_manager.charging.inputs import (
+    BoardObserved,
+    CapabilitiesReceived,
+    CommandReceived,
+    Input,
+    Now,
+    SetExternalLimits,
+    Start,
+)
+from evse_manager.charging.kernel import Output
+from evse_manager.charging.types import (
+    BoardState,
+    EnforcedLimits,
+    ExternalLimits,
+    HardwareCapabilities,
+    LimitsReq,
+    LimitsRes,
+)
+
+NS = 1e-9
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Amperes per phase, watts over all phases, phases."""
+
+    current_a: float = math.inf
+    power_w: float = math.inf
+    phases: int = 3
+
+
+class Ceiling:
+    """Follows every source of limits but the temperature; what was never told bounds nothing."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.hardware: HardwareCapabilities | None = None
+        self.board: BoardState | None = None
+        self.external = ExternalLimits()
+        self.grant = Bound()
+        self.grant_ends = math.inf
+        """A connector of an energy manager has nothing before its first grant."""
+        if config.energy_source == 'manager':
+            self.grant_ends = -math.inf
+
+    def take(self, happened: Input, now: Now, output: Output) -> None:
+        """Take an input, and whether the kernel accepted it."""
+        match happened:
+            case Start(remembered):
+                self.external = remembered.external_limits
+            case BoardObserved(state, _):
+                self.board = state
+            case CapabilitiesReceived(capabilities):
+                self.hardware = capabilities
+            case CommandReceived(ticket, SetExternalLimits(value)) if dict(output.answers)[ticket].success:
+                self.external = value
+            case _:
+                pass
+        if output.enforced_limits is not None:
+            self._granted(output.enforced_limits, now)
+
+    def amperes(self, now: Now, phases: int) -> float:
+        """Return the highest current per phase that every source allows on so many phases."""
+        volts = self.config.ac_nominal_voltage_v
+        return min(min(bound.current_a, bound.power_w / (volts * phases)) for bound in self._bounds(now))
+
+    def phases(self, now: Now) -> int:
+        """Return how many phases every source allows."""
+        return min(bound.phases for bound in self._bounds(now))
+
+    def _granted(self, limits: EnforcedLimits, now: Now) -> None:
+        root = limits.limits_root_side or LimitsRes()
+        nothing = root.ac_max_current_a is None and root.total_power_w is None
+        life = 0.0
+        if limits.valid_until is not None and limits.stamp is not None:
+            life = (limits.valid_until - limits.stamp) * NS
+        self.grant_ends = now.steady + min(life, self.config.enforced_limits_max_age_s)
+        self.grant = Bound(0.0) if nothing else _bound(root)
+
+    def _bounds(self, now: Now) -> list[Bound]:
+        bounds = [Bound(self.config.max_current_import_a)]
+        if self.hardware is not None:
+            bounds.append(Bound(self.hardware.max_current_a_import))
+        if self.config.connector_type == 'socket' and self.board is not None:
+            bounds.append(Bound(self.board.cable_ampacity_a or 0.0))
+        bounds.append(self.grant if now.steady < self.grant_ends else Bound(0.0))
+        schedule = self.external.schedule_import
+        begun = [entry for entry in schedule if (entry.timestamp or 0) <= now.wall] or schedule[:1]
+        if begun:
+            entry = begun[-1]
+            root = _bound(entry.limits_to_root)
+            share = entry.conversion_efficiency
+            bounds += [
+                Bound(root.current_a * share, root.power_w * share, root.phases),
+                _bound(entry.limits_to_leaves),
+            ]
+        return bounds
+
+
+def _bound(limits: LimitsReq | LimitsRes) -> Bound:
+    """Return one side as a bound; what is no number allows nothing."""
+    current, power = limits.ac_max_current_a, limits.total_power_w
+    return Bound(
+        math.inf if current is None else (0.0 if math.isnan(current) else current),
+        math.inf if power is None else (0.0 if math.isnan(power) else power),
+        limits.ac_max_phase_count or 3,
+    )
