@@ -112,6 +112,8 @@ WITHDRAWALS: tuple[Callable[[Desk], object], ...] = (
 
 AMPERES = st.floats(-10.0, 90.0) | st.sampled_from([0.0, 5.95, 6.0, 13.0, 51.7, 80.0, math.nan, math.inf])
 
+WATTS = st.sampled_from([-1.0, 0.0, 1380.0, 3680.0, 7360.0, 11_040.0, 60_000.0, math.nan])
+
 
 class Walk(RuleBasedStateMachine):
     """One connector and everything that can happen to it."""
@@ -167,6 +169,13 @@ class Walk(RuleBasedStateMachine):
     @rule(amperes=AMPERES, life_s=st.sampled_from([-1.0, 0.0, 1.0, 10.0, 1e9]), phases=st.integers(0, 3))
     def grant(self, amperes: float, life_s: float, phases: int) -> None:
         self.desk.grant(amperes, life_s, phases=phases)
+
+    @rule(power_w=WATTS, granted=st.booleans(), phases=st.integers(0, 3))
+    def power_limit(self, power_w: float, granted: bool, phases: int) -> None:
+        if granted:
+            self.desk.grant(None, power_w=power_w, phases=phases)
+        else:
+            self.desk.command(external(entry(power_w=power_w, phases=phases)))
 
     @rule(celsius=st.sampled_from([None, -40.0, 20.0, 63.0, 65.0, 69.0, 72.0, math.nan]))
     def temperature(self, celsius: float | None) -> None:
