@@ -14,13 +14,15 @@ from ament_index_python.packages import get_package_prefix
 HERE = Path(__file__).parent
 STOP_S = 5.0
 
+Child = subprocess.Popen[bytes]
+
 
 class Processes:
     """Starts nodes of the package and bare ones; ``stop`` ends all of them."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: list[Child] = []
         self._started = 0
 
     @property
@@ -28,18 +30,18 @@ class Processes:
         """The processes that live."""
         return [process.pid for process in self._running if process.poll() is None]
 
-    def node(self, executable: str, namespace: str, **parameters: object) -> subprocess.Popen[bytes]:
+    def node(self, executable: str, namespace: str, **parameters: object) -> Child:
         """Start an executable of the package in a namespace."""
         program = Path(get_package_prefix('evse_manager')) / 'lib' / 'evse_manager' / executable
         arguments = [f'-p{name}:={value}' for name, value in parameters.items()]
         split = [part for argument in arguments for part in (argument[:2], argument[2:])]
         return self._start(str(program), '--ros-args', '-r', f'__ns:={namespace}', *split)
 
-    def bare(self, role: str, namespace: str = '/') -> subprocess.Popen[bytes]:
+    def bare(self, role: str, namespace: str = '/') -> Child:
         """Start one of the nodes of ``bare.py``."""
         return self._start(str(HERE / 'bare.py'), role, '--ros-args', '-r', f'__ns:={namespace}')
 
-    def _start(self, *command: str) -> subprocess.Popen[bytes]:
+    def _start(self, *command: str) -> Child:
         self._started += 1
         log = self._directory / f'{self._started}_{Path(command[0]).name}.log'
         with log.open('w') as output:
@@ -54,7 +56,7 @@ class Processes:
         self._running.append(process)
         return process
 
-    def stop(self, *which: subprocess.Popen[bytes]) -> None:
+    def stop(self, *which: Child) -> None:
         """End some processes, or all, in order; by force after a while."""
         ending = list(which) or list(self._running)
         for process in ending:

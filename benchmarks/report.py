@@ -151,18 +151,24 @@ def _serial(result: dict[str, Any]) -> str:
     figures = result['figures']
     times = [[name, *_times(figure)] for name, figure in figures.items() if name != ECHO]
     times.append(['bare rclpy echo, round trip', *_times(figures[ECHO])])
-    used = []
-    for board, members in result['resources'].items():
-        shares = [figure['cpu_percent'] for figure in members.values()]
-        used.append([board, *(f'{share:.2f}' for share in (*shares, sum(shares)))])
+    charging, idle = (result['resources'][state] for state in ('charging', 'idle'))
+    used = [[board, *_shares(charging[board]), *_shares(idle[board])] for board in charging]
+    nodes = ('board_support', 'evse_manager', 'both')
+    head = ['CPU, % of a core', *(f'{state}: {node}' for state in ('charging', 'idle') for node in nodes)]
     return '\n\n'.join(
         (
             '### On a serial line',
             _table(['ms', 'samples', 'p50', 'p99', 'max'], times),
-            _table(['charging: CPU, % of a core', 'board_support', 'evse_manager', 'both'], used),
+            _table(head, used),
             _conditions(result),
         )
     )
+
+
+def _shares(members: dict[str, Any]) -> list[str]:
+    """Return the processor time of a connector's two processes, and of both."""
+    shares = [figure['cpu_percent'] for figure in members.values()]
+    return [f'{share:.2f}' for share in (*shares, sum(shares))]
 
 
 def _pure(result: dict[str, Any]) -> str:

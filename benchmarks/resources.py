@@ -5,10 +5,11 @@ All pairs live side by side and are counted over the same seconds.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from machine import Watch, cpu_s, memory
-from processes import Processes
+from processes import Child, Processes
 from reactions import Stage
 from staged_board import authorization
 
@@ -26,29 +27,32 @@ def measure(processes: Processes, *, seconds: float) -> dict[str, Any]:
         'charging connector': _connector(processes, CHARGING),
     }
     charge()  # its node is gone before anything is counted
-    children = [process for pair in pairs.values() for process in pair.values()]
     try:
         time.sleep(3.0)
-        before = [cpu_s(process.pid) for process in children]
         watch = Watch(processes.pids)
-        began = time.monotonic()
-        time.sleep(seconds)
-        elapsed = time.monotonic() - began
-        used = [(cpu_s(process.pid) - start) / elapsed * 100 for process, start in zip(children, before)]
-        shares = iter(used)
-        figures = {
-            pair: {
-                name: {'cpu_percent': round(next(shares), 3), **memory(process.pid)}
-                for name, process in members.items()
-            }
-            for pair, members in pairs.items()
-        }
-        return {'figures': figures, 'machine': watch.end()}
+        return {'figures': usage(pairs, seconds=seconds), 'machine': watch.end()}
     finally:
-        processes.stop(*children)
+        processes.stop(*(process for pair in pairs.values() for process in pair.values()))
 
 
-def _connector(processes: Processes, namespace: str) -> dict[str, Any]:
+def usage(pairs: Mapping[str, Mapping[str, Child]], *, seconds: float) -> dict[str, Any]:
+    """Return processor time and memory of each process, all counted over the same seconds."""
+    children = [process for pair in pairs.values() for process in pair.values()]
+    before = [cpu_s(process.pid) for process in children]
+    began = time.monotonic()
+    time.sleep(seconds)
+    elapsed = time.monotonic() - began
+    shares = iter([(cpu_s(process.pid) - start) / elapsed * 100 for process, start in zip(children, before)])
+    return {
+        pair: {
+            name: {'cpu_percent': round(next(shares), 3), **memory(process.pid)}
+            for name, process in members.items()
+        }
+        for pair, members in pairs.items()
+    }
+
+
+def _connector(processes: Processes, namespace: str) -> dict[str, Child]:
     return {
         'board_support': processes.node('board_support', namespace, driver='simulated'),
         'evse_manager': processes.node('evse_manager', namespace),

@@ -44,7 +44,7 @@ def parts(*, quick: bool) -> dict[str, Callable[[Processes], dict[str, Any]]]:
         'startup': lambda processes: startup.measure(processes, runs=2 if quick else 15),
         'resources': lambda processes: resources.measure(processes, seconds=8.0 if quick else 30.0),
         'serial': lambda processes: serial_line.measure(
-            processes, sessions=1 if quick else 12, pulls=1 if quick else 4, seconds=8.0 if quick else 30.0
+            processes, sessions=1 if quick else 8, pulls=1 if quick else 4, seconds=5.0 if quick else 20.0
         ),
         'pure': lambda _: pure.measure(),
         'records': lambda _: records.measure(samples=20 if quick else 200),

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from machine import Watch, cpu_s, memory
+from machine import Watch
 from processes import Processes
 from reactions import Script, Stage
-from resources import call
+from resources import call, usage
 from samples import Samples
 from staged_board import authorization
 
@@ -125,32 +125,46 @@ class Bay:
     # --- what is done ---
 
     def script(self, sessions: int, pulls: int) -> Script:
-        """Charge again and again and let the car pause; pull the port; charge at the end."""
+        """
+        Charge and let the car pause, again and again; pull the port in the first sessions; charge at the end.
+
+        One pull and one pause a session: after three interruptions in a minute power waits a minute.
+        """
         self._event(Event.ENABLED)
         self._stage.wait(lambda: self._link is LinkState.UP, f'the link of {self.name}')
         yield REST_S
-        for _ in range(sessions):
+        for number in range(sessions):
             yield from self._charge()
-            self._act('ev_pause')
-            told = self._event(Event.CHARGING_PAUSED_EV)
-            assert self._left_c is not None
-            self._samples.add(f'{self.name}: {TOLD_IN}', told - self._left_c)
-            if self.name == LOW_LEVEL:
-                self._samples.add(f'{self.name}: {OFF_IN}', self._time_to_off())
+            if number < pulls:
+                self._pull()
+                yield REST_S
+            yield number / sessions  # or all fall on one moment between two questions of a driver
+            self._pause()
             yield REST_S
             self._act('unplug')
             self._event(Event.SESSION_FINISHED)
             yield REST_S
         yield from self._charge()
-        for _ in range(pulls):
-            self._act('pull_port')
-            self._stage.wait(lambda: self._link is not LinkState.UP, f'the lost link of {self.name}')
-            yield OUT_S
-            began = self._act('plug_port')
-            self._stage.wait(lambda: self._link is LinkState.UP, f'the link of {self.name}')
-            self._samples.add(f'{self.name}: {UP_IN}', time.perf_counter() - began)
-            self._samples.add(f'{self.name}: {POWER_IN}', self._event(Event.CHARGING_RESUMED) - began)
-            yield REST_S
+
+    def _pause(self) -> None:
+        self._act('ev_pause')
+        told = self._event(Event.CHARGING_PAUSED_EV)
+        assert self._left_c is not None
+        self._samples.add(f'{self.name}: {TOLD_IN}', told - self._left_c)
+        if self.name == LOW_LEVEL:
+            # The event may be heard before the board's thread has read the frame.
+            off = self._stage.wait(self._time_to_off, f'the order to open for {self.name}')
+            self._samples.add(f'{self.name}: {OFF_IN}', off)
+
+    def _pull(self) -> None:
+        """Pull the port and put it back, with nothing between: the pauses before reopening grow meanwhile."""
+        self._act('pull_port')
+        self._stage.wait(lambda: self._link is not LinkState.UP, f'the lost link of {self.name}')
+        self._stage.rest(OUT_S)
+        began = self._act('plug_port')
+        self._stage.wait(lambda: self._link is LinkState.UP, f'the link of {self.name}')
+        self._samples.add(f'{self.name}: {UP_IN}', time.perf_counter() - began)
+        self._samples.add(f'{self.name}: {POWER_IN}', self._event(Event.CHARGING_RESUMED) - began)
 
     def _charge(self) -> Script:
         self._act('plug_in')
@@ -160,21 +174,21 @@ class Bay:
         self._event(Event.CHARGING_STARTED)
         yield REST_S
 
-    def _time_to_off(self) -> float:
-        """Return the time between the two frames of the last act."""
+    def _time_to_off(self) -> float | None:
+        """Return the time between the two frames of the last act, None while the second is not read."""
         board, host = Parser(), Parser(FROM_HOST)
         left: float | None = None
-        for at, from_host, data in self._wire:
+        for at, from_host, data in list(self._wire):
             for message in (host if from_host else board).feed(data):
                 if isinstance(message, PilotState) and message.value != PILOT_C and left is None:
                     left = at
                 if isinstance(message, AllowPower) and not message.value and left is not None:
                     return at - left
-        raise RuntimeError(f'{self.name} was never told to open')
+        return None
 
 
 def measure(processes: Processes, *, sessions: int, pulls: int, seconds: float) -> dict[str, Any]:
-    """Return reactions and recovery in milliseconds, and the processor time of every board's connector."""
+    """Return reactions and recovery in milliseconds, and what each connector uses while charging and idle."""
     stage, samples = Stage(), Samples()
     echo = processes.bare('echo')
     ports = tempfile.TemporaryDirectory(prefix='evse_ports_')
@@ -193,22 +207,15 @@ def measure(processes: Processes, *, sessions: int, pulls: int, seconds: float) 
                 waiting.append((time.monotonic() + pause, number, script))
             stage.measure_echo()
         stage.close()  # nobody listens while processor time is counted
+        pairs = {bay.name: bay.processes for bay in bays}
         time.sleep(SETTLED_S)
-        before = [cpu_s(process.pid) for process in children]
-        began = time.monotonic()
-        time.sleep(seconds)
-        elapsed = time.monotonic() - began
-        used = [(cpu_s(each.pid) - start) / elapsed * 100 for each, start in zip(children, before)]
-        shares = iter(used)
-        resources = {
-            bay.name: {
-                name: {'cpu_percent': round(next(shares), 3), **memory(process.pid)}
-                for name, process in bay.processes.items()
-            }
-            for bay in bays
-        }
+        used = {'charging': usage(pairs, seconds=seconds)}
+        for bay in bays:
+            bay.rig.execute('unplug')
+        time.sleep(SETTLED_S)
+        used['idle'] = usage(pairs, seconds=seconds)
         figures = {**samples.summary(), 'echo': stage.samples.summary()['echo']}
-        return {'figures': figures, 'resources': resources, 'machine': watch.end()}
+        return {'figures': figures, 'resources': used, 'machine': watch.end()}
     finally:
         stage.close()
         processes.stop(echo, *children)
