@@ -80,7 +80,11 @@ class Config:
         minimum=0.0,
         maximum=80.0,
     )
-    three_phases: bool = parameter(True, 'Whether three phases may be connected.')
+    three_phases: bool = parameter(
+        True,
+        'Whether three phases may be connected; with hardware that cannot switch phases, false says that one'
+        ' is wired, and limits in watts count for one.',
+    )
     connector_type: str = parameter(
         'cable',
         'Fixed cable, or socket whose cable is read by its proximity resistor.',

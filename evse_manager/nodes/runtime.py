@@ -45,6 +45,9 @@ IDLE_WAIT_S = 1.0
 END_LIMIT_S = 2.6
 """How long an orderly end may take before the process ends all the same (3 s with its own teardown)."""
 
+YOUNG_OBJECTS = 10_000
+"""So many new objects (about a megabyte) are waited for before the garbage collector looks at them."""
+
 REPEAT_S = 10.0
 """The same failure of the same callback is logged with its traceback once in this time."""
 
@@ -278,8 +281,10 @@ class _Loop:
         try:
             self._role.begin()
             # What was made so far lives as long as the process.  The garbage collector need not look at it
-            # any more: a full collection would hold up a reaction for 20 ms.
+            # any more: a full collection would hold up a reaction for 20 ms.  And with its own threshold it
+            # would look at what is young in nearly every reaction.
             gc.freeze()
+            gc.set_threshold(YOUNG_OBJECTS)
             self._spin()
         except Exception:
             # Entry points are guarded; what comes here is rclpy's own and would come again.
