@@ -8,6 +8,7 @@ reports is false.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from random import Random
+from typing import Any
 
 from board.serial import test_phoenix_conversation, test_yeti_conversation
 from board.serial.desk import Desk
@@ -88,7 +89,28 @@ class Conversation(ABC):
         assert self.link is LinkState.UP, 'the link does not come back'
 
 
-class OpenEvseConversation(Conversation):
+class DeskConversation(Conversation):
+    """A driver on a desk of its own, in lock-step with its virtual board."""
+
+    _desk: Any
+
+    def attack(self, data: bytes) -> None:
+        self._desk._to_driver.append(data)
+        self._desk.run(STEP_S)
+
+    def seen(self) -> list[Observation]:
+        seen, self._desk.seen = self._desk.seen, self._desk.seen[-1:]
+        return seen
+
+    def run(self, seconds: float) -> None:
+        self._desk.run(seconds)
+
+    @property
+    def link(self) -> LinkState:
+        return self._desk.last.link
+
+
+class OpenEvseConversation(DeskConversation):
     """RAPI."""
 
     def __init__(self) -> None:
@@ -106,23 +128,8 @@ class OpenEvseConversation(Conversation):
         pending = self._desk._parser._rest
         return any(each.name in {'OK', rapi.RESET_DONE} for each in rapi.Parser().feed(pending + data))
 
-    def attack(self, data: bytes) -> None:
-        self._desk._to_driver.append(data)
-        self._desk.run(STEP_S)
 
-    def seen(self) -> list[Observation]:
-        seen, self._desk.seen = self._desk.seen, self._desk.seen[-1:]
-        return seen
-
-    def run(self, seconds: float) -> None:
-        self._desk.run(seconds)
-
-    @property
-    def link(self) -> LinkState:
-        return self._desk.last.link
-
-
-class YetiConversation(Conversation):
+class YetiConversation(DeskConversation):
     """COBS, CRC-32 and protobuf."""
 
     def __init__(self) -> None:
@@ -138,21 +145,6 @@ class YetiConversation(Conversation):
     def believes(self, data: bytes) -> bool:
         pending = self._desk._parser._cutter._rest
         return bool(yeti_messages.Parser().feed(pending + data))
-
-    def attack(self, data: bytes) -> None:
-        self._desk._to_driver.append(data)
-        self._desk.run(STEP_S)
-
-    def seen(self) -> list[Observation]:
-        seen, self._desk.seen = self._desk.seen, self._desk.seen[-1:]
-        return seen
-
-    def run(self, seconds: float) -> None:
-        self._desk.run(seconds)
-
-    @property
-    def link(self) -> LinkState:
-        return self._desk.last.link
 
 
 class PhoenixConversation(Conversation):
