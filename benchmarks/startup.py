@@ -1,11 +1,17 @@
-"""From the start of a process to its first word, beside a bare rclpy node; the same watcher sees both."""
+"""
+From the start of a process to its first word, beside a bare rclpy node.
+
+A word has two times: when it was said, by the stamp in it, and when the watcher heard it.  In between lies
+the discovery of the watcher, which is none of the speaker's doing; the same watcher hears both.
+"""
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import bare
 from machine import Watch
-from processes import Processes
+from processes import Child, Processes
 from reactions import Stage
 from samples import quantile
 from std_msgs.msg import UInt64
@@ -18,24 +24,34 @@ BETWEEN_S = 1.6
 """The board is free again when the lease of the last manager is over."""
 
 
+class Word(NamedTuple):
+    """The first word of a process: seconds of the wall clock."""
+
+    said: float
+    heard: float
+
+
 def measure(processes: Processes, *, runs: int) -> dict[str, Any]:
     """Return the seconds to ``Enabled`` of a manager and of a whole connector, and of bare nodes."""
     stage = Stage()
-    heard: dict[str, float] = {}
-    seconds: dict[str, list[float]] = {
+    words: dict[str, Word] = {}
+    took: dict[str, list[Word]] = {
         'bare rclpy node': [],
         'manager, its board running': [],
         'manager and board together': [],
     }
     stage.node.create_subscription(
-        UInt64, f'/{bare.LATCHED}', lambda _: heard.__setitem__('bare', time.perf_counter()), bare.KEPT
+        UInt64,
+        f'/{bare.LATCHED}',
+        lambda message: words.__setitem__('bare', Word(message.data * 1e-9, time.time())),
+        bare.KEPT,
     )
     event = names.topic('session_event')
     for bay in ('/warm_bay', *(f'/cold_bay_{run}' for run in range(runs))):
 
         def on_event(message: Any, bay: str = bay) -> None:
             if message.event == SessionEventEnum.ENABLED:
-                heard[bay] = time.perf_counter()
+                words[bay] = Word(message.stamp.sec + message.stamp.nanosec * 1e-9, time.time())
 
         stage.node.create_subscription(
             names.load(event.type), f'{bay}/session_event', on_event, profile(event.qos)
@@ -45,18 +61,18 @@ def measure(processes: Processes, *, runs: int) -> dict[str, Any]:
     try:
         for run in range(runs + 1):
             stage.rest(BETWEEN_S)
-            bare_s = _seen(stage, heard, 'bare', lambda: [processes.bare('latched')], processes)
+            of_bare = _first_word(stage, words, 'bare', lambda: [processes.bare('latched')], processes)
             stage.rest(BETWEEN_S)
-            warm_s = _seen(
-                stage, heard, '/warm_bay', lambda: [processes.node('evse_manager', '/warm_bay')], processes
+            of_warm = _first_word(
+                stage, words, '/warm_bay', lambda: [processes.node('evse_manager', '/warm_bay')], processes
             )
             if run == 0:  # files come from the disk, byte code is written
                 continue
             bay = f'/cold_bay_{run - 1}'
             stage.rest(BETWEEN_S)
-            cold_s = _seen(
+            of_cold = _first_word(
                 stage,
-                heard,
+                words,
                 bay,
                 lambda bay=bay: [
                     processes.node('board_support', bay, driver='simulated'),
@@ -64,8 +80,8 @@ def measure(processes: Processes, *, runs: int) -> dict[str, Any]:
                 ],
                 processes,
             )
-            for name, value in zip(seconds, (bare_s, warm_s, cold_s)):
-                seconds[name].append(value)
+            for name, word in zip(took, (of_bare, of_warm, of_cold)):
+                took[name].append(word)
         machine = watch.end()
     finally:
         stage.close()
@@ -73,23 +89,35 @@ def measure(processes: Processes, *, runs: int) -> dict[str, Any]:
     return {
         'figures': {
             name: {
-                'runs': len(values),
-                'median_s': round(quantile(values, 0.5), 3),
-                'min_s': round(min(values), 3),
-                'max_s': round(max(values), 3),
+                'runs': len(words_of),
+                'said': _spread([word.said for word in words_of]),
+                'heard': _spread([word.heard for word in words_of]),
             }
-            for name, values in seconds.items()
+            for name, words_of in took.items()
         },
         'machine': machine,
     }
 
 
-def _seen(stage: Stage, heard: dict[str, float], key: str, start: Any, processes: Processes) -> float:
-    """Start processes, wait for their first word, end them; return how long the word took."""
-    heard.pop(key, None)
-    began = time.perf_counter()
+def _first_word(
+    stage: Stage,
+    words: dict[str, Word],
+    key: str,
+    start: Callable[[], list[Child]],
+    processes: Processes,
+) -> Word:
+    """Start processes, wait for their first word, end them; return how long it took, said and heard."""
+    words.pop(key, None)
+    began = time.time()
     started = start()
-    stage.wait(lambda: key in heard, f'the first word of {key}')
-    took = heard[key] - began
+    stage.wait(lambda: key in words, f'the first word of {key}')
     processes.stop(*started)
-    return took
+    return Word(words[key].said - began, words[key].heard - began)
+
+
+def _spread(seconds: list[float]) -> dict[str, float]:
+    return {
+        'median_s': round(quantile(seconds, 0.5), 3),
+        'min_s': round(min(seconds), 3),
+        'max_s': round(max(seconds), 3),
+    }

@@ -8,7 +8,8 @@ same lease, errors and acknowledgements.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 
 from ..charging.enums import (
     BoardErrorEnum,
@@ -40,14 +41,22 @@ LEASE_MAX_S = 2.0
 REST_AFTER_OPENING_S = 1.0
 """The contactor rests open for this long, so that a noisy pilot can't make it bang (catalogue F8)."""
 
-PERIOD_WITH_POWER_S = 0.24
+PERIOD_WITH_POWER_S = 0.248
 """The state is published at least 4 times a second while power is allowed ..."""
 
 PERIOD_WITHOUT_POWER_S = 0.7
 """... and at least once a second otherwise, with time to spare on a busy machine."""
 
+ON_TIME_S = 0.1
+"""A state that is late by less does not put off those after it, so that the rate holds on a busy machine."""
+
 EARLY_BESIDE_A_SAMPLE = 0.4
 """When so much of its period is over, a sample of the meter takes the state along."""
+
+WHAT_IS_WANTED = attrgetter(
+    *(field.name for field in fields(BoardCommand) if field.name not in ('sequence_number', 'lease'))
+)
+"""What of a command is more than a sign of life."""
 
 _CHARGING_STATES = (ControlPilotState.C, ControlPilotState.D)
 _QUIET_STATES = (ControlPilotState.A, ControlPilotState.B)
@@ -77,6 +86,8 @@ class BoardController:
         self._style = style
         self._lease = Lease(lease_max_s)
         self._command = _NOBODY
+        self._said: tuple[object, ...] | None = None
+        """What the holder wants and what it was judged by, while a repetition of it changes nothing."""
         self._counters: tuple[int, int] | None = None
         self._objection = ''
         self._answered = 0
@@ -98,6 +109,27 @@ class BoardController:
 
     # --- inputs ------------------------------------------------------------------------------------
 
+    def renew(self, command: BoardCommand, now: Moment) -> bool:
+        """
+        Take a command that only says its predecessor again: it renews the lease, and nothing follows from it.
+
+        Nearly all commands do; ``tick`` sees to what time brings about.  False when it may be anything more:
+        then nothing was taken, and it is one for ``command``.
+        """
+        lease = self._lease
+        renewed = (
+            lease.confirmed
+            and lease.expires is not None
+            and now.steady < lease.expires
+            and command.lease > 0.0
+            and self._said == self._saying(command)
+            and lease.offer(command.manager_id, command.sequence_number, command.lease, now.steady)
+            is Offer.ACCEPTED
+        )
+        if renewed:
+            self._answered = command.sequence_number
+        return renewed
+
     def command(self, command: BoardCommand, now: Moment) -> None:
         """Take a manager's command; replayed, foreign and absurd ones allow nothing."""
         self._watch_lease(now)
@@ -111,6 +143,7 @@ class BoardController:
         else:
             self._count(command, now)
             self._want(replace(command, sequence_number=0, lease=Duration(0.0)))
+            self._said = self._saying(command)
         self._answered = command.sequence_number
         self._settle(now)
 
@@ -148,6 +181,7 @@ class BoardController:
     def shut_down(self, now: Moment) -> None:
         """Withdraw power for good: the node ends."""
         self._shut_down = True
+        self._said = None
         self._replug.abort()
         self._settle(now)
 
@@ -192,12 +226,15 @@ class BoardController:
         by a sample goes early: both nodes then wake once for both.
         """
         state = self._state()
-        period = self._period() * (EARLY_BESIDE_A_SAMPLE if accompanied else 1.0)
-        due = heartbeat and now.steady >= self._published_at + period
+        period = self._period()
+        due_at = self._published_at + period
+        early = period * (1.0 - EARLY_BESIDE_A_SAMPLE) if accompanied else 0.0
+        due = heartbeat and now.steady >= due_at - early
         if not due and not self._publish_due and state == self._published:
             return None
         self._publish_due = False
-        self._published, self._published_at = state, now.steady
+        self._published = state
+        self._published_at = due_at if due_at <= now.steady < due_at + ON_TIME_S else now.steady
         return self._complete(state, now)
 
     def state(self, now: Moment) -> BoardState:
@@ -221,8 +258,12 @@ class BoardController:
             self._command = wanted
             self._publish_due = True
 
+    def _saying(self, command: BoardCommand) -> tuple[object, ...]:
+        return WHAT_IS_WANTED(command), self.capabilities, self.hardware
+
     def _want_nothing(self, manager_id: str) -> None:
         """Take the wish for power back; lock and phases stay as they are."""
+        self._said = None
         self._want(
             replace(self._command, manager_id=manager_id, pilot_mode=PilotMode.X1, allow_power_on=False)
         )

@@ -21,15 +21,22 @@ class BoardLoop:
         self._refresh_capabilities()
         self._drain(now)
         self.controller.tick(now)
-        self._apply()
-        self._drain(now)
+        if self._apply():
+            self._drain(now)
 
-    def command(self, command: BoardCommand, now: Moment) -> None:
-        """Hand a manager's command to the controller, after everything that happened before it."""
+    def command(self, command: BoardCommand, now: Moment) -> bool:
+        """
+        Hand a manager's command to the controller, after everything that happened before it.
+
+        False when it only renewed the lease, and nothing else was looked at.
+        """
+        if self.controller.renew(command, now):
+            return False
         self._drain(now)
         self.controller.command(command, now)
         self._apply()
         self._drain(now)
+        return True
 
     def refuse(self, manager_id: str, sequence_number: int, reason: str, now: Moment) -> None:
         """Take a command that could not be read; see ``BoardController.refuse``."""
@@ -65,10 +72,13 @@ class BoardLoop:
                 self._applied = None
             self._apply()
 
-    def _apply(self) -> None:
-        if self.controller.outputs != self._applied:
-            self._applied = self.controller.outputs
-            self.driver.apply(self._applied)
+    def _apply(self) -> bool:
+        """Hand the outputs to the driver when they changed; return whether they did."""
+        if self.controller.outputs == self._applied:
+            return False
+        self._applied = self.controller.outputs
+        self.driver.apply(self._applied)
+        return True
 
     def _refresh_capabilities(self) -> None:
         self.controller.capabilities = self.driver.capabilities()

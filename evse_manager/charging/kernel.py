@@ -138,10 +138,13 @@ class Kernel:
         self._sampled = None
         connector.told = connector.outputs
         self._happened = happened
-        self._repeated = isinstance(happened, BoardObserved) and self._repetition.covers(happened, connector)
+        self._repeated = self._repetition.covers(happened, connector)
         match happened:
             case BoardObserved(state) if self._repeated:
                 connector.board, connector.board_seen = state, now.steady
+                return None
+            case TelemetrySampled(telemetry) if self._repeated:
+                connector.telemetry = telemetry
                 return None
             case BoardObserved(state, answered):
                 self._observe(state, answered)
@@ -153,6 +156,11 @@ class Kernel:
         self._settle()
         self._changed = connector.outputs != connector.told
         return connector.outputs if self._changed else None
+
+    @property
+    def repeated(self) -> bool:
+        """Return whether the last input only said what was known: then there is nothing to report."""
+        return self._repeated
 
     def report(self) -> Output:
         """Return all that the last input brought about; once after each ``react``."""

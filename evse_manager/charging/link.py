@@ -64,18 +64,23 @@ class BoardLink:
 
     def stamp(self, outputs: BoardCommand, steady: float) -> BoardCommand:
         """Return ``outputs`` as the next command; the same outputs again are a renewal."""
-        if self._heard is None:
-            self._heard = steady
-        self._sequence_number += 1
+        number = self.next_number(steady)
         if outputs != self._outputs:
             self._outputs = outputs
-            self._changed_at = self._sequence_number
+            self._changed_at = number
         return replace(
             outputs,
             manager_id=self._manager_id,
-            sequence_number=self._sequence_number,
+            sequence_number=number,
             lease=Duration(self._lease_s),
         )
+
+    def next_number(self, steady: float) -> int:
+        """Return the sequence number with which the last command, said once more, renews the lease."""
+        if self._heard is None:
+            self._heard = steady
+        self._sequence_number += 1
+        return self._sequence_number
 
     def observe(self, state: BoardState, steady: float) -> BoardObserved | BoardLost | None:
         """Take a board state; ``None`` while it says nothing about a board that obeys this manager."""

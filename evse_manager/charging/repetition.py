@@ -1,5 +1,5 @@
 """
-Which board states need not be looked at: those that say again what the last ones said.
+Which inputs need not be looked at: board states and temperatures that say again what the last ones said.
 
 A charging connector hears four states a second, and nearly all of them bring nothing.  To skip one costs a
 tenth of looking at it (``make benchmarks``, unchanged board state); a random walk in which some are skipped
@@ -53,25 +53,43 @@ class Repetition:
             (time for time in times if time is not None and time > connector.now.steady), default=math.inf
         )
 
-    def covers(self, observed: BoardObserved, connector: Connector) -> bool:
-        """
-        Tell whether a state says only what the last one said, and nothing can follow from it.
+    def covers(self, happened: Input, connector: Connector) -> bool:
+        """Tell whether an input says only what the last of its kind said, and nothing can follow from it."""
+        match happened:
+            case BoardObserved(state, answered):
+                before = connector.board
+                return (
+                    self._quiet(connector)
+                    and before is not None
+                    and answered == connector.answered
+                    and state.transition_counter == connector.transition_counter
+                    and WHAT_IS_OBSERVED(state) == WHAT_IS_OBSERVED(before)
+                )
+            case TelemetrySampled(telemetry):
+                return (
+                    self._quiet(connector)
+                    and connector.telemetry is not None
+                    and supervision.temperature_rung(telemetry, connector.config)
+                    == supervision.temperature_rung(connector.telemetry, connector.config)
+                )
+            case _:
+                return False
 
-        That is when the last ones brought nothing either, only samples came since, nothing is due by time,
+    def _quiet(self, connector: Connector) -> bool:
+        """
+        Tell whether nothing can happen by itself at this moment.
+
+        That is when the last states brought nothing either, only samples came since, nothing is due by time,
         and no verdict waits for the board to show something for longer.
         """
-        now, before = connector.now, connector.board
+        now = connector.now
         elapsed_ns = (now.steady - self._looked_at.steady) * SECOND
         return (
             self._quiet_states >= LOOKED_AT
-            and before is not None
             and not connector.board_lost
             and connector.shutting_down is None
-            and observed.answered == connector.answered
-            and observed.state.transition_counter == connector.transition_counter
             and not supervision.watches(connector)
             and now.steady < self._quiet_until
             and (connector.external_change is None or now.wall < connector.external_change)
             and abs(now.wall - self._looked_at.wall - elapsed_ns) < JUMP_NS
-            and WHAT_IS_OBSERVED(observed.state) == WHAT_IS_OBSERVED(before)
         )

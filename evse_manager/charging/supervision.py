@@ -7,6 +7,7 @@ Each function below owns the conditions of one subject; ``supervise`` runs them 
 import math
 
 from . import faults
+from .config import Config
 from .connector import Connector
 from .enums import (
     BoardErrorEnum,
@@ -19,6 +20,7 @@ from .enums import (
 from .faults import Fault, Severity
 from .metering import REVERSED_S, SILENT_AFTER_S
 from .observation import PILOT_READINGS, proximity_invalid
+from .types import Telemetry
 
 CLOSING_S = 3.0
 """From the EV's request to the closed contactor (IEC 61851-1 table A.6; catalogue F16)."""
@@ -275,22 +277,31 @@ def _over_current(connector: Connector) -> None:
         connector.errors.cause_gone(faults.OVER_CURRENT, connector.now.steady)
 
 
+def temperature_rung(telemetry: Telemetry, config: Config) -> int | None:
+    """Return how many temperatures of the ladder a reading has reached, ``None`` without a sensor."""
+    temperature = telemetry.temperature_c
+    if temperature is None or not math.isfinite(temperature):
+        return None
+    ladder = (
+        config.temperature_recover_c,
+        config.temperature_derate_half_c,
+        config.temperature_derate_quarter_c,
+        config.temperature_stop_c,
+    )
+    return sum(temperature >= step for step in ladder)
+
+
 def _temperature(connector: Connector) -> None:
     """
     Derate and stop by the temperature's ladder; without a sensor nothing is derated (catalogue F35,
     F36).
     """
-    temperature = connector.telemetry.temperature_c if connector.telemetry is not None else None
-    config = connector.config
-    if temperature is not None and math.isfinite(temperature):
-        if temperature < config.temperature_recover_c:
-            connector.derating_step = 0
-        elif temperature >= config.temperature_stop_c:
-            connector.derating_step = 3
-        elif temperature >= config.temperature_derate_quarter_c:
-            connector.derating_step = max(connector.derating_step, 2)
-        elif temperature >= config.temperature_derate_half_c:
-            connector.derating_step = max(connector.derating_step, 1)
+    telemetry = connector.telemetry
+    rung = temperature_rung(telemetry, connector.config) if telemetry is not None else None
+    if rung == 0:
+        connector.derating_step = 0
+    elif rung is not None:
+        connector.derating_step = max(connector.derating_step, rung - 1)
     condition(connector, faults.TEMPERATURE, connector.derating_step == 3)
 
 

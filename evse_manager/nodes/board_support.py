@@ -2,7 +2,8 @@
 The node of one connector's hardware: a driver and the board's control loop, wired to topics and clocks.
 
 Nothing is decided here.  Whatever happens (a command, something new from the driver, a deadline) runs the
-loop once, and ``_report`` publishes what came of it and arms the timers to the next deadline.
+loop once, and ``_report`` publishes what came of it and arms the timers to the next deadline.  Only a command
+that renews the lease and says nothing new has no consequences: the timers are armed to what was there before.
 """
 
 import math
@@ -11,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from rclpy.duration import Duration
 from rclpy.node import Node
 
 from evse_manager.board.controller import LEASE_MAX_S, BoardController
@@ -33,12 +33,13 @@ from evse_manager.charging.enums import ContactorState, PilotMode
 from evse_manager.charging.types import BoardCapabilities, BoardCommand, HardwareCapabilities
 
 from . import names
-from .conversions import ConversionError, from_message, to_message
+from .conversions import ConversionError, from_message
 from .diagnostics import board_diagnostics
 from .names import Party
 from .parameters import ParameterError, Parameters, Row, rows
+from .publishers import Publishers
 from .qos import profile
-from .runtime import EXIT_FAILED, DeadlineTimer, Guard, NodeTime, run, steady_clock
+from .runtime import EXIT_FAILED, Alarm, DeadlineTimer, Guard, NodeTime, run
 from .simulation_services import offer_simulation
 
 OPEN_WITHIN_S = 1.0
@@ -87,7 +88,7 @@ class BoardSupport:
         self._log = self.node.get_logger()
         self._guard = Guard(self.node, self._fail_safe)
         self._time = NodeTime(self.node)
-        self._hardware_time = _HardwareTime(self._time.seconds)
+        self._hardware_time = _HardwareTime(self._time)
         config, self._driver = self._choose_driver()
         controller = BoardController(self._driver.style, lease_max_s=config.lease_max_s)
         self._loop = BoardLoop(self._driver, controller)
@@ -101,13 +102,9 @@ class BoardSupport:
         self._driver_name = config.driver
         self._problem = ''
         self._diagnostics_at = -math.inf
-        self._publishers = {
-            topic.name: self.node.create_publisher(names.load(topic.type), topic.name, profile(topic.qos))
-            for topic in (*names.BOARD_TOPICS, names.BOARD_DIAGNOSTICS)
-            if topic.publisher is Party.BOARD
-        }
+        self._publishers = Publishers(self.node, names.published_by(Party.BOARD))
         go = self._guard(self._go)
-        self._steady = DeadlineTimer(self.node, go, time.monotonic, steady_clock())
+        self.alarm = Alarm(go)
         self._clock = (
             DeadlineTimer(self.node, go, self._hardware_time.seconds, self._time.clock)
             if self._time.simulated
@@ -131,9 +128,7 @@ class BoardSupport:
         if self._time.simulated and not cls.supports_simulated_time:
             error = ClockError(f'driver {name} works with real hardware; start it without use_sim_time.')
             raise ParameterError(str(error))
-        context = DriverContext(
-            clock=self._hardware_time.seconds, wall=lambda: self._time.now().wall, wake=self._wake
-        )
+        context = DriverContext(clock=self._hardware_time.seconds, wall=self._time.wall, wake=self._wake)
         driver = cls(parameters, context)
         if meter.meter == NO_METER:
             return config, driver
@@ -155,7 +150,7 @@ class BoardSupport:
             if not self._waiting:
                 self._waiting = True
                 self._log.info('use_sim_time is set: waiting for the first message on /clock.')
-            self._steady.arm(time.monotonic() + CLOCK_AWAITED_S)
+            self.alarm.arm(time.monotonic() + CLOCK_AWAITED_S)
             return
         try:
             self._driver.open()
@@ -181,17 +176,18 @@ class BoardSupport:
         self._give_up = time.monotonic() + OPEN_WITHIN_S
         self._was_open = self._controller.contactor is ContactorState.OPEN
         self._hardware_time.leave_clock()
-        self._loop.shut_down(self._moment())
-        self._report()
+        now = self._hardware_time.now()
+        self._loop.shut_down(now)
+        self._report(now)
 
     def withdraw(self) -> None:
         """Withdraw power, tell the manager, close the driver."""
         if not self._begun:
             return
-        now = self._moment()
+        now = self._hardware_time.now()
         self._loop.shut_down(now)
-        self._publish('board/state', self._controller.state(now))
-        self._publishers['board/state'].wait_for_all_acked(Duration(seconds=DELIVERY_S))
+        self._publishers.publish('board/state', self._controller.state(now))
+        self._publishers.wait_until_delivered('board/state', DELIVERY_S)
         self._begun = False
         self._driver.close()
 
@@ -200,7 +196,7 @@ class BoardSupport:
         if not self._begun:
             return
         try:
-            self._loop.fail(reason, self._moment())
+            self._loop.fail(reason, self._hardware_time.now())
         except Exception:
             self._driver.apply(replace(self._controller.outputs, pilot_mode=PilotMode.X1, power=False))
             raise
@@ -208,10 +204,6 @@ class BoardSupport:
             self._arm()
 
     # --- the loop --------------------------------------------------------------------------------------
-
-    def _moment(self) -> Moment:
-        now = self._time.now()
-        return Moment(time.monotonic(), self._hardware_time.seconds(), now.wall)
 
     def _wake(self) -> None:
         executor = self.node.executor
@@ -222,46 +214,47 @@ class BoardSupport:
         if not self._begun:
             self.begin()
             return
-        self._loop.run(self._moment())
-        self._report()
+        now = self._hardware_time.now()
+        self._loop.run(now)
+        self._report(now)
 
     def _on_command(self, message: Any) -> None:
-        now = self._moment()
+        now = self._hardware_time.now()
         try:
             command = from_message(message, BoardCommand)
         except ConversionError as error:
             self._loop.refuse(message.manager_id, message.sequence_number, str(error), now)
         else:
-            self._loop.command(command, now)
-        self._report()
+            if not self._loop.command(command, now):
+                return
+        self._report(now)
 
     def _simulate(self, act: Callable[[Moment], None]) -> None:
         """Do something to the simulated world at this moment, and what follows from it."""
-        now = self._moment()
+        now = self._hardware_time.now()
         self._loop.run(now)
         act(now)
         self._loop.run(now)
-        self._report()
+        self._report(now)
 
-    def _report(self) -> None:
+    def _report(self, now: Moment) -> None:
         """Publish what is new, and arm the timers to the next deadline."""
-        now = self._moment()
         telemetry, sample = self._driver.telemetry(), self._driver.meter()
         accompanied = telemetry is not None or sample is not None
         state = self._controller.take_state(now, accompanied=accompanied)
         if state is not None:
-            self._publish('board/state', state)
+            self._publishers.publish('board/state', state)
         if telemetry is not None:
-            self._publish('board/telemetry', telemetry)
+            self._publishers.publish('board/telemetry', telemetry)
         if sample is not None:
-            self._publish('board/powermeter', sample)
+            self._publishers.publish('board/powermeter', sample)
         capabilities, hardware = self._driver.capabilities(), self._driver.hw_capabilities()
         if capabilities is not None and capabilities != self._capabilities:
             self._capabilities = capabilities
-            self._publish('board/capabilities', capabilities)
+            self._publishers.publish('board/capabilities', capabilities)
         if hardware is not None and hardware != self._hw_capabilities:
             self._hw_capabilities = hardware
-            self._publish('board/hw_capabilities', hardware)
+            self._publishers.publish('board/hw_capabilities', hardware)
         if now.steady >= self._diagnostics_at:
             self._diagnostics_at = now.steady + DIAGNOSTICS_S
             self._report_diagnostics(now)
@@ -278,11 +271,11 @@ class BoardSupport:
         elif self._problem and not problem:
             self._log.info('Nothing is wrong with the line to the board any more.')
         self._problem = problem
-        name = self.node.get_fully_qualified_name()
-        link = self._controller.state(now).link_state
-        self._publishers[names.BOARD_DIAGNOSTICS.name].publish(
-            board_diagnostics(name, self._driver_name, link, facts, now.wall)
-        )
+        topic = names.BOARD_DIAGNOSTICS.name
+        if self._publishers.listened_to(topic):
+            name, link = self.node.get_fully_qualified_name(), self._controller.state(now).link_state
+            message = board_diagnostics(name, self._driver_name, link, facts, now.wall)
+            self._publishers.relay(topic, message)
 
     def _end_when_open(self, now: Moment, *, sampled: bool) -> None:
         """Finish when the contactor is open and the meter has counted what it had let through."""
@@ -303,13 +296,10 @@ class BoardSupport:
         times = (self._driver.next_poll(), self._controller.clock_deadline())
         clock = min((each for each in times if each is not None), default=math.inf)
         if self._clock is None or self._give_up is not None:
-            self._steady.arm(min(steady, time.monotonic() + clock - self._hardware_time.seconds()))
+            self.alarm.arm(min(steady, time.monotonic() + clock - self._hardware_time.seconds()))
         else:
-            self._steady.arm(steady)
+            self.alarm.arm(steady)
             self._clock.arm(clock if clock < math.inf else None)
-
-    def _publish(self, name: str, value: Any) -> None:
-        self._publishers[name].publish(to_message(value))
 
 
 class _HardwareTime:
@@ -319,19 +309,26 @@ class _HardwareTime:
     Simulated time may stop before the simulated contactor has opened: its clock is told to end as well.
     """
 
-    def __init__(self, seconds: Callable[[], float]) -> None:
-        self._seconds = seconds
-        self._left: tuple[float, float] | None = None
+    def __init__(self, node_time: NodeTime) -> None:
+        self._node_time = node_time
+        self._ahead = 0.0
+        self._simulated = node_time.simulated
 
     def leave_clock(self) -> None:
         """Go on in real time from here."""
-        self._left = self._seconds(), time.monotonic()
+        if self._simulated:
+            self._ahead = self._node_time.seconds() - time.monotonic()
+            self._simulated = False
 
     def seconds(self) -> float:
         """Return its seconds."""
-        if self._left is None:
-            return self._seconds()
-        return self._left[0] + time.monotonic() - self._left[1]
+        return self._node_time.seconds() if self._simulated else time.monotonic() + self._ahead
+
+    def now(self) -> Moment:
+        """Return all clocks of a board."""
+        steady = time.monotonic()
+        clock = self._node_time.seconds() if self._simulated else steady + self._ahead
+        return Moment(steady, clock, self._node_time.wall())
 
 
 def _given_driver(node: Node) -> Any:

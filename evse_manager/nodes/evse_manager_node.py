@@ -6,6 +6,7 @@ wants go to the board at once, and all the rest is carried out in ``_carry_out``
 """
 
 import itertools
+import math
 import os
 import random
 import time
@@ -15,7 +16,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from rclpy.duration import Duration
 from rclpy.node import Node
 
 from evse_manager.charging import inputs
@@ -51,8 +51,9 @@ from .diagnostics import Digest, diagnostics, digest
 from .energy_request import energy_request
 from .names import Party
 from .parameters import Parameters, rows
+from .publishers import Publishers
 from .qos import profile
-from .runtime import DeadlineTimer, Guard, NodeTime, run, steady_clock
+from .runtime import Alarm, DeadlineTimer, Guard, NodeTime, run, steady_clock
 from .services import Reply, create_service
 from .session_records import SessionRecords
 
@@ -96,6 +97,7 @@ class EvseManager:
             f'{self.node.get_fully_qualified_name()} {uuid.uuid4()}', self._config.board_lease_s
         )
         self._outputs = BoardCommand(pilot_mode=PilotMode.X1)
+        self._command = to_message(self._outputs)
         self._replies: dict[int, Reply] = {}
         self._tickets = itertools.count(1)
         self._started = False
@@ -114,11 +116,10 @@ class EvseManager:
         )
 
         managed = self._config.energy_source == 'manager'
-        self._publishers = {
-            topic.name: self.node.create_publisher(names.load(topic.type), topic.name, profile(topic.qos))
-            for topic in names.published_by(Party.MANAGER)
-            if managed or topic not in names.ENERGY_TOPICS
-        }
+        topics = names.published_by(Party.MANAGER)
+        self._publishers = Publishers(
+            self.node, [topic for topic in topics if managed or topic not in names.ENERGY_TOPICS]
+        )
         self._heard = {
             'board/state': self._on_board_state,
             'board/telemetry': self._on_telemetry,
@@ -141,9 +142,7 @@ class EvseManager:
         self._renewals = self.node.create_timer(
             self._link.renewal_period, self._guard(self._on_renewal), clock=steady_clock()
         )
-        self._silence = DeadlineTimer(
-            self.node, self._guard(self._supervise_link), time.monotonic, steady_clock()
-        )
+        self.alarm = Alarm(self._guard(self._supervise_link))
 
     # --- life ------------------------------------------------------------------------------------------
 
@@ -154,9 +153,9 @@ class EvseManager:
             return
         remembered = self._records.open()
         self._started = True
-        self._publish('evse_id', EvseId(self._config.evse_id))
+        self._publishers.publish('evse_id', EvseId(self._config.evse_id))
         for event in remembered.undelivered:
-            self._publish('session_event', event)
+            self._publishers.publish('session_event', event)
         self._records.told()
         self._happened(inputs.Start(remembered.memory, remembered.last_sequence_number))
         self._send_outputs(self._outputs)
@@ -183,7 +182,7 @@ class EvseManager:
             reply.give()
         self._replies.clear()
         for name in ('board/command', 'session_event'):
-            self._publishers[name].wait_for_all_acked(Duration(seconds=DELIVERY_S))
+            self._publishers.wait_until_delivered(name, DELIVERY_S)
 
     def _fail_safe(self, reason: str) -> None:
         """Withdraw power after a failure of this node; for the kernel the board is lost for a while."""
@@ -208,7 +207,8 @@ class EvseManager:
             self._send_outputs(outputs)
             # A board node that has just been woken on this processor acts first; telling of it can wait.
             os.sched_yield()
-        self._carry_out(self._kernel.report())
+        if not self._kernel.repeated:
+            self._carry_out(self._kernel.report())
 
     def _carry_out(self, output: Output) -> None:
         """Carry out what the kernel decided besides power: events and answers when they are recorded."""
@@ -223,7 +223,7 @@ class EvseManager:
             ('hlc/certificate_response', output.certificate_response),
         ):
             if value is not None:
-                self._publish(name, value)
+                self._publishers.publish(name, value)
         if output.status is not None:
             self._publish_status(output.status)
         self._deadline.arm(output.deadline)
@@ -231,13 +231,14 @@ class EvseManager:
 
     def _tell(self, output: Output) -> None:
         for event in output.events:
-            self._publish('session_event', event)
+            self._publishers.publish('session_event', event)
         for ticket, answer in output.answers:
             self._answer(ticket, answer)
 
     def _send_outputs(self, outputs: BoardCommand) -> None:
         self._outputs = outputs
-        self._publish('board/command', self._link.stamp(outputs, time.monotonic()))
+        self._command = to_message(self._link.stamp(outputs, time.monotonic()))
+        self._publishers.relay('board/command', self._command)
 
     def _answer(self, ticket: int, answer: Answer) -> None:
         reply = self._replies.pop(ticket, None)
@@ -245,12 +246,9 @@ class EvseManager:
             answer_to_response(answer, reply.response)
             reply.give()
 
-    def _publish(self, name: str, value: Any) -> None:
-        self._publishers[name].publish(to_message(value))
-
     def _publish_status(self, status: EvseStatus) -> None:
         status = self._records.add_warning(status)
-        self._publish('status', status)
+        self._publishers.publish('status', status)
         if digest(status) != self._digest:
             self._publish_diagnostics(status)
         if 'energy/request' in self._publishers:
@@ -258,14 +256,15 @@ class EvseManager:
 
     def _publish_diagnostics(self, status: EvseStatus) -> None:
         self._digest = digest(status)
-        name = self.node.get_fully_qualified_name()
-        self._publishers[names.DIAGNOSTICS.name].publish(diagnostics(name, status))
+        topic = names.DIAGNOSTICS.name
+        if self._publishers.listened_to(topic):
+            self._publishers.relay(topic, diagnostics(self.node.get_fully_qualified_name(), status))
 
     def _ask_for_energy(self, status: EvseStatus, *, always: bool) -> None:
         request = energy_request(self._uuid, self._config, status, self._capabilities, self._meter)
         if always or _without_time(request) != _without_time(self._asked):
             self._asked = request
-            self._publish('energy/request', request)
+            self._publishers.publish('energy/request', request)
 
     def _reconfigure(self, config: Config) -> None:
         self._config = config
@@ -294,8 +293,9 @@ class EvseManager:
         self._supervise_link()
         silent_at = self._link.silent_at()
         next_renewal = steady + self._link.renewal_period
-        self._silence.arm(silent_at if silent_at is not None and silent_at < next_renewal else None)
-        self._publish('board/command', self._link.stamp(self._outputs, steady))
+        self.alarm.arm(silent_at if silent_at is not None and silent_at < next_renewal else math.inf)
+        self._command.sequence_number = self._link.next_number(steady)
+        self._publishers.relay('board/command', self._command)
         if steady >= self._next_second - self._link.renewal_period / 2:
             self._next_second = steady + SECOND_S
             self._on_second()
@@ -312,7 +312,7 @@ class EvseManager:
 
     def _publish_current_status(self) -> EvseStatus:
         status = self._records.add_warning(self._kernel.status(self._time.now()))
-        self._publish('status', status)
+        self._publishers.publish('status', status)
         self._publish_diagnostics(status)
         return status
 
@@ -345,7 +345,7 @@ class EvseManager:
     def _on_telemetry(self, message: Any) -> None:
         sample = self._read('board/telemetry', message, Telemetry)
         if sample is not None:
-            self._publishers['telemetry'].publish(message)
+            self._publishers.relay('telemetry', message)
             self._happened(inputs.TelemetrySampled(sample))
 
     def _on_powermeter(self, message: Any) -> None:
@@ -376,7 +376,7 @@ class EvseManager:
     def _on_certificate_request(self, message: Any) -> None:
         request = self._read('hlc/certificate_request', message, RequestExiStreamSchema)
         if request is not None:
-            self._publish('iso15118_certificate_request', request)
+            self._publishers.publish('iso15118_certificate_request', request)
 
     def _on_energy_limits(self, message: Any) -> None:
         limits = self._read('energy/limits', message, EnforcedLimits)

@@ -15,6 +15,7 @@ rclpy's executors and signal handlers are used with care here, so that nobody el
 
 import functools
 import gc
+import math
 import signal
 import socket
 import sys
@@ -61,6 +62,9 @@ class Role(Protocol):
     node: Node
     finished: bool
     """Set when the orderly end is complete."""
+
+    alarm: 'Alarm'
+    """What the loop keeps for the role between two events."""
 
     def begin(self) -> None:
         """Start working; the executor spins from here on."""
@@ -137,16 +141,20 @@ class NodeTime:
         self._newest = max(self._newest, self._node_clock.now().nanoseconds * 1e-9)
         return self._newest
 
+    def wall(self) -> Time:
+        """Return UTC; simulated where time is."""
+        return Time(self._node_clock.now().nanoseconds if self.simulated else time.time_ns())
+
     def now(self) -> Now:
         """Return both clocks."""
-        wall = self._node_clock.now().nanoseconds if self.simulated else time.time_ns()
-        return Now(self.seconds(), Time(wall))
+        return Now(self.seconds(), self.wall())
 
 
 class DeadlineTimer:
     """A one-shot timer that can be armed again and again, on any clock."""
 
-    _SHORTEST_S = 0.0002  # a period of next to nothing fires several times before it can be cancelled
+    _SHORTEST_S = 0.0002  # a period of next to nothing fires many times in a row
+    _SOON_S = 0.1  # a shorter one may fire again before its callback is over
     _NEVER_S = 1e6
 
     def __init__(
@@ -156,6 +164,7 @@ class DeadlineTimer:
         self._callback = callback
         self._seconds = seconds
         self._deadline: float | None = None
+        self._delay_s = self._NEVER_S
         self._timer = node.create_timer(self._NEVER_S, self._fire, clock=clock, autostart=False)
 
     @property
@@ -174,12 +183,16 @@ class DeadlineTimer:
             self._start(deadline - self._seconds())
 
     def _start(self, delay_s: float) -> None:
-        self._timer.timer_period_ns = int(min(max(delay_s, self._SHORTEST_S), self._NEVER_S) * 1e9)
+        self._delay_s = min(max(delay_s, self._SHORTEST_S), self._NEVER_S)
+        self._timer.timer_period_ns = int(self._delay_s * 1e9)
         self._timer.reset()
 
     def _fire(self) -> None:
-        self._timer.cancel()
+        """Call back once; each call of rclpy's timer wakes a thread, so it is cancelled only if need be."""
+        if self._delay_s < self._SOON_S:
+            self._timer.cancel()
         if self._deadline is None:
+            self._timer.cancel()
             return
         early = self._deadline - self._seconds()
         if early > 1e-6:  # an event of the former deadline was still queued, or the clock was set back
@@ -187,6 +200,36 @@ class DeadlineTimer:
             return
         self._deadline = None
         self._callback()
+        if self._deadline is None:
+            self._timer.cancel()
+
+
+class Alarm:
+    """
+    A deadline on the steady clock that the loop keeps by waiting no longer: for what is due often.
+
+    A timer of rclpy wakes a thread of the executor for each firing and each arming; for a board that reports
+    four times a second this was a fifth of its processor time (docs/performance.md).
+    """
+
+    def __init__(self, callback: Callable[[], None] = lambda: None) -> None:
+        """Call ``callback`` from the loop when the deadline is reached."""
+        self._callback = callback
+        self._deadline = math.inf
+
+    def arm(self, deadline: float) -> None:
+        """Replace the deadline, in seconds of ``time.monotonic``; infinity disarms."""
+        self._deadline = deadline
+
+    def left_s(self) -> float:
+        """Return for how long the loop may wait."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def ring(self) -> None:
+        """Call back once if the deadline is reached."""
+        if time.monotonic() >= self._deadline:
+            self._deadline = math.inf
+            self._callback()
 
 
 @functools.cache
@@ -299,7 +342,7 @@ class _Loop:
 
     def _spin(self) -> None:
         while not self._role.finished and self._signals < 2:
-            wait = IDLE_WAIT_S
+            wait = min(IDLE_WAIT_S, self._role.alarm.left_s())
             if self._give_up is not None:
                 wait = min(wait, self._give_up - time.monotonic())
                 if wait <= 0.0:
@@ -308,6 +351,7 @@ class _Loop:
                     )
                     return
             self._executor.spin_once(timeout_sec=wait)
+            self._role.alarm.ring()
 
     def _signalled(self, number: int) -> None:
         self._signals += 1

@@ -33,7 +33,7 @@ class SessionRecords:
         self._store = SessionStore(
             location(config.session_store, node.get_namespace()),
             config.session_store_retention_days,
-            now=lambda: clock.now().wall,
+            now=clock.wall,
             wake=self._wake,
         )
         self._errors: tuple[Error, ...] = ()
@@ -56,7 +56,7 @@ class SessionRecords:
             errors = self._errors = output.status.active_errors
         news = output.events or output.memory is not None or errors is not None
         if news or (output.answers and not self._store.is_settled):
-            self._store.keep(Entry(self._clock.now().wall, output.events, output.memory, errors), tell)
+            self._store.keep(Entry(self._clock.wall(), output.events, output.memory, errors), tell)
             self._overdue.arm(self._store.overdue_at)
         else:
             tell()

@@ -18,7 +18,7 @@ from .conversions import time_to_message
 from .names import CLOCK, Party
 from .parameters import Parameters, rows
 from .qos import profile
-from .runtime import run, steady_clock
+from .runtime import Alarm, run, steady_clock
 
 PERIOD_S = 0.01
 """How often the time is published, in real seconds."""
@@ -40,6 +40,7 @@ class SimulationClock:
         """Begin at the time of the wall; raises ParameterError."""
         self.node = Node(Party.CLOCK.value)
         self.finished = False
+        self.alarm = Alarm()
         parameters: Parameters[SimulationClockConfig] = Parameters(
             self.node, rows(SimulationClockConfig), SimulationClockConfig
         )

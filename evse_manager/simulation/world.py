@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from random import Random
 
+from ..board.controller import PERIOD_WITH_POWER_S
 from ..board.values import Observation, Outputs
 from ..charging.config import check, parameter
 from ..charging.enums import (
@@ -39,6 +40,9 @@ NOISE_HALF_PERIOD_S = 0.025
 METER_JUMP_WH = 100_000.0
 WATCHDOG_S = 3.0
 """Without a word from its node for this long the simulated board withdraws power."""
+
+SAMPLE_PERIOD_S = 4 * PERIOD_WITH_POWER_S
+"""Samples come together with every fourth board state, so that both nodes wake once for both."""
 
 EXTRA_SAMPLE_S = 1.0
 """With a long sample period the meter also samples so long after each movement of the contactor."""
@@ -75,7 +79,11 @@ class WorldSettings:
         25.0, 'Temperature of the surroundings.', unit='°C', minimum=-40.0, maximum=60.0
     )
     sample_period_s: float = parameter(
-        1.0, 'How often meter and sensors report.', unit='s', minimum=0.1, maximum=3600.0
+        SAMPLE_PERIOD_S,
+        'How often meter and sensors report.',
+        unit='s',
+        minimum=0.1,
+        maximum=3600.0,
     )
     meter_register_wh: float = parameter(
         0.0, 'What the meter shows at the start.', unit='Wh', minimum=0.0, maximum=1e9

@@ -77,7 +77,12 @@ class Rig:
         """Send a command with the next sequence number, unless ``sequence_number`` is given."""
         self.sequence += 1
         command = replace(command, sequence_number=self.sequence, acknowledged_fault_counter=self.faults)
-        self.controller.command(replace(command, **changes), self.now)
+        self.take(replace(command, **changes))
+
+    def take(self, command: BoardCommand) -> None:
+        """Hand a command to the controller as the loop does."""
+        if not self.controller.renew(command, self.now):
+            self.controller.command(command, self.now)
 
     @property
     def faults(self) -> int:

@@ -17,7 +17,7 @@ from evse_manager.charging.enums import (
     LockState,
     PilotMode,
 )
-from evse_manager.charging.types import BoardError
+from evse_manager.charging.types import BoardCommand, BoardError
 
 OBSERVATIONS = st.one_of(
     st.builds(lambda value: {'cp_state': value}, st.sampled_from(ControlPilotState)),
@@ -192,3 +192,27 @@ def test_no_sequence_is_a_dead_end(steps):
     rig.command()
     rig.see(cp_state=ControlPilotState.C)
     assert rig.power
+
+
+class LongWay(Watched):
+    """A rig whose controller weighs each command anew, also those that only renew the lease."""
+
+    def take(self, command: BoardCommand) -> None:
+        self.controller.command(command, self.now)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+@example([('charge', None), ('offer', {'replug_counter': 1}), ('offer', {'replug_counter': 1}), *AGAIN])
+@example([('charge', None), ('wait', 0.9), ('offer', {'lease': 0.0}), *AGAIN])
+@example([('charge', None), ('see', {'cp_state': ControlPilotState.B}), *AGAIN, ('wait', 1.1)])
+def test_a_renewal_gives_what_weighing_the_command_anew_gives(steps):
+    short, long = Watched(), LongWay()
+    for action, argument in steps:
+        for rig in (short, long):
+            rig.do(action, argument)
+            rig.wait(0.0)  # what time brings about does not wait for a command
+        assert short.controller.outputs == long.controller.outputs
+        assert short.state == long.state
+        assert short.controller.lease_deadline() == long.controller.lease_deadline()
+        assert short.controller.power_allowed == long.controller.power_allowed

@@ -19,7 +19,15 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from charging.test_random_walks import BOARDS, COMMANDS, CONFIGS, HARDWARES, WITHDRAWALS, Walk
+from charging.test_random_walks import (
+    BOARDS,
+    COMMANDS,
+    CONFIGS,
+    HARDWARES,
+    TEMPERATURES,
+    WITHDRAWALS,
+    Walk,
+)
 from evse_manager.charging.enums import BoardErrorEnum, OpeningReason, ProximityState
 
 MOVES_OF_A_WALK = 120
@@ -30,7 +38,6 @@ PROGRESS_S = 10.0
 BREAKAGES = ('welded', 'blocked', 'jammed', 'deaf', 'phases_stuck', 'metered')
 SPECIAL_A = (0.0, 5.95, 6.0, 13.0, 51.7, 80.0, math.nan, math.inf)
 POWERS_W = (-1.0, 0.0, 1380.0, 3680.0, 7360.0, 11_040.0, 60_000.0, math.nan)
-TEMPERATURES_C = (None, -40.0, 20.0, 63.0, 65.0, 69.0, 72.0, math.nan)
 REGISTERS_WH = (None, 0.0, 5000.0, 1e6, math.nan, -1.0, math.inf)
 ERRORS = tuple(error for error in BoardErrorEnum if error)
 
@@ -59,7 +66,8 @@ MOVES: tuple[Move, ...] = (
     lambda w, r: Walk.external_limit(w, amperes(r), r.randint(-1, 4), r.random() < 0.5),
     lambda w, r: Walk.grant(w, amperes(r), r.choice((-1.0, 0.0, 1.0, 10.0, 1e9)), r.randint(0, 3)),
     lambda w, r: Walk.power_limit(w, r.choice(POWERS_W), r.random() < 0.5, r.randint(0, 3)),
-    lambda w, r: Walk.temperature(w, r.choice(TEMPERATURES_C)),
+    lambda w, r: Walk.temperature(w, r.choice(TEMPERATURES)),
+    lambda w, r: Walk.temperatures_among_quiet_states(w, r.choices(TEMPERATURES, k=3)),
     lambda w, r: Walk.capabilities(w, r.choice((0.0, 6.0, 16.0, 32.0, 80.0))),
     lambda w, r: Walk.errors(w, r.sample(ERRORS, r.randint(0, 2))),
     lambda w, r: Walk.errors(w, []),

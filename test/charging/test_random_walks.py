@@ -114,6 +114,8 @@ AMPERES = st.floats(-10.0, 90.0) | st.sampled_from([0.0, 5.95, 6.0, 13.0, 51.7, 
 
 WATTS = st.sampled_from([-1.0, 0.0, 1380.0, 3680.0, 7360.0, 11_040.0, 60_000.0, math.nan])
 
+TEMPERATURES = (None, -40.0, 20.0, 20.5, 63.0, 65.0, 69.0, 72.0, math.nan)
+
 
 class Walk(RuleBasedStateMachine):
     """One connector and everything that can happen to it."""
@@ -177,9 +179,16 @@ class Walk(RuleBasedStateMachine):
         else:
             self.desk.command(external(entry(power_w=power_w, phases=phases)))
 
-    @rule(celsius=st.sampled_from([None, -40.0, 20.0, 63.0, 65.0, 69.0, 72.0, math.nan]))
+    @rule(celsius=st.sampled_from(TEMPERATURES))
     def temperature(self, celsius: float | None) -> None:
         self.desk.temperature(celsius)
+
+    @rule(readings=st.lists(st.sampled_from(TEMPERATURES), min_size=2, max_size=4))
+    def temperatures_among_quiet_states(self, readings: list[float | None]) -> None:
+        for celsius in readings:
+            for _ in range(3):
+                self.desk.observe()
+            self.desk.temperature(celsius)
 
     @rule(most_a=st.sampled_from([0.0, 6.0, 16.0, 32.0, 80.0]))
     def capabilities(self, most_a: float) -> None:

@@ -163,10 +163,11 @@ def test_a_task_from_another_thread_runs_at_once(spinning):
 BROKEN_END = """
 import os, signal, sys
 from rclpy.node import Node
-from evse_manager.nodes.runtime import run
+from evse_manager.nodes.runtime import Alarm, run
 
 class Role:
     finished = False
+    alarm = Alarm()
 
     def __init__(self):
         self.node = Node('broken')

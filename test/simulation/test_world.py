@@ -183,7 +183,8 @@ def test_the_register_is_the_integral_of_the_power():
     samples = player.samples[begin - 1 :]
     counted = samples[-1].energy_wh_import.total - samples[0].energy_wh_import.total
     mean_w = sum(sample.power_w.total for sample in samples) / len(samples)
-    assert counted == pytest.approx(mean_w * (len(samples) - 1) / 3600.0, rel=1e-3)
+    hours = (len(samples) - 1) * player.world.settings.sample_period_s / 3600.0
+    assert counted == pytest.approx(mean_w * hours, rel=1e-3)
 
 
 def test_the_current_tapers_and_a_full_ev_stops_by_itself():

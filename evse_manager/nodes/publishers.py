@@ -1,0 +1,51 @@
+"""What a node of the package publishes: values of the pure rooms, by the names of their topics."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.node import Node
+
+from . import names
+from .conversions import to_message
+from .names import Qos, Topic
+from .qos import profile
+
+
+class Publishers:
+    """The publishers of one node."""
+
+    def __init__(self, node: Node, topics: Sequence[Topic]) -> None:
+        """Create one publisher for each topic."""
+        self._of = {
+            topic.name: node.create_publisher(names.load(topic.type), topic.name, profile(topic.qos))
+            for topic in topics
+        }
+        self._streams = frozenset(topic.name for topic in topics if topic.qos is Qos.STREAM)
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether the node publishes a topic."""
+        return name in self._of
+
+    def listened_to(self, name: str) -> bool:
+        """
+        Return whether a message on a topic could ever reach anybody.
+
+        A sample of a stream that nobody listens to is lost; what is latched reaches late readers too, and a
+        command is published in any case.
+        """
+        return name not in self._streams or self._of[name].get_subscription_count() > 0
+
+    def publish(self, name: str, value: Any) -> None:
+        """Publish a value, unless nobody could get it."""
+        if self.listened_to(name):
+            self._of[name].publish(to_message(value))
+
+    def relay(self, name: str, message: Any) -> None:
+        """Publish a message as it is, unless nobody could get it."""
+        if self.listened_to(name):
+            self._of[name].publish(message)
+
+    def wait_until_delivered(self, name: str, seconds: float) -> None:
+        """Wait until all readers of a topic have what was published, but no longer than this."""
+        self._of[name].wait_for_all_acked(Duration(seconds=seconds))
