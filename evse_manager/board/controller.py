@@ -181,7 +181,6 @@ class BoardController:
     def shut_down(self, now: Moment) -> None:
         """Withdraw power for good: the node ends."""
         self._shut_down = True
-        self._said = None
         self._replug.abort()
         self._settle(now)
 

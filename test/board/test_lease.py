@@ -32,6 +32,22 @@ def test_silence_opens_when_the_lease_ends(rig):
     assert rig.state.controller_id == ''
 
 
+def test_a_renewal_that_comes_too_late_revives_nothing(rig):
+    rig.time += 1.5  # nobody looked at the clock in between
+    rig.command()
+    assert not rig.power
+    assert rig.state.opening_reason is OpeningReason.LEASE_LAPSED
+    assert not rig.controller.power_allowed
+
+
+def test_the_second_command_after_a_gap_counts_at_once(rig):
+    rig.wait(3.0)
+    rig.command()
+    assert not rig.controller.power_allowed
+    rig.command()
+    assert rig.controller.power_allowed
+
+
 def test_a_lease_of_nothing_ends_at_once(rig):
     rig.command(lease=Duration(0.0))
     assert not rig.power

@@ -130,6 +130,21 @@ def test_the_state_is_published_on_change_and_four_times_a_second_with_power(rig
     assert rig.controller.take_state(rig.now) is not None, 'the period'
 
 
+def test_the_rate_holds_although_each_state_is_late(rig):
+    rig.command(lease=2.0)
+    rig.command(lease=2.0)
+    assert rig.controller.take_state(rig.now) is not None
+    began, published = rig.time, 0
+    while rig.time < began + 10.0:
+        rig.time = rig.controller.steady_deadline() + 0.02
+        rig.command(lease=2.0)
+        published += rig.controller.take_state(rig.now) is not None
+    assert published >= 40
+    rig.time = rig.controller.steady_deadline() + 0.2  # a stall is no reason to catch up
+    assert rig.controller.take_state(rig.now) is not None
+    assert rig.controller.steady_deadline() > rig.time + 0.2
+
+
 def test_a_sample_takes_the_state_along_when_much_of_its_period_is_over(rig):
     assert rig.controller.take_state(rig.now, accompanied=True) is not None
     rig.wait(0.05)

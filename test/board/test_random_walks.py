@@ -210,8 +210,8 @@ def test_a_renewal_gives_what_weighing_the_command_anew_gives(steps):
     short, long = Watched(), LongWay()
     for action, argument in steps:
         for rig in (short, long):
-            rig.do(action, argument)
             rig.wait(0.0)  # what time brings about does not wait for a command
+            rig.do(action, argument)
         assert short.controller.outputs == long.controller.outputs
         assert short.state == long.state
         assert short.controller.lease_deadline() == long.controller.lease_deadline()

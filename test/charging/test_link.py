@@ -44,6 +44,10 @@ def test_a_state_answers_the_newest_change_and_a_renewal_changes_nothing() -> No
     assert link.observe(answering(2), 0.2) == BoardObserved(answering(2), True)
     link.stamp(PWM, 0.4)
     assert link.observe(answering(2), 0.5) == BoardObserved(answering(2), True)
+    assert link.next_number(0.6) == 4
+    assert link.observe(answering(2), 0.7) == BoardObserved(answering(2), True)
+    assert link.stamp(X1, 0.8).sequence_number == 5
+    assert link.observe(answering(4), 0.9) == BoardObserved(answering(4), False)
 
 
 def test_silence_is_said_once() -> None:

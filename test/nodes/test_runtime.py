@@ -1,5 +1,6 @@
 """The run time of the nodes in one process, on every executor that it may run on."""
 
+import math
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from evse_manager.nodes.names import Party, Service
-from evse_manager.nodes.runtime import DeadlineTimer, Guard, new_executor, steady_clock
+from evse_manager.nodes.runtime import Alarm, DeadlineTimer, Guard, new_executor, steady_clock
 from evse_manager.nodes.services import create_service
 
 TRIGGER = Service('later', 'std_srvs/srv/Trigger', Party.ANYONE, 'for this test')
@@ -158,6 +159,35 @@ def test_a_task_from_another_thread_runs_at_once(spinning):
     timer.join()
     assert until(lambda: delays)
     assert delays[0] < 0.1
+
+
+def test_an_alarm_rings_once_when_its_time_has_come():
+    rung = []
+    alarm = Alarm(lambda: rung.append(time.monotonic()))
+    alarm.ring()
+    assert not rung
+    assert alarm.left_s() > 1e9
+    deadline = time.monotonic() + 0.05
+    alarm.arm(deadline)
+    while not rung:
+        assert alarm.left_s() <= 0.05
+        alarm.ring()
+    assert rung[0] >= deadline
+    alarm.ring()
+    assert len(rung) == 1
+    alarm.arm(time.monotonic() - 1.0)
+    assert alarm.left_s() == 0.0
+    alarm.arm(math.inf)
+    alarm.ring()
+    assert len(rung) == 1
+
+
+def test_an_alarm_may_be_armed_again_when_it_rings():
+    alarm = Alarm(lambda: alarm.arm(deadline))
+    deadline = time.monotonic() + 60.0
+    alarm.arm(time.monotonic())
+    alarm.ring()
+    assert 0.0 < alarm.left_s() <= 60.0
 
 
 BROKEN_END = """
