@@ -24,7 +24,7 @@ from evse_manager.nodes.runtime import new_executor
 
 PATIENCE_S = 20.0
 SETTLE_S = 0.003
-"""Between two measurements everybody comes to rest for so long."""
+"""Before each measurement everybody comes to rest for so long, the boards' states that are due among them."""
 
 X1_S = 3.05
 """Once X1 is set it lasts 3 s."""
@@ -238,12 +238,12 @@ def measure(processes: Processes, *, managers: int, samples: int) -> dict[str, A
             while (left := ready - time.monotonic()) > 0.0:
                 stage.rest(min(left, 0.05))
                 _heartbeats(turns)
+            stage.rest(SETTLE_S)
             pause = next(script)
             waiting.append((time.monotonic() + pause, number, script))
+            _heartbeats(turns)
             stage.rest(SETTLE_S)
             stage.measure_echo()
-            stage.rest(SETTLE_S)
-            _heartbeats(turns)
         return {'figures': stage.samples.summary(), 'machine': watch.end(), 'managers': managers}
     finally:
         stage.close()
