@@ -14,16 +14,15 @@ SLOW = {'force_unlock': 10.0}
 """Services that answer when they are done, with the time for it in seconds; the others answer within 1 s."""
 
 
-def run_call(given: Namespace) -> ExitCode:
+def run_call(given: Namespace, graph: Graph) -> ExitCode:
     """Call the service and tell what came of it."""
     command: Command = given.command
     fields = command.request(given)
     find_s = given.timeout or FIND_S
-    with Graph() as graph:
-        namespace = graph.choose(given.connector, find_s, graph.simulations if command.simulated else None)
-        reply = graph.call(
-            namespace, command.service, fields, find_s, given.timeout or SLOW.get(command.service, FIND_S)
-        )
+    namespace = graph.choose(given.connector, find_s, graph.simulations if command.simulated else None)
+    reply = graph.call(
+        namespace, command.service, fields, find_s, given.timeout or SLOW.get(command.service, FIND_S)
+    )
     tell(command, reply, given.json)
     return ExitCode.OK if reply.success else ExitCode.REFUSED
 

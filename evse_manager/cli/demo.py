@@ -102,12 +102,12 @@ def perform(given: Namespace, domain: int, screen: DemoScreen) -> None:
 
     if given.domain_id is not None:
         refuse_company(given, domain)
-    with Nodes(given.namespace, given.driver) as nodes:
+    # The graph is left last: where that hangs, the process ends, and the nodes must be gone before.
+    with Graph() as graph, Nodes(given.namespace, given.driver) as nodes:
         try:
             nodes.start()
-            with Graph() as graph:
-                story = Story(graph, nodes, given.namespace, screen)
-                story.tell()
+            story = Story(graph, nodes, given.namespace, screen)
+            story.tell()
             codes = nodes.end()
             if any(codes.values()):
                 raise StepFailedError(f'the nodes did not end in order: exit codes {codes}')

@@ -16,10 +16,10 @@ from .views import event_line
 from .watch import REDRAW_S, Watcher
 
 
-def run_events(given: Namespace) -> ExitCode:
+def run_events(given: Namespace, graph: Graph) -> ExitCode:
     """Print past events, then those that come."""
     limit_s = given.timeout or FIND_S
-    with Graph() as graph, suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt):
         watcher = Watcher(graph, [given.connector] if given.connector else [])
         if given.connector:
             if not graph.wait_until(lambda: given.connector in graph.connectors(), limit_s):

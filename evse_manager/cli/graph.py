@@ -8,12 +8,14 @@ commands that need the graph.
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, is_dataclass
 from enum import IntEnum
 from types import TracebackType
 from typing import Any, TypeVar
 
 import rclpy
+from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
@@ -23,8 +25,9 @@ from rclpy.subscription import Subscription
 from evse_manager.charging.enums import SwitchThreePhasesWhileChargingResult
 from evse_manager.nodes import names, qos
 from evse_manager.nodes.conversions import ConversionError, from_message, to_message
+from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
 
-from .errors import NotFoundError, UsageError
+from .errors import CliError, ExitCode, NotFoundError, UsageError
 from .monitor import natural
 
 T = TypeVar('T')
@@ -66,9 +69,14 @@ def new_executor(context: Context) -> Executor:
 
 
 class Graph:
-    """A hidden node on the graph, for as long as a ``with`` block lasts."""
+    """A hidden node on the graph, from ``enter`` to ``leave``, or for as long as a ``with`` block lasts."""
 
-    def __enter__(self) -> 'Graph':
+    def __init__(self) -> None:
+        self._leaving = ExitStack()
+        self._clients: dict[str, Client[Any, Any]] = {}
+
+    def enter(self) -> None:
+        """Appear on the graph; raises UsageError where ROS 2 does not start."""
         self.began = time.monotonic()
         # Signals stay Python's: Ctrl-C raises KeyboardInterrupt at the next slice of a wait.
         self.context = Context()
@@ -77,6 +85,7 @@ class Graph:
         except Exception as error:  # of many unrelated classes: a broken ROS_DOMAIN_ID, no middleware
             reason = str(error).strip().splitlines()[0]
             raise UsageError(f'ROS 2 does not start: {reason}; correct the environment.') from error
+        self._leaving.callback(self.context.try_shutdown)
         self.node = Node(
             f'_evse_cli_{os.getpid()}',
             context=self.context,
@@ -84,16 +93,25 @@ class Graph:
             enable_rosout=False,
             use_global_arguments=False,
         )
+        self._leaving.callback(self.node.destroy_node)
         self.executor = new_executor(self.context)
+        self._leaving.callback(self.executor.shutdown)
         self.executor.add_node(self.node)
+
+    def leave(self, code: ExitCode) -> None:
+        """Disappear when all is said and done; a process that hangs there ends with this code."""
+        with ExitLimit(LEAVING_S, code), suppress(KeyboardInterrupt):
+            self._leaving.close()
+
+    def __enter__(self) -> 'Graph':
+        self.enter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.executor.shutdown()
-        self.node.destroy_node()  # type: ignore[no-untyped-call]
-        self.context.try_shutdown()
+        failed = error.code if isinstance(error, CliError) else ExitCode.REFUSED
+        self.leave(ExitCode.OK if error is None else failed)
 
     # --- waiting ------------------------------------------------------------------------------------
 
@@ -201,16 +219,16 @@ class Graph:
         request = kind.Request()
         for name, value in fields.items():
             setattr(request, name, to_message(value) if is_dataclass(value) else value)
-        client = self.node.create_client(kind, absolute(namespace, service))
-        try:
-            if not self.wait_until(client.service_is_ready, find_s):
-                raise self.not_offered(namespace, service, find_s)
-            future = client.call_async(request)
-            if not self.wait_until(future.done, answer_s):
-                raise NotFoundError(f'{namespace} did not answer {service} within {answer_s:g} s')
-            return reply_of(namespace, service, future.result())  # type: ignore[no-untyped-call]
-        finally:
-            self.node.destroy_client(client)
+        path = absolute(namespace, service)
+        if path not in self._clients:
+            self._clients[path] = self.node.create_client(kind, path)
+        client = self._clients[path]
+        if not self.wait_until(client.service_is_ready, find_s):
+            raise self.not_offered(namespace, service, find_s)
+        future = client.call_async(request)
+        if not self.wait_until(future.done, answer_s):
+            raise NotFoundError(f'{namespace} did not answer {service} within {answer_s:g} s')
+        return reply_of(namespace, service, future.result())  # type: ignore[no-untyped-call]
 
     def not_offered(self, namespace: str, service: str, limit_s: float) -> NotFoundError:
         """Return the error for a service that is not there, which tells what is."""

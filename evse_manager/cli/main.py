@@ -5,27 +5,27 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .errors import CliError, ExitCode
 from .parser import parse
 from .records import emit
 
+if TYPE_CHECKING:
+    from .graph import Graph
+
 MODULES = {'call': 'call', 'list': 'status', 'status': 'status', 'watch': 'watch', 'events': 'events'}
 """Where the subcommands live; a module, and ROS with it, is imported when its subcommand runs."""
 
 
-def run(given: Namespace) -> ExitCode:
-    """Run the subcommand that was parsed."""
-    module = importlib.import_module(f'.{MODULES[given.run]}', __package__)
-    code: ExitCode = getattr(module, f'run_{given.run}')(given)
-    return code
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``evse`` and return its exit code."""
-    given = parse(None if argv is None else list(argv))
+def run(given: Namespace, graph: 'Graph') -> ExitCode:
+    """Run the subcommand that was parsed, and tell what came of it."""
     try:
-        return run(given)
+        module = importlib.import_module(f'.{MODULES[given.run]}', __package__)
+        graph.enter()
+        code: ExitCode = getattr(module, f'run_{given.run}')(given, graph)
+        sys.stdout.flush()
+        return code
     except CliError as error:
         if given.json:
             emit({'success': False, 'message': str(error)})
@@ -37,6 +37,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe (head, jq) has seen enough; nothing is left to be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``evse`` and return its exit code."""
+    given = parse(None if argv is None else list(argv))
+    from .graph import Graph  # noqa: PLC0415 - help and wrong usage do not wait for ROS
+
+    graph = Graph()
+    code = ExitCode.REFUSED
+    try:
+        code = run(given, graph)
+    finally:
+        graph.leave(code)
+    return code
 
 
 if __name__ == '__main__':

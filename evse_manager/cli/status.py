@@ -15,9 +15,9 @@ from .screen import make_console, print_lines
 from .views import card, heading, rows
 
 
-def run_list(given: Namespace) -> ExitCode:
+def run_list(given: Namespace, graph: Graph) -> ExitCode:
     """Print a line for each connector."""
-    statuses = read(given.timeout or FIND_S, [])
+    statuses = read(graph, given.timeout or FIND_S, [])
     if given.json:
         for name, status in statuses.items():
             emit({'connector': name, **summary(status)})
@@ -28,9 +28,9 @@ def run_list(given: Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def run_status(given: Namespace) -> ExitCode:
+def run_status(given: Namespace, graph: Graph) -> ExitCode:
     """Print a card for each connector."""
-    statuses = read(given.timeout or FIND_S, given.connectors)
+    statuses = read(graph, given.timeout or FIND_S, given.connectors)
     if given.json:
         for name, status in statuses.items():
             emit({'connector': name, **record(status)} if status else {'connector': name})
@@ -57,19 +57,18 @@ def as_bays(statuses: dict[str, EvseStatus | None]) -> tuple[list[Bay], float]:
     return [Bay(name, status, None if status is None else now) for name, status in statuses.items()], now
 
 
-def read(limit_s: float, wanted: list[str]) -> dict[str, EvseStatus | None]:
+def read(graph: Graph, limit_s: float, wanted: list[str]) -> dict[str, EvseStatus | None]:
     """Return the status of the wanted connectors (none: of all); None where none came in time."""
     statuses: dict[str, EvseStatus | None] = {}
-    with Graph() as graph:
-        for name in wanted:
-            require(graph, name, limit_s)
-        found = list(dict.fromkeys(wanted)) or graph.discover(limit_s)
-        if not found:
-            raise NotFoundError(nobody(limit_s))
-        for name in found:
-            statuses[name] = None
-            listen(graph, name, statuses)
-        graph.wait_until(lambda: all(statuses.values()), limit_s)
+    for name in wanted:
+        require(graph, name, limit_s)
+    found = list(dict.fromkeys(wanted)) or graph.discover(limit_s)
+    if not found:
+        raise NotFoundError(nobody(limit_s))
+    for name in found:
+        statuses[name] = None
+        listen(graph, name, statuses)
+    graph.wait_until(lambda: all(statuses.values()), limit_s)
     return statuses
 
 

@@ -80,23 +80,22 @@ class Watcher:
         return bool(bays) and all(bay.status is not None or bay.trouble for bay in bays.values())
 
 
-def run_watch(given: Namespace) -> ExitCode:
+def run_watch(given: Namespace, graph: Graph) -> ExitCode:
     """Watch until q, Ctrl-C, or the time given."""
-    with Graph() as graph:
-        watcher = Watcher(graph, given.connectors)
-        console = make_console()
-        with suppress(KeyboardInterrupt):
-            if given.once:
-                once(watcher, console, given)
-            elif console.is_terminal and not given.json:
-                live(watcher, console, given.duration)
-            else:
-                follow(watcher, console, given)
-        if given.save_svg:
-            width, height = (console.width, console.height) if console.is_terminal else (100, 24)
-            picture = recorder(width)
-            print_lines(picture, Screen().draw(watcher.monitor, width, height, time.monotonic(), keys=False))
-            save_svg(picture, given.save_svg, 'evse watch')
+    watcher = Watcher(graph, given.connectors)
+    console = make_console()
+    with suppress(KeyboardInterrupt):
+        if given.once:
+            once(watcher, console, given)
+        elif console.is_terminal and not given.json:
+            live(watcher, console, given.duration)
+        else:
+            follow(watcher, console, given)
+    if given.save_svg:
+        width, height = (console.width, console.height) if console.is_terminal else (100, 24)
+        picture = recorder(width)
+        print_lines(picture, Screen().draw(watcher.monitor, width, height, time.monotonic(), keys=False))
+        save_svg(picture, given.save_svg, 'evse watch')
     return ExitCode.OK
 
 

@@ -10,6 +10,8 @@ rclpy's executors and signal handlers are used with care here, so that nobody el
   threads while they are imported, and the system gives the signal to one of those.)
 - An executor that is not shut down keeps what it knew of a node (rclpy 9): the node would stay on the graph
   until the middleware's lease ends, 20 s after the process.
+- The middleware may hang when a node leaves the graph, or before: from the first signal on, and again from
+  the end of the loop on, a limit counts that nothing in the process can exceed (``exit_limit``).
 - An exception in a callback ends ``spin_once``.  Entry points are guarded: log, go to the safe state, go on.
 """
 
@@ -23,6 +25,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 import rclpy
@@ -35,6 +38,7 @@ from rclpy.signals import SignalHandlerOptions
 from evse_manager.charging.inputs import Now
 from evse_manager.charging.types import Time
 
+from .exit_limit import LEAVING_S, ExitLimit
 from .parameters import ParameterError
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -45,6 +49,9 @@ IDLE_WAIT_S = 1.0
 
 END_LIMIT_S = 2.6
 """How long an orderly end may take before the process ends all the same (3 s with its own teardown)."""
+
+STUCK_LIMIT_S = 8.0
+"""How long the process may live on after the first signal, though its loop answers to nothing any more."""
 
 YOUNG_OBJECTS = 10_000
 """So many new objects (about a megabyte) are waited for before the garbage collector looks at them."""
@@ -244,30 +251,33 @@ def run(name: str, make: Callable[[], Role], args: Sequence[str] | None = None) 
     Run one role in this process until a signal ends it; return the exit code.
 
     The first signal asks for an orderly end of at most ``END_LIMIT_S``, a second one ends at once; power is
-    withdrawn in both cases.
+    withdrawn in both cases.  The process has to end with that code after this: it has ``LEAVING_S`` left.
     """
     signals = _SignalPipe()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # rclpy raises many unrelated classes for wrong arguments and YAML
         return _refuse(name, str(error).strip().splitlines()[0])
+    code = EXIT_FAILED
+    leaving = ExitStack()
+    leaving.callback(rclpy.try_shutdown)
     try:
         role = make()
+        leaving.callback(role.node.destroy_node)
+        loop = _Loop(role, signals)
+        leaving.callback(loop.close)
+        code = loop.run()
     except (ParameterError, NameValidationException) as error:
-        rclpy.try_shutdown()
-        return _refuse(name, str(error).strip())
-    except BaseException:
-        rclpy.try_shutdown()
-        raise
-    try:
-        return _Loop(role, signals).run()
+        code = _refuse(name, str(error).strip())
     finally:
-        role.node.destroy_node()
-        rclpy.try_shutdown()
+        ExitLimit(LEAVING_S, code)
+        leaving.close()
+    return code
 
 
 def _refuse(name: str, reason: str) -> int:
     print(f'{name}: {reason}', file=sys.stderr)
+    ExitLimit(LEAVING_S, EXIT_USAGE)  # a node that was refused leaves the graph with the error's frames
     return EXIT_USAGE
 
 
@@ -312,7 +322,7 @@ class _Loop:
         self._give_up: float | None = None
 
     def run(self) -> int:
-        self._pipe.deliver(lambda number: self._executor.create_task(self._signalled, number))
+        self._pipe.deliver(self._hand_over)
         try:
             self._role.begin()
             # What was made so far lives as long as the process.  The garbage collector need not look at it
@@ -328,9 +338,11 @@ class _Loop:
             )
             self._code = EXIT_FAILED
         self._role.withdraw()
+        return self._code
+
+    def close(self) -> None:
         self._executor.remove_node(self._role.node)
         self._executor.shutdown()
-        return self._code
 
     def _spin(self) -> None:
         while not self._role.finished and self._signals < 2:
@@ -344,6 +356,10 @@ class _Loop:
                     return
             self._executor.spin_once(timeout_sec=wait)
             self._role.alarm.ring()
+
+    def _hand_over(self, number: int) -> None:
+        ExitLimit(STUCK_LIMIT_S, EXIT_FAILED)
+        self._executor.create_task(self._signalled, number)
 
     def _signalled(self, number: int) -> None:
         self._signals += 1

@@ -14,6 +14,8 @@ from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.virtual import main as virtual
 from evse_manager.simulation.virtual.rig import Rig
 
+from .exit_limit import LEAVING_S, ExitLimit
+
 NODE = 'virtual_board'
 SPIN_S = 0.2
 NO_REPLUG = 'This board does not replug by itself; unplug and plug in instead.'
@@ -63,9 +65,10 @@ def offer_services(rig: Rig) -> Callable[[], None]:
     def end() -> None:
         ending.set()
         thread.join()
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
+        with ExitLimit(LEAVING_S, 0):
+            executor.shutdown()
+            node.destroy_node()
+            rclpy.try_shutdown()
 
     return end
 
