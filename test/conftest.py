@@ -28,6 +28,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.user_properties.extend(('fault', number) for number in dict.fromkeys(found))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell why a test was tried again: one that needs that is a fault to be found."""
+    tries = [report for report in terminalreporter.getreports('rerun') if report.longreprtext]
+    if tries:
+        terminalreporter.section('tried again')
+    for report in tries:
+        terminalreporter.line(f'{report.nodeid}\n{report.longreprtext}\n')
+
+
 @pytest.fixture
 def measured(record_property: Callable[[str, object], None]) -> Callable[..., None]:
     """Take a reaction in seconds and its bound; it goes into the table."""

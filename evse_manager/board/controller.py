@@ -8,8 +8,7 @@ same lease, errors and acknowledgements.
 """
 
 import math
-from dataclasses import fields, replace
-from operator import attrgetter
+from dataclasses import replace
 
 from ..charging.enums import (
     BoardErrorEnum,
@@ -27,6 +26,7 @@ from ..charging.types import (
     BoardState,
     Duration,
     HardwareCapabilities,
+    all_but,
 )
 from .driver import BoardStyle
 from .history import History
@@ -53,9 +53,7 @@ ON_TIME_S = 0.1
 EARLY_BESIDE_A_SAMPLE = 0.4
 """When so much of its period is over, a sample of the meter takes the state along."""
 
-WHAT_IS_WANTED = attrgetter(
-    *(field.name for field in fields(BoardCommand) if field.name not in ('sequence_number', 'lease'))
-)
+WHAT_IS_WANTED = all_but(BoardCommand, 'sequence_number', 'lease')
 """What of a command is more than a sign of life."""
 
 _CHARGING_STATES = (ControlPilotState.C, ControlPilotState.D)

@@ -8,8 +8,7 @@ the outputs last.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from . import allowance, commands, memory, observation, outputs, power, sessions, supervision
@@ -50,6 +49,7 @@ from .types import (
     Powermeter,
     ResponseExiStreamStatus,
     SessionEvent,
+    all_but,
 )
 
 _T = TypeVar('_T')
@@ -67,9 +67,7 @@ MANUFACTURERS = {
 
 CONTINUOUS_FIELDS = ('stamp', 'power_w', 'session_energy_wh', 'session_duration', 'charging_duration')
 
-DISCRETE_FIELDS = attrgetter(
-    *(field.name for field in fields(EvseStatus) if field.name not in CONTINUOUS_FIELDS)
-)
+DISCRETE_FIELDS = all_but(EvseStatus, *CONTINUOUS_FIELDS)
 """What of the status is worth a message at once; the rest moves all the time and goes out at 1 Hz."""
 
 

@@ -7,14 +7,12 @@ gives the outputs of one in which none is (``test_random_walks.py``).
 """
 
 import math
-from dataclasses import fields
-from operator import attrgetter
 
 from . import supervision
 from .allowance import SECOND
 from .connector import Connector
 from .inputs import BoardObserved, Input, MeterSampled, Now, TelemetrySampled
-from .types import BoardState, Time
+from .types import BoardState, Time, all_but
 
 LOOKED_AT = 2
 """So many states of the same content, and with nothing to follow, are looked at before one is skipped."""
@@ -22,13 +20,7 @@ LOOKED_AT = 2
 JUMP_NS = 100_000_000
 """The wall clock has jumped when it went on by so much more or less than the steady one."""
 
-WHAT_IS_OBSERVED = attrgetter(
-    *(
-        field.name
-        for field in fields(BoardState)
-        if field.name not in ('stamp', 'answered_sequence_number', 'transitions')
-    )
-)
+WHAT_IS_OBSERVED = all_but(BoardState, 'stamp', 'answered_sequence_number', 'transitions')
 """What of a board state can be news; the steps in it are told by their counter."""
 
 

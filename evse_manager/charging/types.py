@@ -7,7 +7,9 @@ marked with ``ABSENT_MINUS_ONE`` say -1 in the message where a person may type t
 NaN default.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, NewType
 
 from .enums import (
@@ -48,6 +50,11 @@ Duration = NewType('Duration', float)
 def minus_one() -> Any:
     """Return an optional number's field that reads -1 in its message when absent."""
     return field(default=None, metadata={'absent': -1.0})
+
+
+def all_but(kind: type, *names: str) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what takes the values of all other fields from an object of the class, to be compared."""
+    return attrgetter(*(each.name for each in fields(kind) if each.name not in names))
 
 
 # --- metering -----------------------------------------------------------------------------------
