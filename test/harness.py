@@ -170,9 +170,11 @@ class Probe:
 class Connector:
     """A connector on the graph as a test sees it: its events, its status, its services."""
 
-    def __init__(self, probe: Probe, namespace: str) -> None:
+    def __init__(self, probe: Probe, namespace: str, *, restarted: bool = False) -> None:
+        """``restarted``: a process of it was killed, and the graph may still know its services."""
         self.probe = probe
         self.namespace = namespace
+        self._restarted = restarted
         self.all_events: list[SessionEvent] = self.listen('session_event')
         self._statuses: list[EvseStatus] = self.listen('status')
         self._mark = 0
@@ -191,6 +193,8 @@ class Connector:
 
     def call(self, name: str, /, **fields: Any) -> Any:
         """Call one of the connector's services."""
+        if self._restarted:
+            return self.insist(name, **fields)
         return self.probe.call(names.service(name).type, self.path(name), **fields)
 
     def accepted(self, name: str, /, **fields: Any) -> None:
@@ -198,12 +202,11 @@ class Connector:
         answer = self.call(name, **fields)
         assert answer.success, f'{name}: {answer.message}'
 
-    def insist(self, name: str, /, **fields: Any) -> None:
+    def insist(self, name: str, /, **fields: Any) -> Any:
         """Call a service until it answers: the graph still knows a killed process, and its calls are lost."""
         for _ in range(5):
             with suppress(AssertionError):
-                self.probe.call(names.service(name).type, self.path(name), limit=3.0, **fields)
-                return
+                return self.probe.call(names.service(name).type, self.path(name), limit=3.0, **fields)
         raise AssertionError(f'{name} does not answer')
 
     def refused(self, name: str, /, **fields: Any) -> str:

@@ -41,7 +41,7 @@ class Bay:
     def start(self, **parameters: Any) -> Connector:
         """Start the manager, and listen to it alone."""
         self.parameters = {'session_store': str(self.file), 'restart_delay_max_s': 0.0, **parameters}
-        connector = Connector(self.probe, self.namespace)
+        connector = Connector(self.probe, self.namespace, restarted=self.manager is not None)
         self.manager = self.site.manager(self.namespace, **self.parameters)
         return connector
 
