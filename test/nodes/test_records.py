@@ -45,8 +45,12 @@ class Bay:
         self.manager = self.site.manager(self.namespace, **self.parameters)
         return connector
 
-    def kill(self) -> None:
+    def kill(self, *, at_once: bool = False) -> None:
+        """Kill the manager when its events are noted as told: those that are not are told once more."""
         assert self.manager is not None
+        told = 'SELECT delivered_sequence_number = last_sequence_number FROM connector'
+        if not at_once:
+            self.probe.wait(lambda: self.rows(told) == [(1,)], 'all events are noted as told')
         self.manager.signal(signal.SIGKILL)
         self.manager.wait()
 
@@ -133,11 +137,11 @@ def test_disabled_stays_disabled(bay: Bay) -> None:
     before = bay.start()
     before.sees('Enabled')
     before.accepted('disable', connector_id=0)
-    bay.kill()  # at the very moment of the answer
+    bay.kill(at_once=True)
 
     after = bay.start()
     after.sees('Disabled')
-    bay.kill()
+    bay.kill(at_once=True)
     bay.start().sees('Disabled')
 
 
