@@ -27,7 +27,10 @@ SILENT = f'The board node has been silent for {BOARD_SILENCE_S} s; check that it
 NO_HARDWARE = 'The board node has lost its hardware; check cable, port and supply.'
 CONNECTING = 'The board node is still looking for its hardware; check cable, port and supply.'
 OTHER_MANAGER = 'Another manager holds the board; stop one of the two.'
-DEAF = 'The board node reports but does not take commands; check that both nodes are of one version.'
+DEAF = (
+    'The board node reports but does not take commands; check that both nodes are of one version, and that'
+    ' nobody else publishes commands.'
+)
 
 
 class BoardLink:
@@ -35,7 +38,11 @@ class BoardLink:
 
     def __init__(self, manager_id: str, lease_s: float) -> None:
         """Begin without any board; ``manager_id`` is new at every start, ``lease_s`` in seconds."""
+        self._first_id = manager_id
         self._manager_id = manager_id
+        self._renamed = 0
+        self._held = False
+        """Whether the board obeyed anybody when it was last heard."""
         self._lease_s = lease_s
         self._sequence_number = 0
         self._changed_at = 0
@@ -47,6 +54,11 @@ class BoardLink:
         self._disobeys = ''
         self._lost = ''
         """Why the board is lost, as it was told; empty while it is not."""
+
+    @property
+    def manager_id(self) -> str:
+        """The name under which commands go out; another one after the board did not take them for a while."""
+        return self._manager_id
 
     @property
     def renewal_period(self) -> float:
@@ -85,6 +97,7 @@ class BoardLink:
     def observe(self, state: BoardState, steady: float) -> BoardObserved | BoardLost | None:
         """Take a board state; ``None`` while it says nothing about a board that obeys this manager."""
         self._heard = steady
+        self._held = bool(state.controller_id)
         if state.link_state is LinkState.LOST:
             self._lost = NO_HARDWARE
             return BoardLost(NO_HARDWARE)
@@ -130,7 +143,24 @@ class BoardLink:
         self._disobeys = how
         if self._disobeyed_since is None:
             self._disobeyed_since = steady
-        return None if steady - self._disobeyed_since <= self._lease_s + GRACE_S else self._told(how)
+        if steady - self._disobeyed_since <= self._lease_s + GRACE_S:
+            return None
+        if how == DEAF and not self._held:
+            self._rename(steady)
+        return self._told(how)
+
+    def _rename(self, steady: float) -> None:
+        """
+        Go on under another name: commands are old to a board that has seen a higher number in this one.
+
+        That is what a stray message in this manager's name leaves behind; without a new name the board would
+        take no command until the manager is started again.
+        """
+        self._renamed += 1
+        self._manager_id = f'{self._first_id} ({self._renamed})'
+        self._changed_at = self._sequence_number + 1
+        self._answered = 0
+        self._disobeyed_since = steady
 
     def _told(self, why: str) -> BoardLost | None:
         """Say once that the board is lost, and again when there is another reason."""

@@ -294,6 +294,7 @@ class EvseManager:
         silent_at = self._link.silent_at()
         next_renewal = steady + self._link.renewal_period
         self.alarm.arm(silent_at if silent_at is not None and silent_at < next_renewal else math.inf)
+        self._command.manager_id = self._link.manager_id
         self._command.sequence_number = self._link.next_number(steady)
         self._publishers.relay('board/command', self._command)
         if steady >= self._next_second - self._link.renewal_period / 2:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from evse_manager.board.lease import Lease, Offer
 from evse_manager.charging.enums import LinkState, PilotMode
 from evse_manager.charging.inputs import BoardLost, BoardObserved
 from evse_manager.charging.link import OTHER_MANAGER, SILENT, BoardLink
@@ -127,6 +128,39 @@ def test_a_board_that_reports_but_does_not_obey_is_lost() -> None:
         if isinstance(link.observe(answering(1), at), BoardLost) or link.check(at) is not None:
             said.append(at)
     assert said == [pytest.approx(1.8, abs=0.11)]
+
+
+def test_a_board_that_has_seen_a_higher_number_in_this_name_is_led_under_another() -> None:
+    """A stray command in the manager's name must not make the board deaf for good."""
+    link, lease = begun(), Lease(2.0)
+    assert lease.offer('me', 2**64 - 1, 0.0, 0.0) is Offer.ACCEPTED
+    lost, led_at = [], None
+    for tick in range(1, 60):
+        at = tick / 10
+        command = link.stamp(X1, at)
+        lease.offer(command.manager_id, command.sequence_number, command.lease, at)
+        seen = replace(OURS, controller_id=lease.holder)
+        if lease.holder == link.manager_id != 'me':
+            seen = replace(seen, answered_sequence_number=command.sequence_number)
+        observed = link.observe(seen, at)
+        if isinstance(observed, BoardLost):
+            lost.append(at)
+        elif isinstance(observed, BoardObserved) and observed.answered:
+            led_at = led_at or at
+    assert lost == [pytest.approx(1.6, abs=0.11)]
+    assert led_at == pytest.approx(1.7, abs=0.11)
+
+
+def test_a_board_that_never_listens_is_tried_under_one_name_after_the_other() -> None:
+    link = begun()
+    told, names = [], {}
+    for tick in range(1, 62):
+        at = tick / 10
+        names.setdefault(link.stamp(X1, at).manager_id, at)
+        if isinstance(link.observe(replace(OURS, controller_id=''), at), BoardLost):
+            told.append(at)
+    assert len(told) == 1
+    assert list(names) == ['me', 'me (1)', 'me (2)', 'me (3)']
 
 
 def test_after_a_stall_of_this_process_the_silence_is_counted_anew() -> None:
