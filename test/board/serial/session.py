@@ -228,11 +228,12 @@ class Session:
     def forget(self) -> None:
         self._mark = len(self.events)
 
-    def sees(self, codes: str, limit_s: float = PATIENCE_S) -> None:
-        """Wait for exactly these events."""
+    def sees(self, codes: str, limit_s: float = PATIENCE_S, *, or_else: str = '') -> None:
+        """Wait for exactly these events, or for as many others."""
         wanted = codes.split()
         self.until(lambda: len(self.codes) >= len(wanted), f'events {codes}', limit_s)
-        assert self.codes[: len(wanted)] == wanted, f'wanted {codes}; {self._why()}'
+        seen = self.codes[: len(wanted)]
+        assert seen in (wanted, or_else.split()), f'wanted {codes}; {self._why()}'
         self._mark += len(wanted)
 
     def sees_nothing(self, seconds: float = 1.0) -> None:
