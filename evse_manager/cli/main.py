@@ -42,8 +42,10 @@ def run(given: Namespace, graph: 'Graph') -> ExitCode:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``evse`` and return its exit code."""
     given = parse(None if argv is None else list(argv))
-    from .graph import Graph  # noqa: PLC0415 - help and wrong usage do not wait for ROS
-
+    try:
+        from .graph import Graph  # noqa: PLC0415 - help and wrong usage do not wait for ROS
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
     graph = Graph()
     code = ExitCode.REFUSED
     try:

@@ -358,8 +358,10 @@ class _Loop:
             self._role.alarm.ring()
 
     def _hand_over(self, number: int) -> None:
-        ExitLimit(STUCK_LIMIT_S, EXIT_FAILED)
-        self._executor.create_task(self._signalled, number)
+        try:
+            ExitLimit(STUCK_LIMIT_S, EXIT_FAILED)
+        finally:  # also where the system has no timer left: power has to be withdrawn
+            self._executor.create_task(self._signalled, number)
 
     def _signalled(self, number: int) -> None:
         self._signals += 1
