@@ -71,11 +71,16 @@ GREETINGS = 3
 """So many keep-alives bring the board's framing in step after a restart."""
 
 RESET_S = 1.0
-"""A board tells its restart within this time ..."""
+"""
+A board tells its restart within this time after the order.
+
+It is not believed sooner either: what it tells may be a start of its own that crossed the order, as when both
+have got their supply back, and the restart that was ordered is still to come.
+"""
 
 RESET_TRIES = 3
 GREETING_S = 5.0
-"""... and what it is and sees within this."""
+"""After a restart it tells what it is and sees within this time."""
 
 SETTLING_S = 0.5
 """
@@ -259,7 +264,7 @@ class Yeti:
 
     def _restart(self, now: float) -> None:
         self._stage = Stage.RESTARTING
-        self._deadline = now + RESET_S
+        self._deadline = self._settled_at = now + RESET_S
         self._tries += 1
         self._transmit(now, AllowPower(False), Duty(X1_DUTY), ResetOrder(True), greetings=GREETINGS)
 
@@ -271,8 +276,7 @@ class Yeti:
             self.problem = 'the board has restarted by itself; waiting until it has settled.'
             self._seen = replace(self._seen, contactor=ContactorState.UNKNOWN, resets=self.resets)
             self.observations.append(self._seen)
-        if self._stage is not Stage.GREETING:
-            self._forget()
+        self._forget()
         self._stage = Stage.GREETING
         self._deadline = now + GREETING_S
         self._transmit(now, AllowPower(False), Duty(X1_DUTY), greetings=GREETINGS)

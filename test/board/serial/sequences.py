@@ -1,13 +1,16 @@
 """
 The golden sequences of docs/charging.md, for every serial driver, in real time.
 
-Each needs seconds, so ``play`` runs those of a driver side by side, each with its own board.  What a board
+Each needs seconds, so ``Played`` runs those of a driver side by side, each with its own board.  What a board
 cannot bring about as it is written its driver tells (``Driver.differs``), and it is left out here.
 """
 
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Self
 
 from evse_manager.board.driver import driver_class
 from evse_manager.charging.enums import (
@@ -63,22 +66,44 @@ def possible(driver: str) -> dict[str, Sequence]:
     return {name: SEQUENCES[name] for name in names if NUMBERS[name] not in differs}
 
 
-def play(
-    sequences: Mapping[str, Sequence], connector: Callable[[], Session], side_by_side: int = SIDE_BY_SIDE
-) -> dict[str, Future[None]]:
-    """Start sequences side by side; the futures hold what each came to."""
+class Played:
+    """
+    Sequences played side by side, each with a connector of its own; ``result`` tells what became of one.
 
-    def one(sequence: Sequence) -> None:
-        with connector() as session:
-            sequence(session)
+    Who asks for the same result once more has it played once more, by itself.
+    """
 
-    pool = ThreadPoolExecutor(side_by_side)
-    futures = {}
-    for name, sequence in sequences.items():
-        futures[name] = pool.submit(one, sequence)
-        time.sleep(0.05)  # boards that start at the very same moment would all be busy at the same moments
-    pool.shutdown(wait=False)
-    return futures
+    def __init__(self, side_by_side: int = SIDE_BY_SIDE) -> None:
+        self._pool = ThreadPoolExecutor(side_by_side)
+        self._plays: dict[str, Callable[[], None]] = {}
+        self._futures: dict[str, Future[None]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def begin(self, sequences: Mapping[str, Sequence], connector: Callable[[], Session]) -> None:
+        for name, sequence in sequences.items():
+            self._plays[name] = partial(_play, sequence, connector)
+            self._futures[name] = self._pool.submit(self._plays[name])
+            # Boards that start at the very same moment would all be busy at the same moments.
+            time.sleep(0.05)
+
+    def result(self, name: str) -> None:
+        future = self._futures.pop(name, None)
+        if future is None:
+            self._plays[name]()
+        else:
+            future.result()
+
+
+def _play(sequence: Sequence, connector: Callable[[], Session]) -> None:
+    with connector() as session:
+        sequence(session)
 
 
 def stopped(session: Session) -> StopTransactionReason:

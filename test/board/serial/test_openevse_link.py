@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 
 import pytest
 
 from board.serial.link_faults import LINK_FAULTS, errors, goes_on
-from board.serial.sequences import Sequence, error, play
+from board.serial.sequences import Played, Sequence, error
 from board.serial.session import Session
 from evse_manager.board.drivers.openevse import OpenEvseDriver
 from evse_manager.charging.enums import (
@@ -281,11 +280,10 @@ ALL = {**LINK_FAULTS, **OWN}
 
 
 @pytest.fixture(scope='module')
-def played() -> Iterator[dict[str, Future[None]]]:
-    futures = play(ALL, lambda: Session('openevse'))
-    yield futures
-    for future in futures.values():
-        future.cancel()
+def played() -> Iterator[Played]:
+    with Played() as played:
+        played.begin(ALL, lambda: Session('openevse'))
+        yield played
 
 
 def test_what_differs_is_tried() -> None:
@@ -294,5 +292,5 @@ def test_what_differs_is_tried() -> None:
 
 
 @pytest.mark.parametrize('name', ALL)
-def test_fault(played: dict[str, Future[None]], name: str) -> None:
-    played[name].result()
+def test_fault(played: Played, name: str) -> None:
+    played.result(name)

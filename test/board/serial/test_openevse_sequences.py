@@ -1,11 +1,10 @@
 """OpenEVSE: the golden sequences through pyserial and a pseudo-terminal."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 
 import pytest
 
-from board.serial.sequences import NUMBERS, play, possible
+from board.serial.sequences import NUMBERS, Played, possible
 from board.serial.session import Session
 
 pytestmark = pytest.mark.timeout(240)
@@ -14,11 +13,10 @@ POSSIBLE = possible('openevse')
 
 
 @pytest.fixture(scope='module')
-def played() -> Iterator[dict[str, Future[None]]]:
-    futures = play(POSSIBLE, lambda: Session('openevse'))
-    yield futures
-    for future in futures.values():
-        future.cancel()
+def played() -> Iterator[Played]:
+    with Played() as played:
+        played.begin(POSSIBLE, lambda: Session('openevse'))
+        yield played
 
 
 def test_no_sequence_is_forgotten() -> None:
@@ -26,5 +24,5 @@ def test_no_sequence_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize('name', POSSIBLE)
-def test_sequence(played: dict[str, Future[None]], name: str) -> None:
-    played[name].result()
+def test_sequence(played: Played, name: str) -> None:
+    played.result(name)

@@ -6,13 +6,12 @@ faults of line and board of the catalogue (L1 to L24).
 import itertools
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 
 import pytest
 
 from board.serial.link_faults import LINK_FAULTS, counted, errors, goes_on, signalled
 from board.serial.metered import metered
-from board.serial.sequences import Sequence, error, play, possible
+from board.serial.sequences import Played, Sequence, error, possible
 from board.serial.session import Session
 from evse_manager.charging.enums import (
     BoardErrorEnum,
@@ -279,20 +278,17 @@ PLAYED: dict[str, Sequence] = {
 
 
 @pytest.fixture(scope='module')
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     # Names of their own: the number of a port that was pulled may be given to another one.
     ports = tmp_path_factory.mktemp('ports')
     numbers = itertools.count()
-    futures = play(
-        PLAYED,
-        lambda: metered('phoenix', rig=Rig('phoenix', ports / f'phoenix{next(numbers)}')),
-        side_by_side=20,  # the line is slow, not the processor
-    )
-    yield futures
-    for future in futures.values():
-        future.cancel()
+    with Played(side_by_side=20) as played:  # the line is slow, not the processor
+        played.begin(
+            PLAYED, lambda: metered('phoenix', rig=Rig('phoenix', ports / f'phoenix{next(numbers)}'))
+        )
+        yield played
 
 
 @pytest.mark.parametrize('name', PLAYED)
-def test_session(played: dict[str, Future[None]], name: str) -> None:
-    played[name].result()
+def test_session(played: Played, name: str) -> None:
+    played.result(name)

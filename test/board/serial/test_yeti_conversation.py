@@ -24,7 +24,7 @@ from evse_manager.charging.pilot import current
 from evse_manager.charging.types import Time
 from evse_manager.simulation.scheduler import Scheduler
 from evse_manager.simulation.virtual.line import Line
-from evse_manager.simulation.virtual.yeti import VirtualYeti
+from evse_manager.simulation.virtual.yeti import BOOT_S, VirtualYeti
 from evse_manager.simulation.world import WorldSettings
 
 MOST_STEPS_PER_S = 300
@@ -173,6 +173,20 @@ def test_power_is_withdrawn_before_the_board_is_restarted() -> None:
     desk.orders.clear()
     desk.until_up()
     assert ResetOrder(True) not in desk.orders
+
+
+def test_a_start_of_the_boards_own_that_crosses_the_order_is_no_second_restart() -> None:
+    desk = Desk()
+    on_its_way, desk._to_board[:] = desk._to_board[:], []
+    desk.board.power_up()
+    desk.run(BOOT_S)
+    for order in on_its_way:
+        desk.line.from_host(order)
+    desk.until_up()
+    desk.run(5.0)
+    links = [each.link for each in desk.seen]
+    assert set(links[links.index(LinkState.UP) :]) == {LinkState.UP}
+    assert desk.driver.resets == 0
 
 
 @pytest.mark.fault('L2')

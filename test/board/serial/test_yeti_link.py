@@ -6,12 +6,11 @@ Nearly all of the time is waiting, so all are played at once.
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 
 import pytest
 
 from board.serial.link_faults import LINK_FAULTS, counted, errors, goes_on
-from board.serial.sequences import Sequence, error, play, possible
+from board.serial.sequences import Played, Sequence, error, possible
 from board.serial.session import Session
 from evse_manager.charging.config import Config
 from evse_manager.charging.enums import (
@@ -312,21 +311,20 @@ POSSIBLE = possible('yeti')
 
 
 @pytest.fixture(scope='module')
-def played() -> Iterator[dict[str, Future[None]]]:
+def played() -> Iterator[Played]:
     config = Config(replug_grace_s=0.0, connector_type='socket')
-    futures = play(POSSIBLE, lambda: Session('yeti'))
-    futures |= play(FAULTS, lambda: Session('yeti', config))
-    futures |= play(ATTACHED, lambda: Session('yeti', socket=False))
-    yield futures
-    for future in futures.values():
-        future.cancel()
+    with Played() as played:
+        played.begin(POSSIBLE, lambda: Session('yeti'))
+        played.begin(FAULTS, lambda: Session('yeti', config))
+        played.begin(ATTACHED, lambda: Session('yeti', socket=False))
+        yield played
 
 
 @pytest.mark.parametrize('name', POSSIBLE)
-def test_sequence(played: dict[str, Future[None]], name: str) -> None:
-    played[name].result()
+def test_sequence(played: Played, name: str) -> None:
+    played.result(name)
 
 
 @pytest.mark.parametrize('name', [*FAULTS, *ATTACHED])
-def test_fault(played: dict[str, Future[None]], name: str) -> None:
-    played[name].result()
+def test_fault(played: Played, name: str) -> None:
+    played.result(name)
