@@ -1,15 +1,24 @@
 """
 The simulated depot goes through a whole session, as ``make demo`` shows it; launch ends with it.
 
-``evse_demo`` starts the nodes of its connector itself, as separate processes, and ends them.
+``evse_demo`` starts the nodes of its connector itself, as separate processes, and ends them.  When it fails,
+so does ``ros2 launch``.
 """
 
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, Shutdown
+from launch.events.process import ProcessExited
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.substitutions import ExecutableInPackage
 
 from evse_manager.board.driver import DRIVERS
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription
+
+
+def is_over(event: ProcessExited, context: LaunchContext) -> Shutdown:
+    """End launch; an exception is what makes its exit code 1."""
+    if event.returncode != 0 and not context.is_shutdown:
+        raise RuntimeError(f'the demonstration failed with exit code {event.returncode}; it says why above.')
+    return Shutdown(reason='the demonstration is over')
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -40,7 +49,7 @@ def generate_launch_description() -> LaunchDescription:
                     LaunchConfiguration('domain_id'),
                 ],
                 output='screen',
-                on_exit=Shutdown(reason='the demonstration is over'),
+                on_exit=is_over,
             ),
         ]
     )

@@ -2,6 +2,7 @@
 One connector: the manager and the board's driver, in two processes of one namespace.
 
 They are two processes on purpose: when one of them hangs or dies, the other one still opens the contactor.
+One that has ended is started again, also for want of a port that the system brings later.
 """
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -14,7 +15,13 @@ from evse_manager.board.driver import DRIVERS
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 PACKAGE = 'evse_manager'
-OUTPUT = {'output': 'both', 'emulate_tty': True}
+RESPAWN_DELAY_S = 2.0
+PROCESS = {
+    'output': 'both',
+    'emulate_tty': True,
+    'respawn': LaunchConfiguration('respawn'),
+    'respawn_delay': RESPAWN_DELAY_S,
+}
 
 
 def board_support(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -31,7 +38,7 @@ def board_support(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             executable='board_support',
             namespace=LaunchConfiguration('namespace'),
             parameters=[ParameterFile(LaunchConfiguration('params_file'), allow_substs=True), board],
-            **OUTPUT,
+            **PROCESS,
         )
     ]
 
@@ -77,6 +84,12 @@ def generate_launch_description() -> LaunchDescription:
                 choices=['true', 'false'],
                 description='Take the time from /clock; the nodes wait for its first message.',
             ),
+            DeclareLaunchArgument(
+                'respawn',
+                default_value='true',
+                choices=['true', 'false'],
+                description=f'Start a node that has ended again, after {RESPAWN_DELAY_S:g} s.',
+            ),
             Node(
                 package=PACKAGE,
                 executable='evse_manager',
@@ -85,7 +98,7 @@ def generate_launch_description() -> LaunchDescription:
                     ParameterFile(LaunchConfiguration('params_file'), allow_substs=True),
                     {'use_sim_time': LaunchConfiguration('use_sim_time')},
                 ],
-                **OUTPUT,
+                **PROCESS,
             ),
             OpaqueFunction(function=board_support),
         ]

@@ -48,6 +48,14 @@ class Client(Protocol):
     probes: tuple[Request, ...]
     """Readings of different lengths; see the module's description."""
 
+    @property
+    def urgent(self) -> bool:
+        """
+        Return whether its next request goes before everybody else's turn.
+
+        True for a few requests in a row at most, or the others are never heard.
+        """
+
     def opened(self, now: float) -> None:
         """Take notice of an open port."""
 
@@ -87,11 +95,12 @@ class Master:
         self._places: list[_Place] = []
         self._turn = 0
         self._in_flight: tuple[_Place, Order, float] | None = None
-        self._free_at = -math.inf
-        self._gap_s = math.inf
+        self._silent_since = -math.inf
+        self._held_until = math.inf
+        """The line is kept silent until then for one that needs a longer silence."""
 
     def add(self, client: Client) -> None:
-        """Serve a device; the first has no right of way, all take turns."""
+        """Serve a device; all take turns, but for what is urgent."""
         self._places.append(_Place(client))
 
     @property
@@ -102,6 +111,7 @@ class Master:
     def cancel(self) -> None:
         """Forget the request in flight: the port is gone."""
         self._in_flight = None
+        self._held_until = math.inf
         self._answers.expect(None)
         for place in self._places:
             place.unanswered.clear()
@@ -113,8 +123,7 @@ class Master:
             return
         place, order, _ = self._in_flight
         self._in_flight = None
-        self._free_at = now + place.client.gap_s
-        self._gap_s = place.client.gap_s
+        self._silent_since = now
         self.refusals += not answer.good
         place.missed = 0
         if not answer.request.writes:
@@ -129,28 +138,42 @@ class Master:
                 return
             self._in_flight = None
             self._answers.expect(None)
-            self._free_at = now
+            self._silent_since = deadline - TIMEOUT_S
             self.timeouts += 1
             place.missed += 1
             if not order.request.writes:
                 place.unanswered[order.request.shape] = now + LATE_S
             place.client.missed(place.missed, now)
-        if now < self._free_at:
-            return
-        for _ in self._places:
-            place = self._places[self._turn % len(self._places)]
-            self._turn += 1
+        self._held_until = math.inf
+        for place in self._in_turn():
             wanted = self._gate(place, place.client.next(now), now)
-            if wanted is not None:
+            if wanted is None:
+                continue
+            may_at = self._may_at(place)
+            if now < may_at:
+                self._held_until = may_at
+            else:
                 self._transmit(place, wanted, now)
-                return
+            return
 
     def deadline(self) -> float:
         """Return when ``tick`` has something to do."""
         if self._in_flight is not None:
             return self._in_flight[2]
-        wanted = (max(place.client.deadline(), place.blocked_until) for place in self._places)
-        return max(min(wanted, default=math.inf), self._free_at)
+        wanted = (
+            max(place.client.deadline(), place.blocked_until, self._may_at(place))
+            for place in self._places
+            if self._held_until == math.inf or place.client.urgent
+        )
+        return min(self._held_until, min(wanted, default=math.inf))
+
+    def _in_turn(self) -> list[_Place]:
+        """Return who may ask next, the first first."""
+        in_turn = self._places[self._turn :] + self._places[: self._turn]
+        return sorted(in_turn, key=lambda place: not place.client.urgent) if len(in_turn) > 1 else in_turn
+
+    def _may_at(self, place: _Place) -> float:
+        return self._silent_since + place.client.gap_s
 
     def _gate(self, place: _Place, wanted: Order | None, now: float) -> Order | None:
         """Return what may be sent without mistaking a late answer for its own."""
@@ -166,12 +189,8 @@ class Master:
         return None
 
     def _transmit(self, place: _Place, order: Order, now: float) -> None:
-        lacking = place.client.gap_s - self._gap_s
-        if lacking > 0.0:
-            self._gap_s = place.client.gap_s
-            self._free_at = max(self._free_at, now) + lacking
-            self._turn -= 1
-            return
+        if not place.client.urgent:  # what is urgent is nobody's turn
+            self._turn = (self._places.index(place) + 1) % len(self._places)
         self.requests += 1
         self._in_flight = (place, order, now + TIMEOUT_S)
         self._answers.expect(order.request)

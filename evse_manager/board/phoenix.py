@@ -163,6 +163,12 @@ class Phoenix:
         """Return how it stands with the board."""
         return self._link
 
+    @property
+    def urgent(self) -> bool:
+        """Return whether an order, a doubt or the beginning waits: none of them waits for a meter."""
+        doubted = self._doubted is not None or self._errors_doubted is not None
+        return self._open and (doubted or bool(self._setup) or self._orders_waiting())
+
     def deadline(self) -> float:
         """Return when ``next`` or ``tick`` has something to do by itself."""
         if not self._open:

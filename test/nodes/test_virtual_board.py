@@ -24,9 +24,13 @@ class Bay:
     connector: Connector
     site: Site
     board: Process
-    virtual: Process
+    virtuals: list[Process]
     port: Path
     states: list[BoardState]
+
+    @property
+    def virtual(self) -> Process:
+        return self.virtuals[-1]
 
     def shown(self, text: str, limit: float = 10.0) -> None:
         """Wait until the virtual board has shown something."""
@@ -37,7 +41,7 @@ class Bay:
 def bay(domain: int, probe: Probe, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bay]:
     namespace = f'/{request.node.name.partition("[")[0][:40]}'
     port = tmp_path / 'port'
-    virtual = virtual_board(tmp_path, port, namespace)
+    virtuals = [virtual_board(tmp_path, port, namespace)]
     try:
         with running(tmp_path) as site:
             probe.wait(port.exists, 'a port')
@@ -50,9 +54,10 @@ def bay(domain: int, probe: Probe, tmp_path: Path, request: pytest.FixtureReques
                 lambda s: s.state == EvseStatus.STATE_IDLE and not s.active_errors, 'idle', 30.0
             )
             connector.forget()
-            yield Bay(connector, site, board, virtual, port, states)
+            yield Bay(connector, site, board, virtuals, port, states)
     finally:
-        virtual.stop()
+        for virtual in virtuals:
+            virtual.stop()
 
 
 def at_rest(status: EvseStatus) -> bool:
@@ -132,11 +137,10 @@ def test_an_unplugged_adapter_comes_back(bay: Bay, tmp_path: Path) -> None:
     connector.sees('Error')
     bay.virtual.stop()
     connector.probe.spin(3.0)
-    bay.virtual = virtual_board(tmp_path, bay.port, namespace)
+    bay.virtuals.append(virtual_board(tmp_path, bay.port, namespace))
     begun = time.monotonic()
     connector.reaches(lambda s: not s.active_errors, 'link up again', 20.0)
     assert time.monotonic() - begun < 15.0
-    bay.virtual.stop()
 
 
 def test_an_orderly_end_of_the_board_node_opens_and_disarms_the_heartbeat(bay: Bay) -> None:

@@ -31,6 +31,9 @@ class Sdm630:
     gap_s = 0.1
     """The meter needs silence before each request."""
 
+    urgent = False
+    """It can wait for a board on the same line."""
+
     def __init__(self, unit: int, wall: Callable[[], Time], most_power: Callable[[], float]) -> None:
         """``most_power`` returns what the power path can carry, in W."""
         self.plausibility = Plausibility(most_power)

@@ -138,7 +138,9 @@ def test_garbage_never_becomes_a_reply() -> None:
 class Device:
     """A client that always wants the same, and a line in the hands of the test."""
 
+    unit = 1
     gap_s = 0.01
+    urgent = False
     probes = (Request(1, Function.READ_HOLDING, 24025, 1), Request(1, Function.READ_HOLDING, 24000, 6))
 
     def __init__(self) -> None:
@@ -223,3 +225,83 @@ def test_writing_is_repeated_at_once() -> None:
     device.master.tick(0.1)
     device.master.tick(0.1 + TIMEOUT_S)
     assert device.sent == [device.wanted.encode()] * 2
+
+
+# --- several on one line -----------------------------------------------------------------------------------
+
+
+class Party(Device):
+    """Two more that always want something: one that needs a long silence, and one that may be urgent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow, self.board = Other(2, 0.1), Other(3, 0.01)
+        self.master.add(self.slow)
+        self.master.add(self.board)
+
+    def asked(self, now: float) -> int:
+        """Let the master run, and answer at once; return who was asked, 0 for nobody."""
+        before = len(self.sent)
+        self.master.tick(now)
+        if len(self.sent) == before:
+            return 0
+        unit = self.sent[-1][0]
+        self.arrives(framed(bytes((unit, 3, 4, 0x42, 0x32, 0, 0x20))), now)
+        return unit
+
+
+class Other:
+    probes = ()
+
+    def __init__(self, unit: int, gap_s: float) -> None:
+        self.unit, self.gap_s, self.urgent = unit, gap_s, False
+
+    def opened(self, now: float) -> None:
+        pass
+
+    def lost(self, text: str, now: float, *, port_open: bool) -> None:
+        pass
+
+    def missed(self, count: int, now: float) -> None:
+        pass
+
+    def next(self, now: float) -> Order | None:
+        return Order(Request(self.unit, Function.READ_HOLDING, 24000, 2), lambda answer, now: None)
+
+    def deadline(self) -> float:
+        return 0.0
+
+
+def test_all_take_turns_and_the_line_is_kept_silent_for_one_that_needs_it() -> None:
+    party = Party()
+    assert party.asked(1.0) == 1
+    assert party.asked(1.05) == 0
+    assert party.master.deadline() == pytest.approx(1.1)
+    assert party.asked(1.1) == 2
+    assert party.asked(1.11) == 3
+    assert party.asked(1.12) == 1
+    assert party.asked(1.13) == 0
+
+
+def test_what_is_urgent_waits_for_nobodys_turn_or_silence() -> None:
+    party = Party()
+    assert party.asked(1.0) == 1
+    assert party.asked(1.05) == 0
+    party.board.urgent = True
+    assert party.master.deadline() == pytest.approx(1.01)
+    assert party.asked(1.06) == 3
+    assert party.asked(1.065) == 0, 'its own silence'
+    assert party.asked(1.07) == 3
+    party.board.urgent = False
+    assert party.asked(1.08) == 0
+    assert party.asked(1.2) == 2, 'nobody is passed over'
+    assert party.asked(1.21) == 3
+
+
+def test_what_is_in_flight_is_waited_for() -> None:
+    party = Party()
+    party.master.tick(1.0)
+    party.board.urgent = True
+    party.master.tick(1.2)
+    assert len(party.sent) == 1
+    assert party.master.deadline() == pytest.approx(1.0 + TIMEOUT_S)

@@ -1,10 +1,12 @@
 """Phoenix: the conversation in lock-step with the virtual board, without a port and without waiting."""
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from evse_manager.board.meters.sdm630 import Sdm630
 from evse_manager.board.modbus import Answer, Answers
 from evse_manager.board.modbus_bus import Master
 from evse_manager.board.phoenix import Phoenix
@@ -19,7 +21,9 @@ from evse_manager.charging.enums import (
     PilotMode,
     ProximityState,
 )
+from evse_manager.charging.types import Time
 from evse_manager.simulation.virtual.phoenix import ENABLE, VirtualPhoenix
+from evse_manager.simulation.virtual.sdm630 import METER_UNIT
 
 OFFER = Outputs(pilot_mode=PilotMode.PWM, duty_cycle_percent=26.7, current_a=16.0, power=True, lock=True)
 
@@ -40,6 +44,26 @@ class Table:
         self.virtual.power_up()
         self.run(1.2)
         self.phoenix.opened(self.now)
+        self.meter = Sdm630(METER_UNIT, lambda: Time(0), lambda: 22_000.0)
+
+    def share_the_line(self) -> None:
+        """Read a meter too, which needs long silences."""
+        self.master.add(self.meter)
+        self.meter.opened(self.now)
+
+    def charge(self) -> None:
+        self.virtual.world.plug_in()
+        self.virtual.settle()
+        self.apply(OFFER, 5.0)
+        assert self.seen.contactor is ContactorState.CLOSED
+
+    def takes(self, condition: Callable[[], bool], limit_s: float = 10.0) -> float:
+        """Return how long it takes until something is so."""
+        begun = self.now
+        while not condition():
+            assert self.now < begun + limit_s
+            self.run(0.005)
+        return self.now - begun
 
     def _to_board(self, data: bytes) -> bool:
         if data[1] in {5, 6}:
@@ -114,14 +138,42 @@ def test_taking_out_of_service_is_state_f(table: Table) -> None:
 
 
 def test_power_withdrawn_opens_at_once(table: Table) -> None:
-    table.virtual.world.plug_in()
-    table.virtual.settle()
-    table.apply(OFFER, 4.0)
-    assert table.seen.contactor is ContactorState.CLOSED
+    table.charge()
     table.apply(replace(OFFER, power=False), 0.4)
     assert not table.virtual.world.contactor.closed
     table.run(1.0)
     assert table.seen.cp_state is not ControlPilotState.F
+
+
+@pytest.mark.parametrize('later_s', [0.04 * step for step in range(28)])
+def test_a_meter_on_the_line_delays_neither_a_pause_nor_the_end_of_power(
+    table: Table, later_s: float
+) -> None:
+    table.share_the_line()
+    table.charge()
+    table.run(later_s)
+    table.virtual.world.ev_pause()
+    table.virtual.settle()
+    table.takes(lambda: table.virtual.seen.cp_state is ControlPilotState.B)
+    assert table.takes(lambda: table.seen.cp_state is ControlPilotState.B) <= 0.45
+    table.virtual.world.ev_resume()
+    table.takes(lambda: table.seen.contactor is ContactorState.CLOSED)
+    table.run(later_s)
+    table.phoenix.apply(replace(OFFER, power=False), table.now)
+    assert table.takes(lambda: not table.virtual.coils[ENABLE]) <= 0.1
+
+
+@pytest.mark.parametrize('fault', ['', 'relay_weld'])
+def test_a_meter_is_read_each_second_whatever_the_board_has_to_ask(table: Table, fault: str) -> None:
+    table.share_the_line()
+    table.charge()
+    if fault:
+        table.virtual.inject(fault)
+        table.apply(replace(OFFER, power=False))
+        assert table.seen.contactor is ContactorState.CLOSED, 'asked for as often as it can be'
+    before = table.meter.cycles
+    table.run(60.0)
+    assert table.meter.cycles - before >= 50
 
 
 @pytest.mark.parametrize('bit', range(1, 17))
