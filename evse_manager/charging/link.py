@@ -5,6 +5,7 @@ The board node opens the contactor when no command renewed its lease in time; th
 commands, tells which board states answer them, and says when the board is to be called lost.
 """
 
+import math
 from dataclasses import replace
 
 from .enums import LinkState
@@ -22,6 +23,14 @@ A_MOMENT_S = 0.001
 
 GRACE_S = 0.5
 """So much longer than a lease may a board obey somebody else, or nobody, before it is an error."""
+
+REFUSED_PERIOD_S = 2.0
+"""
+So seldom a manager asks for a board that somebody else holds: the longest lease (board.md 3).
+
+The board's queue of commands is one deep, so a command that comes with a renewal of the holder takes its
+place.  The holder renews three times in its lease; it may miss one, but not three in a row.
+"""
 
 SILENT = f'The board node has been silent for {BOARD_SILENCE_S} s; check that it runs.'
 NO_HARDWARE = 'The board node has lost its hardware; check cable, port and supply.'
@@ -42,7 +51,10 @@ class BoardLink:
         self._manager_id = manager_id
         self._renamed = 0
         self._held = False
-        """Whether the board obeyed anybody when it was last heard."""
+        """Whether the board obeyed anybody when it was last heard ..."""
+        self._refused = False
+        """... and whether that was somebody else."""
+        self._said = -math.inf
         self._lease_s = lease_s
         self._sequence_number = 0
         self._changed_at = 0
@@ -65,14 +77,22 @@ class BoardLink:
         """Seconds between two renewals: three fit into a lease."""
         return self._lease_s / 3.2
 
+    @property
+    def refused(self) -> bool:
+        """Whether somebody else holds the board: its states are no occasion to renew anything."""
+        return self._refused
+
     def waits_for_us(self, state: BoardState) -> bool:
         """
         Tell whether the board has not heard of this manager yet and obeys nobody: there is no time to lose.
 
-        Where somebody else holds it, haste could only do harm: the board's queue of commands is one deep, and
-        a command that comes with the holder's renewal takes its place.
+        Where somebody else holds it, haste could only do harm (``REFUSED_PERIOD_S``).
         """
         return self._answered == 0 and not state.controller_id
+
+    def may_renew(self, steady: float) -> bool:
+        """Tell whether the last command may be said once more; a refused manager holds back."""
+        return not self._refused or steady - self._said >= REFUSED_PERIOD_S
 
     def stamp(self, outputs: BoardCommand, steady: float) -> BoardCommand:
         """Return ``outputs`` as the next command; the same outputs again are a renewal."""
@@ -91,17 +111,19 @@ class BoardLink:
         """Return the sequence number with which the last command, said once more, renews the lease."""
         if self._heard is None:
             self._heard = steady
+        self._said = steady
         self._sequence_number += 1
         return self._sequence_number
 
     def observe(self, state: BoardState, steady: float) -> BoardObserved | BoardLost | None:
         """Take a board state; ``None`` while it says nothing about a board that obeys this manager."""
         self._heard = steady
+        ours = state.controller_id == self._manager_id
         self._held = bool(state.controller_id)
+        self._refused = self._held and not ours
         if state.link_state is LinkState.LOST:
             self._lost = NO_HARDWARE
             return BoardLost(NO_HARDWARE)
-        ours = state.controller_id == self._manager_id
         answered = ours and state.answered_sequence_number >= self._changed_at
         if state.link_state is LinkState.CONNECTING:
             return self._disobeyed(CONNECTING, steady)
@@ -109,7 +131,7 @@ class BoardLink:
             self._answered = state.answered_sequence_number
             self._disobeyed_since = None
         if not answered:
-            lost = self._disobeyed(OTHER_MANAGER if state.controller_id and not ours else DEAF, steady)
+            lost = self._disobeyed(OTHER_MANAGER if self._refused else DEAF, steady)
             if lost is not None or self._lost or not ours:
                 return lost
             return BoardObserved(state, answered=False)

@@ -294,9 +294,10 @@ class EvseManager:
         silent_at = self._link.silent_at()
         next_renewal = steady + self._link.renewal_period
         self.alarm.arm(silent_at if silent_at is not None and silent_at < next_renewal else math.inf)
-        self._command.manager_id = self._link.manager_id
-        self._command.sequence_number = self._link.next_number(steady)
-        self._publishers.relay('board/command', self._command)
+        if self._link.may_renew(steady):
+            self._command.manager_id = self._link.manager_id
+            self._command.sequence_number = self._link.next_number(steady)
+            self._publishers.relay('board/command', self._command)
         if steady >= self._next_second - self._link.renewal_period / 2:
             self._next_second = steady + SECOND_S
             self._on_second()
@@ -338,7 +339,7 @@ class EvseManager:
         observed = self._link.observe(state, steady)
         if observed is not None:
             self._happened(observed)
-        due = steady - self._renewed >= self._link.renewal_period * RENEW_EARLY
+        due = steady - self._renewed >= self._link.renewal_period * RENEW_EARLY and not self._link.refused
         if due or self._link.waits_for_us(state):
             self._renewals.reset()
             self._renew(steady)

@@ -106,6 +106,46 @@ def test_only_a_board_that_obeys_nobody_waits_for_a_manager_it_has_not_heard_of(
     assert not link.waits_for_us(replace(OURS, controller_id=''))
 
 
+def test_a_refused_manager_asks_seldom_and_at_once_when_the_board_is_free() -> None:
+    link = begun()
+    foreign = replace(OURS, controller_id='somebody')
+    asked = []
+    for tick in range(1, 130):
+        at = tick / 20
+        link.observe(foreign, at)
+        if link.may_renew(at):
+            link.next_number(at)
+            asked.append(at)
+    assert asked == [2.0, 4.0, 6.0]
+    assert link.refused
+    free = replace(OURS, controller_id='')
+    link.observe(free, 6.5)
+    assert link.waits_for_us(free)
+    assert link.may_renew(6.5)
+
+
+@pytest.mark.parametrize('lease_s', [0.3, 1.0, 2.0])
+@pytest.mark.parametrize('intruders_s', [0.3, 1.0, 2.0])
+def test_a_refused_manager_that_takes_the_place_of_every_renewal_it_can_never_gets_the_board(
+    lease_s: float, intruders_s: float
+) -> None:
+    """The worst case of a queue that is one deep: each of its commands comes with a renewal of the holder."""
+    board, holder, intruder = Lease(2.0), BoardLink('holder', lease_s), BoardLink('intruder', intruders_s)
+    intruder.stamp(X1, 0.0)
+    held = BoardState(link_state=LinkState.UP, controller_id='holder')
+    displaced = 0
+    for number in range(200):
+        at = number * holder.renewal_period
+        command = holder.stamp(X1, at)
+        if number and intruder.may_renew(at):
+            command, displaced = intruder.stamp(X1, at), displaced + 1
+        offer = board.offer(command.manager_id, command.sequence_number, command.lease, at)
+        intruder.observe(held, at)
+        assert (offer is Offer.ACCEPTED) is (command.manager_id == 'holder')
+        assert board.holder == 'holder'
+    assert displaced > 5
+
+
 def test_a_manager_that_gets_the_board_in_time_says_nothing() -> None:
     link = begun()
     foreign = replace(OURS, controller_id='somebody')

@@ -152,7 +152,9 @@ def test_a_second_manager_is_refused(site: Site, probe: Probe):
     )
     statuses = connector.probe.listen('evse_manager/msg/EvseStatus', '/contested/intruder/status', STATUS_QOS)
     probe.wait(
-        lambda: statuses and 'nother manager' in statuses[-1].reason_text, 'the second one says so', 30.0
+        lambda: statuses and 'nother manager' in statuses[-1].reason_text,
+        lambda: f'the second one says so; {[each.reason_text for each in statuses]}; {second.output}',
+        30.0,
     )
     assert statuses[-1].active_errors
     assert states[-1].controller_id == holder

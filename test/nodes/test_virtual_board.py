@@ -133,6 +133,8 @@ def test_an_unplugged_adapter_comes_back(bay: Bay, tmp_path: Path) -> None:
     connector = bay.connector
     connector.charge()
     namespace = connector.namespace
+    # The name goes first: it would lead to the number of a terminal that anybody may get next.
+    bay.port.unlink()
     os.kill(bay.virtual.pid, signal.SIGKILL)
     connector.sees('Error')
     bay.virtual.stop()
