@@ -8,9 +8,10 @@ cannot bring about as it is written its driver tells (``Driver.differs``), and i
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from evse_manager.board.driver import driver_class
 from evse_manager.charging.enums import (
@@ -39,6 +40,7 @@ from .session import Session
 
 SIDE_BY_SIDE = 12
 
+T = TypeVar('T')
 Sequence = Callable[[Session], None]
 
 SEQUENCES: dict[str, Sequence] = {}
@@ -68,7 +70,7 @@ def possible(driver: str) -> dict[str, Sequence]:
 
 class Played:
     """
-    Sequences played side by side, each with a connector of its own; ``result`` tells what became of one.
+    Sequences played side by side, each with a subject of its own; ``result`` tells what became of one.
 
     Who asks for the same result once more has it played once more, by itself.
     """
@@ -86,9 +88,11 @@ class Played:
     ) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def begin(self, sequences: Mapping[str, Sequence], connector: Callable[[], Session]) -> None:
+    def begin(
+        self, sequences: Mapping[str, Callable[[T], None]], subject: Callable[[], AbstractContextManager[T]]
+    ) -> None:
         for name, sequence in sequences.items():
-            self._plays[name] = partial(_play, sequence, connector)
+            self._plays[name] = partial(_play, sequence, subject)
             self._futures[name] = self._pool.submit(self._plays[name])
             # Boards that start at the very same moment would all be busy at the same moments.
             time.sleep(0.05)
@@ -101,9 +105,9 @@ class Played:
             future.result()
 
 
-def _play(sequence: Sequence, connector: Callable[[], Session]) -> None:
-    with connector() as session:
-        sequence(session)
+def _play(sequence: Callable[[T], None], subject: Callable[[], AbstractContextManager[T]]) -> None:
+    with subject() as made:
+        sequence(made)
 
 
 def stopped(session: Session) -> StopTransactionReason:

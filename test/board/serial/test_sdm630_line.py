@@ -4,15 +4,17 @@ The meter SDM630 through a real port: beside every board, and with every fault o
 ``test_phoenix_sessions.py`` has it on the line of the board.
 """
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pytest
 
 from board.serial.metered import metered
+from board.serial.sequences import Played
 from evse_manager.board.driver import DriverContext, PortError
 from evse_manager.board.drivers.simulated import SimulatedDriver, SimulatedParameters
 from evse_manager.board.metered import MeteredDriver, MeterParameters
@@ -29,7 +31,9 @@ class Meter:
     """A meter with a socket behind it, beside the simulated board."""
 
     def __init__(self) -> None:
-        self.rig = Rig('sdm630')
+        # A stable name: the number of a port that is pulled goes to another test's.
+        self._folder = tempfile.TemporaryDirectory()
+        self.rig = Rig('sdm630', Path(self._folder.name) / 'port')
         context = DriverContext(clock=time.monotonic, wall=lambda: Time(time.time_ns()), wake=lambda: None)
         wanted = MeterParameters(meter='sdm630', meter_port=self.rig.port)
         self.driver = MeteredDriver(SimulatedDriver(SimulatedParameters(), context), wanted, context)
@@ -46,6 +50,7 @@ class Meter:
     ) -> None:
         self.driver.close()
         self.rig.close()
+        self._folder.cleanup()
 
     def until(self, condition: Callable[[], object], what: str, limit_s: float = PATIENCE_S) -> None:
         end = time.monotonic() + limit_s
@@ -222,13 +227,10 @@ CASES: dict[Case, tuple[str, ...]] = {
 
 
 @pytest.fixture(scope='module')
-def played() -> Iterator[dict[Case, Future[None]]]:
-    def play(case: Case) -> None:
-        with Meter() as meter:
-            case(meter)
-
-    with ThreadPoolExecutor(len(CASES)) as pool:
-        yield {case: pool.submit(play, case) for case in CASES}
+def played() -> Iterator[Played]:
+    with Played() as played:
+        played.begin({case.__name__: case for case in CASES}, Meter)
+        yield played
 
 
 @pytest.mark.parametrize(
@@ -238,8 +240,8 @@ def played() -> Iterator[dict[Case, Future[None]]]:
         for case, numbers in CASES.items()
     ],
 )
-def test_case(played: dict[Case, Future[None]], case: Case) -> None:
-    played[case].result()
+def test_case(played: Played, case: Case) -> None:
+    played.result(case.__name__)
 
 
 @pytest.mark.parametrize('board', ['openevse', 'phoenix', 'yeti'])
