@@ -48,12 +48,9 @@ class BoardLink:
     def __init__(self, manager_id: str, lease_s: float) -> None:
         """Begin without any board; ``manager_id`` is new at every start, ``lease_s`` in seconds."""
         self._first_id = manager_id
-        self._manager_id = manager_id
         self._renamed = 0
-        self._held = False
-        """Whether the board obeyed anybody when it was last heard ..."""
-        self._refused = False
-        """... and whether that was somebody else."""
+        self._holder = ''
+        """Whom the board obeyed when it was last heard; empty for nobody."""
         self._said = -math.inf
         self._lease_s = lease_s
         self._sequence_number = 0
@@ -70,7 +67,7 @@ class BoardLink:
     @property
     def manager_id(self) -> str:
         """The name under which commands go out; another one after the board did not take them for a while."""
-        return self._manager_id
+        return f'{self._first_id} ({self._renamed})' if self._renamed else self._first_id
 
     @property
     def renewal_period(self) -> float:
@@ -80,7 +77,7 @@ class BoardLink:
     @property
     def refused(self) -> bool:
         """Whether somebody else holds the board: its states are no occasion to renew anything."""
-        return self._refused
+        return self._holder not in {'', self.manager_id}
 
     def waits_for_us(self, state: BoardState) -> bool:
         """
@@ -92,7 +89,7 @@ class BoardLink:
 
     def may_renew(self, steady: float) -> bool:
         """Tell whether the last command may be said once more; a refused manager holds back."""
-        return not self._refused or steady - self._said >= REFUSED_PERIOD_S
+        return not self.refused or steady - self._said >= REFUSED_PERIOD_S
 
     def stamp(self, outputs: BoardCommand, steady: float) -> BoardCommand:
         """Return ``outputs`` as the next command; the same outputs again are a renewal."""
@@ -102,7 +99,7 @@ class BoardLink:
             self._changed_at = number
         return replace(
             outputs,
-            manager_id=self._manager_id,
+            manager_id=self.manager_id,
             sequence_number=number,
             lease=Duration(self._lease_s),
         )
@@ -118,9 +115,8 @@ class BoardLink:
     def observe(self, state: BoardState, steady: float) -> BoardObserved | BoardLost | None:
         """Take a board state; ``None`` while it says nothing about a board that obeys this manager."""
         self._heard = steady
-        ours = state.controller_id == self._manager_id
-        self._held = bool(state.controller_id)
-        self._refused = self._held and not ours
+        self._holder = state.controller_id
+        ours = self._holder == self.manager_id
         if state.link_state is LinkState.LOST:
             self._lost = NO_HARDWARE
             return BoardLost(NO_HARDWARE)
@@ -131,7 +127,7 @@ class BoardLink:
             self._answered = state.answered_sequence_number
             self._disobeyed_since = None
         if not answered:
-            lost = self._disobeyed(OTHER_MANAGER if self._refused else DEAF, steady)
+            lost = self._disobeyed(OTHER_MANAGER if self.refused else DEAF, steady)
             if lost is not None or self._lost or not ours:
                 return lost
             return BoardObserved(state, answered=False)
@@ -167,7 +163,7 @@ class BoardLink:
             self._disobeyed_since = steady
         if steady - self._disobeyed_since <= self._lease_s + GRACE_S:
             return None
-        if how == DEAF and not self._held:
+        if how == DEAF and not self._holder:
             self._rename(steady)
         return self._told(how)
 
@@ -179,7 +175,6 @@ class BoardLink:
         take no command until the manager is started again.
         """
         self._renamed += 1
-        self._manager_id = f'{self._first_id} ({self._renamed})'
         self._changed_at = self._sequence_number + 1
         self._answered = 0
         self._disobeyed_since = steady

@@ -13,6 +13,7 @@ from evse_manager.charging.types import BoardCommand, BoardState
 X1 = BoardCommand(pilot_mode=PilotMode.X1)
 PWM = BoardCommand(pilot_mode=PilotMode.PWM, duty_cycle_percent=10.0, current_a=6.0)
 OURS = BoardState(link_state=LinkState.UP, controller_id='me')
+FOREIGN = replace(OURS, controller_id='somebody')
 
 
 def answering(number: int) -> BoardState:
@@ -78,11 +79,10 @@ def test_a_board_without_hardware_is_lost() -> None:
 
 def test_a_refused_manager_waits_the_lease_and_half_a_second_more() -> None:
     link = begun()
-    foreign = replace(OURS, controller_id='somebody')
     said = []
     for tick in range(1, 40):
         at = tick / 10
-        if isinstance(link.observe(foreign, at), BoardLost) or link.check(at) is not None:
+        if isinstance(link.observe(FOREIGN, at), BoardLost) or link.check(at) is not None:
             said.append(at)
     assert said == [pytest.approx(1.7)]
 
@@ -91,8 +91,7 @@ def test_a_board_that_was_silent_and_then_obeys_somebody_else_is_lost_for_that_r
     link = begun()
     assert link.check(0.7) is None
     assert link.check(1.3) == BoardLost(SILENT)
-    foreign = replace(OURS, controller_id='somebody')
-    said = [(at / 10, link.observe(foreign, at / 10)) for at in range(14, 40)]
+    said = [(at / 10, link.observe(FOREIGN, at / 10)) for at in range(14, 40)]
     assert [(at, lost) for at, lost in said if lost is not None] == [
         (pytest.approx(3.0), BoardLost(OTHER_MANAGER))
     ]
@@ -108,11 +107,10 @@ def test_only_a_board_that_obeys_nobody_waits_for_a_manager_it_has_not_heard_of(
 
 def test_a_refused_manager_asks_seldom_and_at_once_when_the_board_is_free() -> None:
     link = begun()
-    foreign = replace(OURS, controller_id='somebody')
     asked = []
     for tick in range(1, 130):
         at = tick / 20
-        link.observe(foreign, at)
+        link.observe(FOREIGN, at)
         if link.may_renew(at):
             link.next_number(at)
             asked.append(at)
@@ -148,8 +146,7 @@ def test_a_refused_manager_that_takes_the_place_of_every_renewal_it_can_never_ge
 
 def test_a_manager_that_gets_the_board_in_time_says_nothing() -> None:
     link = begun()
-    foreign = replace(OURS, controller_id='somebody')
-    assert [link.observe(foreign, at / 10) for at in range(1, 11)] == [None] * 10
+    assert [link.observe(FOREIGN, at / 10) for at in range(1, 11)] == [None] * 10
     assert isinstance(link.observe(answering(1), 1.2), BoardObserved)
     assert link.check(2.0) is None
 
