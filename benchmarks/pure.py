@@ -13,15 +13,14 @@ from typing import Any
 from machine import Watch
 from rclpy.serialization import deserialize_message, serialize_message
 
-from evse_manager.board import modbus, rapi, yeti_messages
+from evse_manager.board.boards.openevse import rapi
+from evse_manager.board.boards.yeti import messages
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import DriverContext
-from evse_manager.board.drivers.simulated import SimulatedDriver
+from evse_manager.board.driver_io import Moment
 from evse_manager.board.loop import BoardLoop
-from evse_manager.board.values import Moment
-from evse_manager.charging.enums import ContactorState, ControlPilotState, PilotMode
+from evse_manager.board.transport import modbus
 from evse_manager.charging.inputs import (
-    BoardObserved,
     CommandReceived,
     Input,
     MeterSampled,
@@ -31,9 +30,12 @@ from evse_manager.charging.inputs import (
     TelemetrySampled,
     Tick,
 )
-from evse_manager.charging.types import BoardCommand, BoardTransition, Duration, Telemetry, Time
+from evse_manager.interface.enums import ContactorState, ControlPilotState, PilotMode
+from evse_manager.interface.types import BoardCommand, BoardTransition, Duration, Telemetry, Time
+from evse_manager.lease.manager import BoardObserved
 from evse_manager.nodes.conversions import from_message, message_class, to_message
 from evse_manager.simulation.bench import EPOCH, Bench
+from evse_manager.simulation.driver import SimulatedDriver
 
 REPEATS = 5
 """The best of so many passes counts: what disturbs only ever makes it slower."""
@@ -225,8 +227,8 @@ def _repeat(work: Callable[[], Any]) -> int:
 
 def _parsers() -> dict[str, dict[str, float]]:
     """Megabytes and frames per second of the parsers of serial lines, fed as a port gives the bytes."""
-    meter = yeti_messages.PowerMeter(v_l1=230.0, a_l1=16.0, w_l1=3680.0, wh_total=12_345.0)
-    pilots = [yeti_messages.PilotState(value % 3) for value in range(100)]
+    meter = messages.PowerMeter(v_l1=230.0, a_l1=16.0, w_l1=3680.0, wh_total=12_345.0)
+    pilots = [messages.PilotState(value % 3) for value in range(100)]
     states = b''.join(rapi.encode(f'OK 03 {second} 03 0540', second % 255 + 1) for second in range(100))
     request = modbus.Request(1, modbus.Function.READ_INPUT, 0, 40)
     reply = modbus.framed(request.reply_start() + bytes(80))
@@ -242,8 +244,8 @@ def _parsers() -> dict[str, dict[str, float]]:
     streams: dict[str, tuple[bytes, Callable[[bytes], Sequence[object]]]] = {
         'RAPI (openevse)': (states, fed(rapi.Parser())),
         'COBS and protobuf (yeti)': (
-            b''.join(yeti_messages.frame(each) for pilot in pilots for each in (pilot, meter)),
-            fed(yeti_messages.Parser()),
+            b''.join(messages.frame(each) for pilot in pilots for each in (pilot, meter)),
+            fed(messages.Parser()),
         ),
         'Modbus RTU (phoenix, sdm630)': (reply, reply_at),
     }

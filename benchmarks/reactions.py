@@ -19,7 +19,7 @@ from samples import Samples
 from staged_board import A, B, C, StagedBoard, authorization, limit
 from std_msgs.msg import UInt64
 
-from evse_manager.charging.enums import PilotMode, SessionEventEnum
+from evse_manager.interface.enums import PilotMode, SessionEventEnum
 from evse_manager.nodes.runtime import new_executor
 
 PATIENCE_S = 20.0

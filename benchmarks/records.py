@@ -10,8 +10,8 @@ from typing import Any
 from machine import Watch
 from samples import Samples
 
-from evse_manager.charging.enums import SessionEventEnum
-from evse_manager.charging.types import SessionEvent
+from evse_manager.interface.enums import SessionEventEnum
+from evse_manager.interface.types import SessionEvent
 from evse_manager.simulation.bench import EPOCH
 from evse_manager.store import Entry, SessionStore
 

@@ -13,7 +13,7 @@ from processes import Child, Processes
 from reactions import Stage
 from staged_board import authorization
 
-from evse_manager.nodes import names
+from evse_manager.interface import endpoints
 from evse_manager.nodes.qos import profile
 
 IDLE, CHARGING = '/idle_bay', '/charging_bay'
@@ -64,8 +64,8 @@ def charge() -> None:
     stage = Stage()
     power: dict[str, float] = {}
     plugged: dict[str, bool] = {}
-    status = names.topic('status')
-    kind = names.load(status.type)
+    status = endpoints.topic('status')
+    kind = endpoints.load(status.type)
     for namespace in (IDLE, CHARGING):
 
         def on_status(message: Any, bay: str = namespace) -> None:
@@ -84,7 +84,7 @@ def charge() -> None:
 
 def call(stage: Stage, namespace: str, name: str, **fields: Any) -> None:
     """Call a service of a connector; raises RuntimeError when it is refused."""
-    kind = names.load(names.service(name).type)
+    kind = endpoints.load(endpoints.service(name).type)
     client = stage.node.create_client(kind, f'{namespace}/{name}')
     stage.wait(client.service_is_ready, name)
     future = client.call_async(kind.Request(**fields))

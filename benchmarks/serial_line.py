@@ -18,11 +18,11 @@ from resources import call, usage
 from samples import Samples
 from staged_board import authorization
 
-from evse_manager.board.yeti_messages import FROM_HOST, AllowPower, Parser, PilotState
-from evse_manager.charging.enums import ControlPilotState, LinkState, SessionEventEnum
-from evse_manager.nodes import names
+from evse_manager.board.boards.yeti.messages import FROM_HOST, AllowPower, Parser, PilotState
+from evse_manager.interface import endpoints
+from evse_manager.interface.enums import ControlPilotState, LinkState, SessionEventEnum
 from evse_manager.nodes.qos import profile
-from evse_manager.simulation.virtual.rig import Rig
+from evse_manager.simulation.virtual.host import Rig
 from evse_manager.simulation.world import WorldSettings
 
 Event = SessionEventEnum
@@ -97,9 +97,9 @@ class Bay:
         self.rig.watch = watch
 
     def _listen(self, name: str, heard: Callable[[Any], None]) -> None:
-        topic = names.topic(name)
+        topic = endpoints.topic(name)
         self._stage.node.create_subscription(
-            names.load(topic.type), f'{self._namespace}/{name}', heard, profile(topic.qos)
+            endpoints.load(topic.type), f'{self._namespace}/{name}', heard, profile(topic.qos)
         )
 
     def _on_event(self, event: Any) -> None:

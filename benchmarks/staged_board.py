@@ -12,7 +12,8 @@ from typing import Any
 
 from rclpy.node import Node
 
-from evse_manager.charging.enums import (
+from evse_manager.interface import endpoints
+from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
     ContactorState,
@@ -22,7 +23,7 @@ from evse_manager.charging.enums import (
     PilotMode,
     SessionEventEnum,
 )
-from evse_manager.charging.types import (
+from evse_manager.interface.types import (
     BoardCapabilities,
     BoardState,
     BoardTransition,
@@ -34,7 +35,6 @@ from evse_manager.charging.types import (
     Time,
     ValidationResult,
 )
-from evse_manager.nodes import names
 from evse_manager.nodes.conversions import to_message
 from evse_manager.nodes.qos import profile
 
@@ -102,15 +102,15 @@ class StagedBoard:
     def calling(self, name: str, **fields: Any) -> Callable[[], Any]:
         """Return what calls a service; everything is prepared but the sending."""
         client = self.client(name)
-        request = names.load(names.service(name).type).Request(**fields)
+        request = endpoints.load(endpoints.service(name).type).Request(**fields)
         return lambda: client.call_async(request)
 
     def client(self, name: str) -> Any:
         """Return the client of a service."""
         if name not in self._clients:
-            service = names.service(name)
+            service = endpoints.service(name)
             self._clients[name] = self._node.create_client(
-                names.load(service.type), f'{self._namespace}/{name}'
+                endpoints.load(service.type), f'{self._namespace}/{name}'
             )
         return self._clients[name]
 
@@ -178,15 +178,15 @@ class StagedBoard:
         self._publishers[name].publish(to_message(value))
 
     def _publisher(self, name: str) -> Any:
-        topic = names.topic(name)
+        topic = endpoints.topic(name)
         return self._node.create_publisher(
-            names.load(topic.type), f'{self._namespace}/{name}', profile(topic.qos)
+            endpoints.load(topic.type), f'{self._namespace}/{name}', profile(topic.qos)
         )
 
     def _subscribe(self, name: str, callback: Callable[[Any], None]) -> None:
-        topic = names.topic(name)
+        topic = endpoints.topic(name)
         self._node.create_subscription(
-            names.load(topic.type), f'{self._namespace}/{name}', callback, profile(topic.qos)
+            endpoints.load(topic.type), f'{self._namespace}/{name}', callback, profile(topic.qos)
         )
 
 

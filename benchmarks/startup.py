@@ -16,8 +16,8 @@ from reactions import Stage
 from samples import quantile
 from std_msgs.msg import UInt64
 
-from evse_manager.charging.enums import SessionEventEnum
-from evse_manager.nodes import names
+from evse_manager.interface import endpoints
+from evse_manager.interface.enums import SessionEventEnum
 from evse_manager.nodes.qos import profile
 
 BETWEEN_S = 1.6
@@ -46,7 +46,7 @@ def measure(processes: Processes, *, runs: int) -> dict[str, Any]:
         lambda message: words.__setitem__('bare', Word(message.data * 1e-9, time.time())),
         bare.KEPT,
     )
-    event = names.topic('session_event')
+    event = endpoints.topic('session_event')
     for bay in ('/warm_bay', *(f'/cold_bay_{run}' for run in range(runs))):
 
         def on_event(message: Any, bay: str = bay) -> None:
@@ -54,7 +54,7 @@ def measure(processes: Processes, *, runs: int) -> dict[str, Any]:
                 words[bay] = Word(message.stamp.sec + message.stamp.nanosec * 1e-9, time.time())
 
         stage.node.create_subscription(
-            names.load(event.type), f'{bay}/session_event', on_event, profile(event.qos)
+            endpoints.load(event.type), f'{bay}/session_event', on_event, profile(event.qos)
         )
     board = processes.node('board_support', '/warm_bay', driver='simulated')
     watch = Watch(processes.pids)

@@ -9,10 +9,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from evse_manager.board.driver import DRIVERS, Driver, DriverContext, driver_class
-from evse_manager.board.metered import MeterParameters
-from evse_manager.charging.types import BoardCapabilities, Time
+from evse_manager.board.meters.metered import MeterParameters
+from evse_manager.interface.types import BoardCapabilities, Time
 from evse_manager.nodes.parameters import rows
-from evse_manager.simulation.virtual import line, rig
+from evse_manager.simulation.virtual import host, line
 from evse_manager.simulation.virtual.board import BOARDS, board_class
 
 DOCS = Path(__file__).resolve().parent
@@ -102,7 +102,7 @@ def pages() -> dict[Path, str]:
     parts = {
         'capabilities': capability_table(),
         'differences': differences(),
-        'commands': definition_list(rig.COMMANDS),
+        'commands': definition_list(host.COMMANDS),
         'line_faults': definition_list(line.FAULTS),
         'parameters_meter': _parameters(MeterParameters),
         **{f'parameters_{name}': parameter_table(name) for name in DRIVERS},

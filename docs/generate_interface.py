@@ -2,7 +2,8 @@
 Write docs/interface.md: the template, filled in from the definitions, the tables of names and the parameters.
 
 Everything that the page states of the interface is read from where it is defined: msg/ and srv/, the
-dataclasses, ``nodes/names.py`` and the tables of parameters.  ``make docs`` runs it, in a sourced workspace.
+dataclasses, ``interface/endpoints.py`` and the tables of parameters.  ``make docs`` runs it, in a sourced
+workspace.
 """
 
 import re
@@ -16,10 +17,9 @@ from original_names import COMMANDS, ENUMERATIONS, OBJECTS
 from rosidl_adapter.parser import MessageSpecification, parse_message_string, parse_service_string
 
 from evse_manager.board.driver import DRIVERS, driver_class
-from evse_manager.board.metered import MeterParameters
-from evse_manager.charging import enums, types
-from evse_manager.charging.config import Config
-from evse_manager.nodes import names
+from evse_manager.board.meters.metered import MeterParameters
+from evse_manager.interface import endpoints, enums, types
+from evse_manager.interface.parameters import Config
 from evse_manager.nodes.board_support import BoardSupportConfig
 from evse_manager.nodes.parameters import Row, rows
 from evse_manager.nodes.simulation_clock import SimulationClockConfig
@@ -100,17 +100,17 @@ def typed(name: str) -> str:
     return f" '{example}'" if example else ''
 
 
-def listen_or_talk(topic: names.Topic) -> str:
+def listen_or_talk(topic: endpoints.Topic) -> str:
     """Return an example line: one talks to the manager where another node would, and listens otherwise."""
-    if topic.publisher in (names.Party.HLC, names.Party.ENERGY):
+    if topic.publisher in (endpoints.Party.HLC, endpoints.Party.ENERGY):
         return f'ros2 topic pub --once {absolute(topic.name)} {topic.type}{typed(topic.name)}'
     # What is kept for late readers goes only to those that ask for it, reliably.
     late = ' --qos-reliability reliable --qos-durability transient_local' if topic.qos.value.latched else ''
-    depth = f' --qos-depth {topic.qos.value.depth}' if topic.qos is names.Qos.EVENTS else ''
+    depth = f' --qos-depth {topic.qos.value.depth}' if topic.qos is endpoints.Qos.EVENTS else ''
     return f'ros2 topic echo {absolute(topic.name)} {topic.type}{late}{depth}'
 
 
-def topics(group: Iterable[names.Topic]) -> str:
+def topics(group: Iterable[endpoints.Topic]) -> str:
     """Return the table of some topics and a line to try each."""
     group = list(group)
     lines = (
@@ -127,7 +127,7 @@ def topics(group: Iterable[names.Topic]) -> str:
     return f'{table(header, lines)}\n\n{shell(map(listen_or_talk, group))}'
 
 
-def callable_services(group: Iterable[names.Service]) -> str:
+def callable_services(group: Iterable[endpoints.Service]) -> str:
     """Return the table of some services and a line to try each."""
     group = list(group)
     lines = ((code(service.name), code(service.type), service.does) for service in group)
@@ -301,20 +301,20 @@ def service_section(name: str) -> str:
 
 def services() -> str:
     """Return all services of our own types, in the order of the table of names."""
-    ours = [service.type_name for service in names.SERVICES if service.type.startswith('evse_manager/')]
+    ours = [service.type_name for service in endpoints.SERVICES if service.type.startswith('evse_manager/')]
     return '\n\n'.join(service_section(name) for name in dict.fromkeys(ours))
 
 
 def page() -> str:
     """Return the whole page."""
     parts = {
-        'connector_topics': topics(names.VARIABLES),
-        'board_topics': topics(names.BOARD_TOPICS),
-        'hlc_topics': topics(names.HLC_TOPICS),
-        'energy_topics': topics(names.ENERGY_TOPICS),
-        'other_topics': topics((names.DIAGNOSTICS, names.BOARD_DIAGNOSTICS, names.CLOCK)),
-        'commands': callable_services((names.GET_ID, *names.COMMANDS)),
-        'simulation_services': callable_services(names.SIMULATION_SERVICES),
+        'connector_topics': topics(endpoints.VARIABLES),
+        'board_topics': topics(endpoints.BOARD_TOPICS),
+        'hlc_topics': topics(endpoints.HLC_TOPICS),
+        'energy_topics': topics(endpoints.ENERGY_TOPICS),
+        'other_topics': topics((endpoints.DIAGNOSTICS, endpoints.BOARD_DIAGNOSTICS, endpoints.CLOCK)),
+        'commands': callable_services((endpoints.GET_ID, *endpoints.COMMANDS)),
+        'simulation_services': callable_services(endpoints.SIMULATION_SERVICES),
         'profiles': table(
             ('Profile', 'What it does'),
             ((code(name), profile.description) for name, profile in PROFILES.items()),

@@ -1,13 +1,19 @@
-"""The marker of the fault catalogue, its table (``make faults``), and the fixtures of real processes."""
+"""
+The marker of the fault catalogue, its table (``make faults``), and the fixtures of real processes.
+
+The fixtures of processes need ROS 2; the tests of the pure packages run without it.
+"""
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from faults.page import Page, numbers
-from process_fixtures import *  # noqa: F403 - fixtures are found by their names
+
+pytest_plugins = ('process_fixtures',) if find_spec('rclpy') else ()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -24,9 +24,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
-from evse_manager.charging.enums import SessionEventEnum
+from evse_manager.interface import endpoints
+from evse_manager.interface.enums import SessionEventEnum
 from evse_manager.msg import EvseStatus, SessionEvent
-from evse_manager.nodes import names
 from evse_manager.nodes.qos import profile
 from evse_manager.simulation.codes import short
 
@@ -143,19 +143,19 @@ class Probe:
     def listen(self, type_name: str, topic: str, qos: QoSProfile) -> list[Any]:
         """Return a list that grows with the messages of a topic."""
         heard: list[Any] = []
-        self.node.create_subscription(names.load(type_name), topic, heard.append, qos)
+        self.node.create_subscription(endpoints.load(type_name), topic, heard.append, qos)
         return heard
 
     def publisher(self, type_name: str, topic: str, qos: QoSProfile) -> Any:
         """Return a publisher that somebody listens to already."""
-        publisher = self.node.create_publisher(names.load(type_name), topic, qos)
+        publisher = self.node.create_publisher(endpoints.load(type_name), topic, qos)
         self.wait(lambda: publisher.get_subscription_count() > 0, f'somebody listens to {topic}')
         return publisher
 
     def client(self, type_name: str, service: str) -> Any:
         """Return a client whose service is ready."""
         if service not in self._clients:
-            self._clients[service] = self.node.create_client(names.load(type_name), service)
+            self._clients[service] = self.node.create_client(endpoints.load(type_name), service)
         client = self._clients[service]
         self.wait(client.service_is_ready, f'service {service} is ready')
         return client
@@ -163,7 +163,7 @@ class Probe:
     def call(self, type_name: str, service: str, limit: float = PATIENCE_S, **fields: Any) -> Any:
         """Call a service and return its response."""
         client = self.client(type_name, service)
-        future = client.call_async(names.load(type_name).Request(**fields))
+        future = client.call_async(endpoints.load(type_name).Request(**fields))
         return self.wait(lambda: future.result() if future.done() else None, f'{service} answers', limit)
 
 
@@ -184,18 +184,18 @@ class Connector:
 
     def listen(self, name: str) -> list[Any]:
         """Return a list that grows with the messages of one of the connector's topics."""
-        topic = names.topic(name)
+        topic = endpoints.topic(name)
         return self.probe.listen(topic.type, self.path(name), profile(topic.qos))
 
     def publisher(self, name: str) -> Any:
-        topic = names.topic(name)
+        topic = endpoints.topic(name)
         return self.probe.publisher(topic.type, self.path(name), profile(topic.qos))
 
     def call(self, name: str, /, **fields: Any) -> Any:
         """Call one of the connector's services."""
         if self._restarted:
             return self.insist(name, **fields)
-        return self.probe.call(names.service(name).type, self.path(name), **fields)
+        return self.probe.call(endpoints.service(name).type, self.path(name), **fields)
 
     def accepted(self, name: str, /, **fields: Any) -> None:
         """Call a service that has to accept."""
@@ -206,7 +206,7 @@ class Connector:
         """Call a service until it answers: the graph still knows a killed process, and its calls are lost."""
         for _ in range(5):
             with suppress(AssertionError):
-                return self.probe.call(names.service(name).type, self.path(name), limit=3.0, **fields)
+                return self.probe.call(endpoints.service(name).type, self.path(name), limit=3.0, **fields)
         raise AssertionError(f'{name} does not answer')
 
     def refused(self, name: str, /, **fields: Any) -> str:

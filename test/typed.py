@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from evse_manager.nodes import names
+from evse_manager.interface import endpoints
 
 PAGE = (Path(__file__).resolve().parents[1] / 'docs' / 'interface.md').read_text()
 LINES = [line for line in PAGE.splitlines() if line.startswith(('ros2 service call', 'ros2 topic'))]
@@ -24,7 +24,7 @@ def parse(line: str) -> Typed:
     """Return what a ``ros2 service call`` or ``ros2 topic pub`` sends."""
     _, noun, _, *rest = shlex.split(line)
     path, kind, *typed = [word for word in rest if word != '--once']
-    loaded = names.load(kind)
+    loaded = endpoints.load(kind)
     blank = (loaded.Request if noun == 'service' else loaded)()
     return Typed(path, kind, fill(blank, yaml.safe_load(typed[0]) if typed else {}))
 
@@ -38,7 +38,7 @@ def fill(message: Any, typed: dict[str, Any]) -> Any:
             fill(getattr(message, name), value)
         elif isinstance(value, list) and '/' in item:
             package, _, kind = item.partition('/')
-            setattr(message, name, [fill(names.load(f'{package}/msg/{kind}')(), each) for each in value])
+            setattr(message, name, [fill(endpoints.load(f'{package}/msg/{kind}')(), each) for each in value])
         else:
             setattr(message, name, value)
     return message

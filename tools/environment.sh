@@ -206,7 +206,7 @@ lint() {
     ruff check .
     ruff format --check .
     local rooms=() room
-    for room in charging board energy simulation store; do
+    for room in interface charging metering lease board energy simulation store; do
         [ ! -d "evse_manager/$room" ] || rooms+=("evse_manager/$room")
     done
     mypy "${rooms[@]}"

@@ -10,7 +10,11 @@ same lease, errors and acknowledgements.
 import math
 from dataclasses import replace
 
-from ..charging.enums import (
+from evse_manager.board.driver import BoardStyle
+from evse_manager.board.driver_io import Moment, Observation, Outputs
+from evse_manager.board.replug import Replug
+from evse_manager.board.transition_log import History
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -19,7 +23,7 @@ from ..charging.enums import (
     OpeningReason,
     PilotMode,
 )
-from ..charging.types import (
+from evse_manager.interface.types import (
     BoardCapabilities,
     BoardCommand,
     BoardError,
@@ -28,12 +32,8 @@ from ..charging.types import (
     HardwareCapabilities,
     all_but,
 )
-from .driver import BoardStyle
-from .history import History
-from .judgement import BLOCKING, OPENING, objection
-from .lease import Lease, Offer
-from .replug import Replug
-from .values import Moment, Observation, Outputs
+from evse_manager.lease.board import Lease, Offer
+from evse_manager.lease.validation import BLOCKING, OPENING, objection
 
 LEASE_MAX_S = 2.0
 """No manager may hold the board for longer without a word (board.md 3)."""

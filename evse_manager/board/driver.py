@@ -12,9 +12,9 @@ from enum import Enum, auto
 from importlib import import_module
 from typing import Any, ClassVar
 
-from ..charging.config import check
-from ..charging.types import BoardCapabilities, HardwareCapabilities, Powermeter, Telemetry, Time
-from .values import Observation, Outputs
+from evse_manager.board.driver_io import Observation, Outputs
+from evse_manager.interface.parameters import check
+from evse_manager.interface.types import BoardCapabilities, HardwareCapabilities, Powermeter, Telemetry, Time
 
 
 class DriverError(Exception):
@@ -170,10 +170,10 @@ class Driver(ABC):
 
 
 DRIVERS: dict[str, str] = {
-    'openevse': 'evse_manager.board.drivers.openevse:OpenEvseDriver',
-    'phoenix': 'evse_manager.board.drivers.phoenix:PhoenixDriver',
-    'simulated': 'evse_manager.board.drivers.simulated:SimulatedDriver',
-    'yeti': 'evse_manager.board.drivers.yeti:YetiDriver',
+    'openevse': 'evse_manager.board.boards.openevse.driver:OpenEvseDriver',
+    'phoenix': 'evse_manager.board.boards.phoenix.driver:PhoenixDriver',
+    'simulated': 'evse_manager.simulation.driver:SimulatedDriver',
+    'yeti': 'evse_manager.board.boards.yeti.driver:YetiDriver',
 }
 """Every driver by name, as ``module:class``; the module is imported only when the driver is chosen."""
 
@@ -201,7 +201,7 @@ def check_parameters(parameters: Any) -> None:
 
     Raises
     ------
-    evse_manager.charging.config.ConfigError
+    evse_manager.interface.parameters.ConfigError
         With the parameter's name, the value and what is allowed.
 
     """

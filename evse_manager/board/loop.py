@@ -1,9 +1,9 @@
 """One driver and its controller, run to completion: what the board node and the in-process bench share."""
 
-from ..charging.types import BoardCommand
-from .controller import BoardController
-from .driver import Driver
-from .values import Moment, Outputs
+from evse_manager.board.controller import BoardController
+from evse_manager.board.driver import Driver
+from evse_manager.board.driver_io import Moment, Outputs
+from evse_manager.interface.types import BoardCommand
 
 
 class BoardLoop:

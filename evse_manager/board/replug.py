@@ -6,7 +6,7 @@ The pilot shows F, then X1 for a moment, as a break of the pilot does (hardware 
 
 from enum import Enum, auto
 
-from ..charging.enums import PilotMode
+from evse_manager.interface.enums import PilotMode
 
 SHOW_F_S = 3.0
 """How long the pilot shows F: what EVs take for a new plug-in (hardware reference 1.4)."""

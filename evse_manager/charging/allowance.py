@@ -7,9 +7,16 @@ Every source gives an upper bound for current and phases; the minimum counts, wh
 import math
 from dataclasses import dataclass
 
-from . import pilot
-from .enums import LimitSource, StatusReason
-from .types import EnforcedLimits, ExternalLimits, LimitsReq, LimitsRes, ScheduleReqEntry, Time
+from evse_manager.interface import pilot
+from evse_manager.interface.enums import LimitSource, StatusReason
+from evse_manager.interface.types import (
+    EnforcedLimits,
+    ExternalLimits,
+    LimitsReq,
+    LimitsRes,
+    ScheduleReqEntry,
+    Time,
+)
 
 SECOND = 1_000_000_000
 

@@ -7,21 +7,10 @@ only ``disable`` and ``force_unlock`` answer later than in the same step.
 
 from dataclasses import dataclass
 
-from . import allowance, sessions
-from .connector import Connector, Pending
-from .enums import (
-    AuthorizationStatus,
-    AuthorizationType,
-    Availability,
-    ContactorState,
-    ExiStreamStatus,
-    LockState,
-    StopTransactionReason,
-    SwitchThreePhasesWhileChargingResult,
-)
-from .enums import SessionEventEnum as Event
-from .faults import BOARD_LOST, WELD, Recovery
-from .inputs import (
+from evse_manager.charging import allowance, sessions
+from evse_manager.charging.connector import Connector, Pending
+from evse_manager.charging.faults import BOARD_LOST, WELD, Recovery
+from evse_manager.charging.inputs import (
     AuthorizeResponse,
     CancelReservation,
     ClearFault,
@@ -39,7 +28,18 @@ from .inputs import (
     SwitchThreePhasesWhileCharging,
     WithdrawAuthorization,
 )
-from .types import ProvidedIdToken
+from evse_manager.interface.enums import (
+    AuthorizationStatus,
+    AuthorizationType,
+    Availability,
+    ContactorState,
+    ExiStreamStatus,
+    LockState,
+    StopTransactionReason,
+    SwitchThreePhasesWhileChargingResult,
+)
+from evse_manager.interface.enums import SessionEventEnum as Event
+from evse_manager.interface.types import ProvidedIdToken
 
 DISABLE_ANSWER_S = 1.0
 """``disable`` answers within so long (charging.md 4)."""

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from typing import Any
 
-from .allowance import Allowance, Bound, Grant
-from .config import Config
-from .enums import (
+from evse_manager.charging.allowance import Allowance, Bound, Grant
+from evse_manager.charging.faults import ErrorSet
+from evse_manager.charging.inputs import Now
+from evse_manager.charging.persisted_state import Memory
+from evse_manager.interface.enums import (
     Availability,
     ContactorState,
     ControlPilotState,
@@ -25,11 +27,8 @@ from .enums import (
     StatusReason,
     StopTransactionReason,
 )
-from .faults import ErrorSet
-from .inputs import Now
-from .metering import MeterAccount
-from .records import Memory
-from .types import (
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardCapabilities,
     BoardCommand,
     BoardState,
@@ -45,6 +44,7 @@ from .types import (
     Telemetry,
     Time,
 )
+from evse_manager.metering.account import MeterAccount
 
 INTERRUPTIONS = 3
 """So many of the newest interruptions of the energy are remembered (catalogue F41)."""

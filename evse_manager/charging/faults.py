@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from .enums import BoardErrorEnum, ErrorEnum
-from .types import Error
+from evse_manager.interface.enums import BoardErrorEnum, ErrorEnum
+from evse_manager.interface.types import Error
 
 
 class Severity(Enum):

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from .records import Memory
-from .types import (
+from evse_manager.charging.persisted_state import Memory
+from evse_manager.interface.types import (
     BoardCapabilities,
-    BoardState,
     EnforcedLimits,
     EVInfo,
     ExternalLimits,
@@ -18,6 +17,7 @@ from .types import (
     Time,
     ValidationResult,
 )
+from evse_manager.lease.manager import BoardLost, BoardObserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,21 +181,6 @@ class CommandReceived:
 
     ticket: int
     command: Command
-
-
-@dataclass(frozen=True, slots=True)
-class BoardObserved:
-    """A board state; ``answered`` tells whether the board has taken the newest change of the outputs."""
-
-    state: BoardState
-    answered: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BoardLost:
-    """The board can't be asked or obeys somebody else; ``text`` says which, for people."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from . import allowance, commands, memory, observation, outputs, power, sessions, supervision
-from .commands import Answer
-from .config import Config
-from .connector import Connector
-from .enums import CarManufacturerEnum, ContactorState
-from .inputs import (
+from evse_manager.charging import (
+    allowance,
+    commands,
+    observation,
+    outputs,
+    persistence,
+    power,
+    sessions,
+    supervision,
+)
+from evse_manager.charging.commands import Answer
+from evse_manager.charging.connector import Connector
+from evse_manager.charging.inputs import (
     BoardCapabilitiesReceived,
-    BoardLost,
-    BoardObserved,
     CapabilitiesReceived,
     CommandReceived,
     EvccIdReceived,
@@ -34,10 +39,12 @@ from .inputs import (
     TelemetrySampled,
     Tick,
 )
-from .records import Memory
-from .repetition import Repetition
-from .status import status
-from .types import (
+from evse_manager.charging.persisted_state import Memory
+from evse_manager.charging.status import status
+from evse_manager.charging.unchanged_inputs import Repetition
+from evse_manager.interface.enums import CarManufacturerEnum, ContactorState
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardCommand,
     BoardState,
     CarManufacturer,
@@ -51,6 +58,7 @@ from .types import (
     SessionEvent,
     all_but,
 )
+from evse_manager.lease.manager import BoardLost, BoardObserved
 
 _T = TypeVar('_T')
 
@@ -184,7 +192,7 @@ class Kernel:
             enforced_limits=connector.enforced_limits,
             powermeter=self._sampled,
             certificate_response=connector.certificate_response,
-            memory=self._fresh('memory', memory.memory(connector)) if begun is not None else None,
+            memory=self._fresh('memory', persistence.memory(connector)) if begun is not None else None,
             status=current if self._new('status', DISCRETE_FIELDS(current)) else None,
             deadline=self._deadline,
             finished=connector.shutting_down is not None and self._finished(now),
@@ -222,7 +230,7 @@ class Kernel:
                 if self._begun is None:
                     connector.sequence_number = last_sequence_number
                     self._begun = connector.x1_since = steady
-                    memory.restore(connector, remembered)
+                    persistence.restore(connector, remembered)
             case CommandReceived(ticket, command):
                 answer = commands.execute(connector, ticket, command)
                 if answer is not None:
@@ -237,7 +245,7 @@ class Kernel:
                 connector.board_capabilities = board_capabilities
             case MeterSampled(sample):
                 connector.meter.take(sample, steady, self._most_power_w())
-                memory.keep_meter_value(connector)
+                persistence.keep_meter_value(connector)
             case TelemetrySampled(telemetry):
                 connector.telemetry = telemetry
             case LimitsEnforced(limits):

@@ -5,10 +5,10 @@ Pilot and contactor are taken step by step from the list of transitions, so that
 are two steps; everything else is taken from the state as it is now.
 """
 
-from .connector import Connector
-from .enums import ContactorState, ControlPilotState, ProximityState, SessionEventEnum
-from .faults import RCD_FAULTS
-from .types import BoardState, BoardTransition, Time
+from evse_manager.charging.connector import Connector
+from evse_manager.charging.faults import RCD_FAULTS
+from evse_manager.interface.enums import ContactorState, ControlPilotState, ProximityState, SessionEventEnum
+from evse_manager.interface.types import BoardState, BoardTransition, Time
 
 PILOT_READINGS = (
     ControlPilotState.A,

@@ -5,11 +5,12 @@ They follow from the facts alone.  Power needs everything to be right at once: a
 confirmed, no error.
 """
 
-from . import pilot, supervision
-from .connector import Connector
-from .enums import Availability, ContactorState, LockState, PilotMode
-from .faults import EMERGENCY_STOP, WELD
-from .types import BoardCommand
+from evse_manager.charging import supervision
+from evse_manager.charging.connector import Connector
+from evse_manager.charging.faults import EMERGENCY_STOP, WELD
+from evse_manager.interface import pilot
+from evse_manager.interface.enums import Availability, ContactorState, LockState, PilotMode
+from evse_manager.interface.types import BoardCommand
 
 FORCED_OPENING_S = 6.0
 """

@@ -6,10 +6,12 @@ Power: whether a current is offered, what the EV makes of it, and the outputs th
 is the one place from which pilot, contactor permission, lock and phases come.
 """
 
-from . import allowance
-from .allowance import Bound
-from .connector import INTERRUPTIONS, Cause, Connector, Offer, PhaseSwitch, Transaction
-from .enums import (
+from evse_manager.charging import allowance
+from evse_manager.charging.allowance import Bound
+from evse_manager.charging.connector import INTERRUPTIONS, Cause, Connector, Offer, PhaseSwitch, Transaction
+from evse_manager.charging.faults import PHASES
+from evse_manager.charging.supervision import raise_fault
+from evse_manager.interface.enums import (
     ContactorState,
     ControlPilotState,
     LimitSource,
@@ -17,8 +19,6 @@ from .enums import (
     SessionEventEnum,
     StatusReason,
 )
-from .faults import PHASES
-from .supervision import raise_fault
 
 X1_S = 3.0
 """X1, once set, lasts at least so long (hardware reference 1.4, T_step_X1)."""

@@ -5,9 +5,10 @@ Availability, sessions and transactions (charging.md sections 2 and 3): when eac
 stop, the end of the session, and only then what may begin.
 """
 
-from . import memory
-from .connector import Connector, Session, Stop, Transaction
-from .enums import (
+from evse_manager.charging import persistence
+from evse_manager.charging.connector import Connector, Session, Stop, Transaction
+from evse_manager.charging.faults import WELD
+from evse_manager.interface.enums import (
     Availability,
     CarManufacturerEnum,
     ContactorState,
@@ -15,9 +16,7 @@ from .enums import (
     StartSessionReason,
     StopTransactionReason,
 )
-from .faults import WELD
-from .metering import METER_WAIT_S
-from .types import (
+from evse_manager.interface.types import (
     CarManufacturer,
     EVInfo,
     ProvidedIdToken,
@@ -25,6 +24,7 @@ from .types import (
     TransactionFinished,
     TransactionStarted,
 )
+from evse_manager.metering.account import METER_WAIT_S
 
 BOOT_S = 5.0
 """The first event follows the first board state, at the latest after so long (charging.md 6)."""
@@ -43,17 +43,17 @@ def boot(connector: Connector, begun: float) -> None:
     if connector.started is not None:
         return
     known = connector.link_up and connector.capabilities is not None and not connector.replug_active
-    if connector.now.steady < begun + BOOT_S and not (known and memory.ready(connector)):
+    if connector.now.steady < begun + BOOT_S and not (known and persistence.ready(connector)):
         return
     connector.started = connector.now.steady
-    memory.close_interrupted(connector)
+    persistence.close_interrupted(connector)
     if connector.faulted:
         announce(connector, Availability.FAULTED)
     elif connector.wanted_enabled:
         announce(connector, Availability.ENABLED)
     else:
         announce(connector, Availability.DISABLED)
-    memory.after_boot(connector)
+    persistence.after_boot(connector)
     if not known:
         connector.board_lost = connector.board_lost or 'The board node has not reported; check that it runs.'
 

@@ -6,9 +6,11 @@ The state follows from the facts; ``reason`` names the first thing that has to c
 
 import math
 
-from . import power
-from .connector import Cause, Connector, Session
-from .enums import (
+from evse_manager.charging import power
+from evse_manager.charging.connector import Cause, Connector, Session
+from evse_manager.charging.faults import BOARD_LOST
+from evse_manager.charging.outputs import lock_ready
+from evse_manager.interface.enums import (
     Availability,
     ChargerState,
     ContactorState,
@@ -18,10 +20,8 @@ from .enums import (
     PilotMode,
     StatusReason,
 )
-from .faults import BOARD_LOST
-from .metering import SILENT_AFTER_S
-from .outputs import lock_ready
-from .types import Duration, EvseStatus
+from evse_manager.interface.types import Duration, EvseStatus
+from evse_manager.metering.account import SILENT_AFTER_S
 
 Reason = StatusReason
 State = ChargerState

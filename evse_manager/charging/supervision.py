@@ -6,10 +6,11 @@ Each function below owns the conditions of one subject; ``supervise`` runs them 
 
 import math
 
-from . import faults
-from .config import Config
-from .connector import Connector
-from .enums import (
+from evse_manager.charging import faults
+from evse_manager.charging.connector import Connector
+from evse_manager.charging.faults import Fault, Severity
+from evse_manager.charging.observation import PILOT_READINGS, proximity_invalid
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -17,10 +18,9 @@ from .enums import (
     PilotMode,
     SessionEventEnum,
 )
-from .faults import Fault, Severity
-from .metering import REVERSED_S, SILENT_AFTER_S
-from .observation import PILOT_READINGS, proximity_invalid
-from .types import Telemetry
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import Telemetry
+from evse_manager.metering.account import REVERSED_S, SILENT_AFTER_S
 
 CLOSING_S = 3.0
 """From the EV's request to the closed contactor (IEC 61851-1 table A.6; catalogue F16)."""

@@ -3,12 +3,12 @@
 import sys
 from argparse import Namespace
 
-from . import words
-from .commands import Command
-from .errors import ExitCode
-from .graph import Graph, Reply
-from .parser import FIND_S
-from .records import emit
+from evse_manager.cli import formatting
+from evse_manager.cli.commands import Command
+from evse_manager.cli.errors import ExitCode
+from evse_manager.cli.graph import Graph, Reply
+from evse_manager.cli.json_output import emit
+from evse_manager.cli.parser import FIND_S
 
 SLOW = {'force_unlock': 10.0}
 """Services that answer when they are done, with the time for it in seconds; the others answer within 1 s."""
@@ -43,7 +43,7 @@ def tell(command: Command, reply: Reply, as_json: bool) -> None:
         result = reply.fields.get('result')
         reason = (
             reply.message
-            or f'{command.words} refused: {words.camel(result) if result else "no reason given"}'
+            or f'{command.words} refused: {formatting.camel(result) if result else "no reason given"}'
         )
         print(f'evse: {reply.connector}: {reason}', file=sys.stderr)
     elif not as_json:

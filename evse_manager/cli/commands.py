@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from evse_manager.charging.enums import (
+from evse_manager.cli import arguments, limits
+from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
     CertificateAction,
@@ -20,7 +21,7 @@ from evse_manager.charging.enums import (
     IdTokenType,
     StopTransactionReason,
 )
-from evse_manager.charging.types import (
+from evse_manager.interface.types import (
     ProvidedIdToken,
     ResponseExiStreamStatus,
     StopTransactionRequest,
@@ -29,8 +30,6 @@ from evse_manager.charging.types import (
 )
 from evse_manager.simulation.faults import FAULTS
 from evse_manager.simulation.profiles import PROFILES
-
-from . import arguments, limits
 
 Fields = dict[str, Any]
 

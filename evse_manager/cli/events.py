@@ -4,16 +4,15 @@ import time
 from argparse import Namespace
 from contextlib import suppress
 
-from evse_manager.charging.types import SessionEvent
-
-from . import words
-from .errors import ExitCode, NotFoundError
-from .graph import SETTLE_S, Graph, nobody
-from .parser import FIND_S
-from .records import emit, record
-from .screen import make_console, print_lines
-from .views import event_line
-from .watch import REDRAW_S, Watcher
+from evse_manager.cli import formatting
+from evse_manager.cli.errors import ExitCode, NotFoundError
+from evse_manager.cli.graph import SETTLE_S, Graph, nobody
+from evse_manager.cli.json_output import emit, record
+from evse_manager.cli.parser import FIND_S
+from evse_manager.cli.screen import make_console, print_lines
+from evse_manager.cli.views import event_line
+from evse_manager.cli.watch import REDRAW_S, Watcher
+from evse_manager.interface.types import SessionEvent
 
 
 def run_events(given: Namespace, graph: Graph) -> ExitCode:
@@ -70,7 +69,7 @@ class Follower:
         self.pending.sort(key=lambda pair: pair[1].stamp or 0)
         for name, event in self.pending[: self.left]:
             if self.as_json:
-                emit({'connector': name, **record(event), 'text': words.event_sentence(event)})
+                emit({'connector': name, **record(event), 'text': formatting.event_sentence(event)})
             else:
                 named = len(self.watcher.monitor.bays) > 1
                 print_lines(self.console, [event_line(name, event, self.console.width, named)])

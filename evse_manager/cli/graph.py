@@ -22,13 +22,13 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 
-from evse_manager.charging.enums import SwitchThreePhasesWhileChargingResult
-from evse_manager.nodes import names, qos
+from evse_manager.cli.errors import CliError, ExitCode, NotFoundError, UsageError
+from evse_manager.cli.monitor import natural
+from evse_manager.interface import endpoints
+from evse_manager.interface.enums import SwitchThreePhasesWhileChargingResult
+from evse_manager.nodes import qos
 from evse_manager.nodes.conversions import ConversionError, from_message, to_message
 from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
-
-from .errors import CliError, ExitCode, NotFoundError, UsageError
-from .monitor import natural
 
 T = TypeVar('T')
 
@@ -133,13 +133,13 @@ class Graph:
 
     def connectors(self) -> list[str]:
         """Return the namespaces whose status is being published now."""
-        kind = names.topic(STATUS).type
+        kind = endpoints.topic(STATUS).type
         found = (name for name, types in self.node.get_topic_names_and_types() if kind in types)
         return self.namespaces((name for name in found if self.node.count_publishers(name)), STATUS)
 
     def simulations(self) -> list[str]:
         """Return the namespaces whose board is simulated; a service that is only asked for is none."""
-        kind = names.service(SIMULATION).type
+        kind = endpoints.service(SIMULATION).type
         found = (name for name, types in self.node.get_service_names_and_types() if kind in types)
         return self.namespaces((name for name in found if self.node.count_services(name)), SIMULATION)
 
@@ -205,17 +205,17 @@ class Graph:
                 return
             heard(value)
 
-        row = names.topic(topic)
+        row = endpoints.topic(topic)
         return self.node.create_subscription(
-            names.load(row.type), absolute(namespace, topic), received, qos.profile(row.qos)
+            endpoints.load(row.type), absolute(namespace, topic), received, qos.profile(row.qos)
         )
 
     def call(
         self, namespace: str, service: str, fields: Mapping[str, Any], find_s: float, answer_s: float
     ) -> Reply:
         """Call a service: wait until it is there, then for its answer."""
-        row = names.service(service)
-        kind = names.load(row.type)
+        row = endpoints.service(service)
+        kind = endpoints.load(row.type)
         request = kind.Request()
         for name, value in fields.items():
             setattr(request, name, to_message(value) if is_dataclass(value) else value)
@@ -254,7 +254,7 @@ def reply_of(namespace: str, service: str, response: Any) -> Reply:
         result: IntEnum = SwitchThreePhasesWhileChargingResult(fields['result'])
         fields['result'] = result
         success = result == SwitchThreePhasesWhileChargingResult.SUCCESS
-    elif service == names.GET_ID.name:
+    elif service == endpoints.GET_ID.name:
         success = not response.message
     return Reply(namespace, service, success, response.message, fields)
 

@@ -9,10 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from evse_manager.charging.types import ExternalLimits, LimitsReq, ScheduleReqEntry, Time
-
-from . import arguments
-from .errors import UsageError
+from evse_manager.cli import arguments
+from evse_manager.cli.errors import UsageError
+from evse_manager.interface.types import ExternalLimits, LimitsReq, ScheduleReqEntry, Time
 
 DETAILS = """\
 It replaces the limit in force, is stored, and holds until it is replaced.

@@ -7,12 +7,12 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .errors import CliError, ExitCode
-from .parser import parse
-from .records import emit
+from evse_manager.cli.errors import CliError, ExitCode
+from evse_manager.cli.json_output import emit
+from evse_manager.cli.parser import parse
 
 if TYPE_CHECKING:
-    from .graph import Graph
+    from evse_manager.cli.graph import Graph
 
 MODULES = {'call': 'call', 'list': 'status', 'status': 'status', 'watch': 'watch', 'events': 'events'}
 """Where the subcommands live; a module, and ROS with it, is imported when its subcommand runs."""
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``evse`` and return its exit code."""
     given = parse(None if argv is None else list(argv))
     try:
-        from .graph import Graph  # noqa: PLC0415 - help and wrong usage do not wait for ROS
+        from evse_manager.cli.graph import Graph  # noqa: PLC0415 - help and wrong usage do not wait for ROS
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     graph = Graph()

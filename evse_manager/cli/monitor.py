@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from evse_manager.charging.types import EvseStatus, SessionEvent
+from evse_manager.interface.types import EvseStatus, SessionEvent
 
 SILENT_AFTER_S = 3.0
 """A status comes every second; three missing ones in a row are silence."""

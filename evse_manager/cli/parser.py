@@ -4,9 +4,9 @@ import argparse
 from argparse import ArgumentParser, Namespace
 from typing import Any, NoReturn
 
-from . import arguments
-from .commands import COMMANDS, SIMULATION, Command
-from .errors import ExitCode
+from evse_manager.cli import arguments
+from evse_manager.cli.commands import COMMANDS, SIMULATION, Command
+from evse_manager.cli.errors import ExitCode
 
 FIND_S = 5.0
 """How long a connector is looked for, unless ``--timeout`` says otherwise."""

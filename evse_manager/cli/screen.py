@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from rich.console import Console
 from rich.text import Text
 
-from .errors import UsageError
+from evse_manager.cli.errors import UsageError
 
 FONTS = "'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 """Fonts of pictures: the first that the viewer's machine has."""

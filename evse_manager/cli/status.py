@@ -4,15 +4,14 @@ import sys
 import time
 from argparse import Namespace
 
-from evse_manager.charging.types import EvseStatus
-
-from .errors import ExitCode, NotFoundError
-from .graph import Graph, nobody
-from .monitor import Bay
-from .parser import FIND_S
-from .records import emit, record
-from .screen import make_console, print_lines
-from .views import card, heading, rows
+from evse_manager.cli.errors import ExitCode, NotFoundError
+from evse_manager.cli.graph import Graph, nobody
+from evse_manager.cli.json_output import emit, record
+from evse_manager.cli.monitor import Bay
+from evse_manager.cli.parser import FIND_S
+from evse_manager.cli.screen import make_console, print_lines
+from evse_manager.cli.views import card, heading, rows
+from evse_manager.interface.types import EvseStatus
 
 
 def run_list(given: Namespace, graph: Graph) -> ExitCode:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from evse_manager.charging.enums import ChargerState
-from evse_manager.charging.types import EvseStatus, SessionEvent
-
-from . import words
-from .monitor import Bay, Monitor
+from evse_manager.cli import formatting
+from evse_manager.cli.monitor import Bay, Monitor
+from evse_manager.interface.enums import ChargerState
+from evse_manager.interface.types import EvseStatus, SessionEvent
 
 WIDE = 120
 """From this width on the reason stands in the connector's own line."""
@@ -43,7 +42,7 @@ STATES = {
 
 def state_word(status: EvseStatus) -> str:
     """Return the state in one or two words."""
-    return STATES.get(status.state) or words.spoken(status.state)
+    return STATES.get(status.state) or formatting.spoken(status.state)
 
 
 def state_style(status: EvseStatus) -> str:
@@ -124,10 +123,14 @@ def row(bay: Bay, bays: Sequence[Bay], width: int, now: float) -> Text:
     columns = [
         name,
         cell(state, 13, 'bold red' if silence is not None else state_style(status)),
-        cell(words.current(status), 12, right=True),
-        cell(words.power(status.power_w), 9, right=True),
-        cell(words.energy(status.session_energy_wh), 10, right=True),
-        cell(words.duration(status.session_duration) if status.session_uuid else words.ABSENT, 9, right=True),
+        cell(formatting.current(status), 12, right=True),
+        cell(formatting.power(status.power_w), 9, right=True),
+        cell(formatting.energy(status.session_energy_wh), 10, right=True),
+        cell(
+            formatting.duration(status.session_duration) if status.session_uuid else formatting.ABSENT,
+            9,
+            right=True,
+        ),
     ]
     if width >= WIDE:
         columns.append(reason(bay, now))
@@ -141,19 +144,20 @@ def reason(bay: Bay, now: float) -> Text:
         return Text(bay.trouble, style='red')
     if silence is not None:
         gone = 'its node is gone' if not bay.offered else 'its node is still there'
-        return Text(f'Nothing heard for {words.duration(silence)}: {gone}', style='red')
+        return Text(f'Nothing heard for {formatting.duration(silence)}: {gone}', style='red')
     if bay.status is None:
         return Text('Nothing heard yet', style='dim')
-    return Text(words.why(bay.status), style='green' if words.is_flowing(bay.status) else '')
+    return Text(formatting.why(bay.status), style='green' if formatting.is_flowing(bay.status) else '')
 
 
 def complaints(bay: Bay) -> list[Text]:
     """Return a connector's active errors and warnings."""
     if bay.status is None:
         return []
-    why = words.why(bay.status)
+    why = formatting.why(bay.status)
     errors = [
-        Text(f'✖ {words.error(error, known=why)}', style='bold red') for error in bay.status.active_errors
+        Text(f'✖ {formatting.error(error, known=why)}', style='bold red')
+        for error in bay.status.active_errors
     ]
     return errors + [Text(f'! {warning}', style='yellow') for warning in bay.status.warnings]
 
@@ -173,11 +177,11 @@ def rows(bays: Sequence[Bay], width: int, now: float, brief: bool = False) -> li
 
 def event_line(name: str, event: SessionEvent, width: int, named: bool) -> Text:
     """Return an event as one line."""
-    text = Text().append(f'{words.clock(event.stamp)}  ', style='dim')
+    text = Text().append(f'{formatting.clock(event.stamp)}  ', style='dim')
     if named:
         text.append(f'{name}  ', style='bold')
-    text.append(f'{words.event_name(event):<19} ', style=words.event_style(event))
-    return line(text.append(words.event_sentence(event)), width)
+    text.append(f'{formatting.event_name(event):<19} ', style=formatting.event_style(event))
+    return line(text.append(formatting.event_sentence(event)), width)
 
 
 # --- the card of one connector ----------------------------------------------------------------------------
@@ -187,22 +191,24 @@ def facts(status: EvseStatus) -> list[tuple[str, str]]:
     """Return everything worth knowing of a connector, as label and value."""
     reservation = '' if status.reservation_id is None else f', reservation {status.reservation_id}'
     car = 'plugged in' if status.plugged else 'not plugged in'
-    token = status.token or ('accepted' if status.authorized else words.ABSENT)
+    token = status.token or ('accepted' if status.authorized else formatting.ABSENT)
     availability, contactor, lock, link = map(
-        words.known, (status.availability, status.contactor, status.lock, status.link_state)
+        formatting.known, (status.availability, status.contactor, status.lock, status.link_state)
     )
     return [
         (
             'EVSE',
-            f'{status.evse_id or words.ABSENT}, connector {status.connector_id}, {availability}{reservation}',
+            f'{status.evse_id or formatting.ABSENT}, connector {status.connector_id}, '
+            f'{availability}{reservation}',
         ),
-        ('EV', f'{car}, pilot state {words.known(status.cp_state)}'),
-        ('current', f'{words.current(status)} signalled, limit {words.limit(status)}'),
-        ('power', words.power(status.power_w)),
-        ('energy', f'{words.energy(status.session_energy_wh)} in this session'),
+        ('EV', f'{car}, pilot state {formatting.known(status.cp_state)}'),
+        ('current', f'{formatting.current(status)} signalled, limit {formatting.limit(status)}'),
+        ('power', formatting.power(status.power_w)),
+        ('energy', f'{formatting.energy(status.session_energy_wh)} in this session'),
         (
             'time',
-            f'{words.duration(status.session_duration)}, charging {words.duration(status.charging_duration)}',
+            f'{formatting.duration(status.session_duration)}, '
+            f'charging {formatting.duration(status.charging_duration)}',
         ),
         ('token', token),
         ('board', f'contactor {contactor}, lock {lock}, link {link}'),
@@ -210,7 +216,7 @@ def facts(status: EvseStatus) -> list[tuple[str, str]]:
             'wear',
             f'{status.contactor_cycles} cycles of the contactor, {status.openings_under_load} under load',
         ),
-        ('session', status.session_uuid or words.ABSENT),
+        ('session', status.session_uuid or formatting.ABSENT),
     ]
 
 
@@ -243,11 +249,11 @@ def card(bay: Bay, width: int, now: float) -> list[Text]:
 def summary(monitor: Monitor, now: float) -> str:
     """Return the totals of all connectors."""
     bays = [bay for bay in monitor.bays.values() if bay.silence(now) is None and bay.status is not None]
-    charging = sum(1 for bay in bays if bay.status and words.is_flowing(bay.status))
+    charging = sum(1 for bay in bays if bay.status and formatting.is_flowing(bay.status))
     total = sum(bay.status.power_w or 0.0 for bay in bays if bay.status)
     failing = sum(1 for bay in monitor.bays.values() if bay.in_trouble(now))
     count = len(monitor.bays)
-    parts = [f'{count} connector{"" if count == 1 else "s"}', f'{charging} charging', words.power(total)]
+    parts = [f'{count} connector{"" if count == 1 else "s"}', f'{charging} charging', formatting.power(total)]
     return ' · '.join(parts + ([f'{failing} in trouble'] if failing else []))
 
 

@@ -9,16 +9,15 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from evse_manager.charging.types import EvseStatus, SessionEvent
-
-from . import words
-from .errors import ExitCode, NotFoundError
-from .graph import Graph, nobody
-from .monitor import Monitor
-from .parser import FIND_S
-from .records import emit, record
-from .screen import Keys, make_console, print_lines, recorder, save_svg
-from .views import Screen, event_line, state_word
+from evse_manager.cli import formatting
+from evse_manager.cli.errors import ExitCode, NotFoundError
+from evse_manager.cli.graph import Graph, nobody
+from evse_manager.cli.json_output import emit, record
+from evse_manager.cli.monitor import Monitor
+from evse_manager.cli.parser import FIND_S
+from evse_manager.cli.screen import Keys, make_console, print_lines, recorder, save_svg
+from evse_manager.cli.views import Screen, event_line, state_word
+from evse_manager.interface.types import EvseStatus, SessionEvent
 
 REDRAW_S = 0.25
 LOOK_S = 0.5
@@ -175,13 +174,12 @@ def is_change(name: str, status: EvseStatus, last: dict[str, tuple[object, ...]]
 
 def status_line(name: str, status: EvseStatus) -> Text:
     """Return a status as one line."""
-    numbers = (
-        f'{words.current(status)}, {words.power(status.power_w)}, {words.energy(status.session_energy_wh)}'
-    )
+    energy = formatting.energy(status.session_energy_wh)
+    numbers = f'{formatting.current(status)}, {formatting.power(status.power_w)}, {energy}'
     state = state_word(status)
-    return Text(f'{words.clock(status.stamp)}  {name}  {state}  {numbers}  {words.why(status)}')
+    return Text(f'{formatting.clock(status.stamp)}  {name}  {state}  {numbers}  {formatting.why(status)}')
 
 
 def presence_line(name: str, silent: bool) -> Text:
     """Return the line for a connector that fell silent, or speaks again."""
-    return Text(f'{words.clock(time.time_ns())}  {name}  {"gone or silent" if silent else "back"}')
+    return Text(f'{formatting.clock(time.time_ns())}  {name}  {"gone or silent" if silent else "back"}')

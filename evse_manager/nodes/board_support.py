@@ -25,22 +25,21 @@ from evse_manager.board.driver import (
     PortError,
     driver_class,
 )
+from evse_manager.board.driver_io import Moment
 from evse_manager.board.loop import BoardLoop
-from evse_manager.board.metered import NO_METER, MeteredDriver, MeterParameters
-from evse_manager.board.values import Moment
-from evse_manager.charging.config import parameter
-from evse_manager.charging.enums import ContactorState, PilotMode
-from evse_manager.charging.types import BoardCapabilities, BoardCommand, HardwareCapabilities
-
-from . import names
-from .conversions import ConversionError, from_message
-from .diagnostics import board_diagnostics
-from .names import Party
-from .parameters import ParameterError, Parameters, Row, rows
-from .publishers import Publishers
-from .qos import profile
-from .runtime import EXIT_FAILED, Alarm, DeadlineTimer, Guard, NodeTime, run
-from .simulation_services import offer_simulation
+from evse_manager.board.meters.metered import NO_METER, MeteredDriver, MeterParameters
+from evse_manager.interface import endpoints
+from evse_manager.interface.endpoints import Party
+from evse_manager.interface.enums import ContactorState, PilotMode
+from evse_manager.interface.parameters import parameter
+from evse_manager.interface.types import BoardCapabilities, BoardCommand, HardwareCapabilities
+from evse_manager.nodes.conversions import ConversionError, from_message
+from evse_manager.nodes.diagnostics import board_diagnostics
+from evse_manager.nodes.parameters import ParameterError, Parameters, Row, rows
+from evse_manager.nodes.publishers import Publishers
+from evse_manager.nodes.qos import profile
+from evse_manager.nodes.runtime import EXIT_FAILED, Alarm, DeadlineTimer, Guard, NodeTime, run
+from evse_manager.nodes.simulation_services import offer_simulation
 
 OPEN_WITHIN_S = 1.0
 """At the end the contactor is waited for no longer than this ..."""
@@ -102,7 +101,7 @@ class BoardSupport:
         self._driver_name = config.driver
         self._problem = ''
         self._diagnostics_at = -math.inf
-        self._publishers = Publishers(self.node, names.published_by(Party.BOARD))
+        self._publishers = Publishers(self.node, endpoints.published_by(Party.BOARD))
         go = self._guard(self._go)
         self.alarm = Alarm(go)
         self._clock = (
@@ -159,9 +158,9 @@ class BoardSupport:
             self.finished = self.failed = True
             return
         self._begun = True
-        command = names.topic('board/command')
+        command = endpoints.topic('board/command')
         self.node.create_subscription(
-            names.load(command.type), command.name, self._guard(self._on_command), profile(command.qos)
+            endpoints.load(command.type), command.name, self._guard(self._on_command), profile(command.qos)
         )
         offer_simulation(self.node, self._loop, self._simulate)
         self._go()
@@ -271,7 +270,7 @@ class BoardSupport:
         elif self._problem and not problem:
             self._log.info('Nothing is wrong with the line to the board any more.')
         self._problem = problem
-        topic = names.BOARD_DIAGNOSTICS.name
+        topic = endpoints.BOARD_DIAGNOSTICS.name
         if self._publishers.listened_to(topic):
             name, link = self.node.get_fully_qualified_name(), self._controller.state(now).link_state
             message = board_diagnostics(name, self._driver_name, link, facts, now.wall)

@@ -1,7 +1,7 @@
 """
 Plain values to messages and back: the only module that builds or reads messages.
 
-It is driven by the type hints of the dataclasses in ``charging/types.py`` and ``charging/inputs.py``; each
+It is driven by the type hints of the dataclasses in ``interface/types.py`` and ``charging/inputs.py``; each
 class has a message, or a service request, of the same name with the same fields.  Generated messages do not
 check their fields at run time (an ``int`` in a float field arrives as garbage), so every field is checked and
 coerced here.
@@ -38,9 +38,8 @@ import builtin_interfaces.msg
 
 import evse_manager.msg
 import evse_manager.srv
-
-from ..charging.enums import SwitchThreePhasesWhileChargingResult
-from ..charging.types import Duration, Time
+from evse_manager.interface.enums import SwitchThreePhasesWhileChargingResult
+from evse_manager.interface.types import Duration, Time
 
 Value = TypeVar('Value')
 Convert = Callable[[Any], Any]

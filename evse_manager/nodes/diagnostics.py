@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from evse_manager.board.driver import PORT, PROBLEM
-from evse_manager.charging.enums import Availability, LinkState
-from evse_manager.charging.types import EvseStatus, Time
-
-from .conversions import time_to_message
+from evse_manager.interface.enums import Availability, LinkState
+from evse_manager.interface.types import EvseStatus, Time
+from evse_manager.nodes.conversions import time_to_message
 
 Digest = tuple[bytes, str]
 """Level and sentence: what a person sees first, and what is worth a message of its own when it changes."""

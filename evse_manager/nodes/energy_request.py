@@ -1,8 +1,8 @@
 """What a connector asks of the energy manager of its site."""
 
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import ChargerState, NodeType
-from evse_manager.charging.types import (
+from evse_manager.interface.enums import ChargerState, NodeType
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     EnergyFlowRequest,
     EvseStatus,
     HardwareCapabilities,

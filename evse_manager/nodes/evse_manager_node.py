@@ -19,11 +19,12 @@ from typing import Any, TypeVar
 from rclpy.node import Node
 
 from evse_manager.charging import inputs
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import PilotMode
 from evse_manager.charging.kernel import Answer, Kernel, Output
-from evse_manager.charging.link import BoardLink
-from evse_manager.charging.types import (
+from evse_manager.interface import endpoints
+from evse_manager.interface.endpoints import Party
+from evse_manager.interface.enums import PilotMode
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardCapabilities,
     BoardCommand,
     BoardState,
@@ -37,9 +38,8 @@ from evse_manager.charging.types import (
     RequestExiStreamSchema,
     Telemetry,
 )
-
-from . import names
-from .conversions import (
+from evse_manager.lease.manager import BoardLink, BoardLost
+from evse_manager.nodes.conversions import (
     ConversionError,
     answer_to_response,
     from_message,
@@ -47,15 +47,14 @@ from .conversions import (
     request_to_command,
     to_message,
 )
-from .diagnostics import Digest, diagnostics, digest
-from .energy_request import energy_request
-from .names import Party
-from .parameters import Parameters, rows
-from .publishers import Publishers
-from .qos import profile
-from .runtime import Alarm, DeadlineTimer, Guard, NodeTime, run, steady_clock
-from .services import Reply, create_service
-from .session_records import SessionRecords
+from evse_manager.nodes.diagnostics import Digest, diagnostics, digest
+from evse_manager.nodes.energy_request import energy_request
+from evse_manager.nodes.parameters import Parameters, rows
+from evse_manager.nodes.publishers import Publishers
+from evse_manager.nodes.qos import profile
+from evse_manager.nodes.runtime import Alarm, DeadlineTimer, Guard, NodeTime, run, steady_clock
+from evse_manager.nodes.services import Reply, create_service
+from evse_manager.nodes.session_records import SessionRecords
 
 SECOND_S = 1.0
 """Period of what is published though nothing changed."""
@@ -116,9 +115,9 @@ class EvseManager:
         )
 
         managed = self._config.energy_source == 'manager'
-        topics = names.published_by(Party.MANAGER)
+        topics = endpoints.published_by(Party.MANAGER)
         self._publishers = Publishers(
-            self.node, [topic for topic in topics if managed or topic not in names.ENERGY_TOPICS]
+            self.node, [topic for topic in topics if managed or topic not in endpoints.ENERGY_TOPICS]
         )
         self._heard = {
             'board/state': self._on_board_state,
@@ -132,9 +131,9 @@ class EvseManager:
         }
         if managed:
             self._heard['energy/limits'] = self._on_energy_limits
-        create_service(self.node, names.GET_ID, self._on_get_id)
-        for service in names.COMMANDS:
-            command = getattr(inputs, names.command_name(service))
+        create_service(self.node, endpoints.GET_ID, self._on_get_id)
+        for service in endpoints.COMMANDS:
+            command = getattr(inputs, endpoints.command_name(service))
             create_service(self.node, service, partial(self._on_command, service.name, command))
         self._deadline = DeadlineTimer(
             self.node, self._guard(self._on_deadline), self._time.seconds, self._time.clock
@@ -160,9 +159,9 @@ class EvseManager:
         self._happened(inputs.Start(remembered.memory, remembered.last_sequence_number))
         self._send_outputs(self._outputs)
         for name, callback in self._heard.items():
-            topic = names.topic(name)
+            topic = endpoints.topic(name)
             self.node.create_subscription(
-                names.load(topic.type), name, self._guard(callback), profile(topic.qos)
+                endpoints.load(topic.type), name, self._guard(callback), profile(topic.qos)
             )
 
     def end(self) -> None:
@@ -189,7 +188,7 @@ class EvseManager:
         self._failed_at = time.monotonic()
         self._send_withdrawal()
         if self._started:
-            self._happened(inputs.BoardLost(f'The manager failed: {reason}; see its log.'))
+            self._happened(BoardLost(f'The manager failed: {reason}; see its log.'))
 
     def _send_withdrawal(self) -> None:
         mode = PilotMode.X1 if self._outputs.pilot_mode is PilotMode.PWM else self._outputs.pilot_mode
@@ -256,7 +255,7 @@ class EvseManager:
 
     def _publish_diagnostics(self, status: EvseStatus) -> None:
         self._digest = digest(status)
-        topic = names.DIAGNOSTICS.name
+        topic = endpoints.DIAGNOSTICS.name
         if self._publishers.listened_to(topic):
             self._publishers.relay(topic, diagnostics(self.node.get_fully_qualified_name(), status))
 

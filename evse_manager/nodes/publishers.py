@@ -6,10 +6,10 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.node import Node
 
-from . import names
-from .conversions import to_message
-from .names import Qos, Topic
-from .qos import profile
+from evse_manager.interface import endpoints
+from evse_manager.interface.endpoints import Qos, Topic
+from evse_manager.nodes.conversions import to_message
+from evse_manager.nodes.qos import profile
 
 
 class Publishers:
@@ -18,7 +18,7 @@ class Publishers:
     def __init__(self, node: Node, topics: Sequence[Topic]) -> None:
         """Create one publisher for each topic."""
         self._of = {
-            topic.name: node.create_publisher(names.load(topic.type), topic.name, profile(topic.qos))
+            topic.name: node.create_publisher(endpoints.load(topic.type), topic.name, profile(topic.qos))
             for topic in topics
         }
         self._streams = frozenset(topic.name for topic in topics if topic.qos is Qos.STREAM)

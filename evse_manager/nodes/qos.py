@@ -4,7 +4,7 @@ from functools import cache
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from .names import Qos
+from evse_manager.interface.endpoints import Qos
 
 
 @cache

@@ -36,10 +36,9 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from evse_manager.charging.inputs import Now
-from evse_manager.charging.types import Time
-
-from .exit_limit import LEAVING_S, ExitLimit
-from .parameters import ParameterError
+from evse_manager.interface.types import Time
+from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
+from evse_manager.nodes.parameters import ParameterError
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask for an orderly end (a closed terminal sends SIGHUP)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from .names import Service, load
+from evse_manager.interface.endpoints import Service, load
 
 TRIES = 10
 """How often an answer is sent to a caller whom the middleware does not know yet, up to 0.1 s each time."""

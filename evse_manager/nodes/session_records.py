@@ -6,12 +6,11 @@ from dataclasses import replace
 
 from rclpy.node import Node
 
-from evse_manager.charging.config import Config
 from evse_manager.charging.kernel import Output
-from evse_manager.charging.types import Error, EvseStatus
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import Error, EvseStatus
+from evse_manager.nodes.runtime import DeadlineTimer, Guard, NodeTime, steady_clock
 from evse_manager.store import Entry, Remembered, SessionStore, location
-
-from .runtime import DeadlineTimer, Guard, NodeTime, steady_clock
 
 LAST_RECORDS_S = 0.2
 """How long the last records of the process are waited for, and again the closing of the file."""

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 
-from evse_manager.charging.config import parameter
-from evse_manager.charging.types import Time
-
-from .conversions import time_to_message
-from .names import CLOCK, Party
-from .parameters import Parameters, rows
-from .qos import profile
-from .runtime import Alarm, run, steady_clock
+from evse_manager.interface.endpoints import CLOCK, Party
+from evse_manager.interface.parameters import parameter
+from evse_manager.interface.types import Time
+from evse_manager.nodes.conversions import time_to_message
+from evse_manager.nodes.parameters import Parameters, rows
+from evse_manager.nodes.qos import profile
+from evse_manager.nodes.runtime import Alarm, run, steady_clock
 
 PERIOD_S = 0.01
 """How often the time is published, in real seconds."""

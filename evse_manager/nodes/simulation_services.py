@@ -7,14 +7,13 @@ from typing import Any
 
 from rclpy.node import Node
 
+from evse_manager.board.driver_io import Moment
 from evse_manager.board.loop import BoardLoop
-from evse_manager.board.values import Moment
+from evse_manager.interface.endpoints import SIMULATION_SERVICES
+from evse_manager.nodes.services import Reply, create_service
 from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.profiles import EvProfile
 from evse_manager.simulation.world import World, profile_named
-
-from .names import SIMULATION_SERVICES
-from .services import Reply, create_service
 
 Act = Callable[[Moment], None]
 

@@ -10,11 +10,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
 from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.virtual import main as virtual
-from evse_manager.simulation.virtual.rig import Rig
-
-from .exit_limit import LEAVING_S, ExitLimit
+from evse_manager.simulation.virtual.host import Rig
 
 NODE = 'virtual_board'
 SPIN_S = 0.2
@@ -44,9 +43,9 @@ def offer_services(rig: Rig) -> Callable[[], None]:
     import rclpy  # noqa: PLC0415
     from rclpy.node import Node  # noqa: PLC0415
 
-    from .names import SIMULATION_SERVICES  # noqa: PLC0415
-    from .runtime import new_executor  # noqa: PLC0415
-    from .services import create_service  # noqa: PLC0415
+    from evse_manager.interface.endpoints import SIMULATION_SERVICES  # noqa: PLC0415
+    from evse_manager.nodes.runtime import new_executor  # noqa: PLC0415
+    from evse_manager.nodes.services import create_service  # noqa: PLC0415
 
     node = Node(NODE)
     for service in SIMULATION_SERVICES:

@@ -5,12 +5,12 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..charging.config import ConfigError
-from .bench import EPOCH, Bench, Recorded
-from .faults import FAULTS, SimulationError
-from .profiles import PROFILES
-from .script import STEPS, ScriptError, parse
-from .world import WorldSettings
+from evse_manager.interface.parameters import ConfigError
+from evse_manager.simulation.bench import EPOCH, Bench, Recorded
+from evse_manager.simulation.faults import FAULTS, SimulationError
+from evse_manager.simulation.profiles import PROFILES
+from evse_manager.simulation.script import STEPS, ScriptError, parse
+from evse_manager.simulation.world import WorldSettings
 
 
 def main(arguments: list[str] | None = None) -> int:

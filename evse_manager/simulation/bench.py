@@ -20,15 +20,12 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 
-from ..board.controller import LEASE_MAX_S, BoardController
-from ..board.driver import DriverContext
-from ..board.drivers.simulated import SimulatedDriver, SimulatedParameters
-from ..board.loop import BoardLoop
-from ..board.values import Moment
-from ..charging.commands import Answer
-from ..charging.config import Config
-from ..charging.enums import AuthorizationStatus, AuthorizationType, SessionEventEnum, StopTransactionReason
-from ..charging.inputs import (
+from evse_manager.board.controller import LEASE_MAX_S, BoardController
+from evse_manager.board.driver import DriverContext
+from evse_manager.board.driver_io import Moment
+from evse_manager.board.loop import BoardLoop
+from evse_manager.charging.commands import Answer
+from evse_manager.charging.inputs import (
     AuthorizeResponse,
     BoardCapabilitiesReceived,
     CapabilitiesReceived,
@@ -48,9 +45,15 @@ from ..charging.inputs import (
     TelemetrySampled,
     Tick,
 )
-from ..charging.kernel import Kernel, Output
-from ..charging.link import BoardLink
-from ..charging.types import (
+from evse_manager.charging.kernel import Kernel, Output
+from evse_manager.interface.enums import (
+    AuthorizationStatus,
+    AuthorizationType,
+    SessionEventEnum,
+    StopTransactionReason,
+)
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardCommand,
     BoardState,
     EvseStatus,
@@ -64,10 +67,12 @@ from ..charging.types import (
     Time,
     ValidationResult,
 )
-from .codes import code
-from .profiles import EvProfile
-from .script import Step, play
-from .world import World, WorldSettings
+from evse_manager.lease.manager import BoardLink
+from evse_manager.simulation.codes import code
+from evse_manager.simulation.driver import SimulatedDriver, SimulatedParameters
+from evse_manager.simulation.profiles import EvProfile
+from evse_manager.simulation.script import Step, play
+from evse_manager.simulation.world import World, WorldSettings
 
 EPOCH = Time(1_767_225_600_000_000_000)
 """2026-01-01 00:00:00 UTC: when the bench's time begins, unless told otherwise."""

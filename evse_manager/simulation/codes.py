@@ -1,7 +1,7 @@
 """Session events in short codes, as the golden sequences of the documentation write them."""
 
-from ..charging.enums import SessionEventEnum, StartSessionReason
-from ..charging.types import SessionEvent
+from evse_manager.interface.enums import SessionEventEnum, StartSessionReason
+from evse_manager.interface.types import SessionEvent
 
 CODES = {
     SessionEventEnum.SESSION_STARTED: 'SS',

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from ..charging.enums import ContactorState
-from .scheduler import Event, Scheduler
+from evse_manager.interface.enums import ContactorState
+from evse_manager.simulation.scheduler import Event, Scheduler
 
 CLOSING_S = 0.03
 OPENING_S = 0.02

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable
 from random import Random
 
-from ..charging.enums import ControlPilotState, PilotMode
-from ..charging.pilot import current
-from .pilot import RESISTANCE_OHM, Load
-from .profiles import WAKE_BY_F_S, EvProfile
-from .scheduler import Event, Scheduler
+from evse_manager.interface.enums import ControlPilotState, PilotMode
+from evse_manager.interface.pilot import current
+from evse_manager.simulation.pilot import RESISTANCE_OHM, Load
+from evse_manager.simulation.profiles import WAKE_BY_F_S, EvProfile
+from evse_manager.simulation.scheduler import Event, Scheduler
 
 OPEN_AFTER_S = 0.3
 """A car first ends its current and then, after this long, leaves C."""

@@ -8,16 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from ..charging.enums import BoardErrorEnum
-
-if TYPE_CHECKING:
-    from .world import World
+from evse_manager.interface.enums import BoardErrorEnum
+from evse_manager.simulation.contactor import Contactor
+from evse_manager.simulation.enclosure import Enclosure
+from evse_manager.simulation.lock import Lock
+from evse_manager.simulation.protection import Protection
 
 
 class SimulationError(ValueError):
     """The simulated world cannot do that; the text says why, and what it can."""
+
+
+class FaultyWorld(Protocol):
+    """The parts of the simulated world that can be made to fail."""
+
+    contactor: Contactor
+    lock: Lock
+    protection: Protection
+    enclosure: Enclosure
+
+    def set_noise(self, active: bool) -> None:
+        """Begin or end the noise on the pilot."""
+
+    def set_ventilation(self, active: bool) -> None:
+        """Let the EV ask for ventilation, or no longer."""
+
+    def set_meter_jump(self, active: bool) -> None:
+        """Let the meter's register jump, or fall back."""
+
+    def cut_link(self, cut: bool) -> None:
+        """Cut or restore the line to the board."""
+
+    def reset_board(self, active: bool) -> None:
+        """Restart the board."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +50,20 @@ class Fault:
     """One fault; ``set`` is called with True to inject and False to clear it."""
 
     description: str
-    set: Callable[[World, bool], None]
+    set: Callable[[FaultyWorld, bool], None]
     momentary: bool = False
     """It happens once and leaves nothing to clear."""
 
 
-def _attribute(name: str) -> Callable[[World, bool], None]:
-    def set_it(world: World, active: bool) -> None:
+def _attribute(name: str) -> Callable[[FaultyWorld, bool], None]:
+    def set_it(world: FaultyWorld, active: bool) -> None:
         setattr(world, name, active)
 
     return set_it
 
 
-def _trip(code: BoardErrorEnum) -> Callable[[World, bool], None]:
-    def set_it(world: World, active: bool) -> None:
+def _trip(code: BoardErrorEnum) -> Callable[[FaultyWorld, bool], None]:
+    def set_it(world: FaultyWorld, active: bool) -> None:
         world.protection.cause(code, active)
 
     return set_it

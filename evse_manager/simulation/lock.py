@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from ..charging.enums import BoardErrorEnum, LockState
-from .scheduler import Event, Scheduler
+from evse_manager.interface.enums import BoardErrorEnum, LockState
+from evse_manager.simulation.scheduler import Event, Scheduler
 
 TRAVEL_S = 0.4
 RETRY_S = 1.0

@@ -2,7 +2,16 @@
 
 from random import Random
 
-from ..charging.types import Current, Energy, Frequency, Power, Powermeter, ReactivePower, Time, Voltage
+from evse_manager.interface.types import (
+    Current,
+    Energy,
+    Frequency,
+    Power,
+    Powermeter,
+    ReactivePower,
+    Time,
+    Voltage,
+)
 
 VOLTAGE_NOISE_V = 0.4
 """Standard deviation of a phase's voltage from one sample to the next."""

@@ -6,7 +6,7 @@ Levels, windows and resistances are those of IEC 61851-1 annex A (hardware refer
 
 from dataclasses import dataclass
 
-from ..charging.enums import ControlPilotState, PilotMode
+from evse_manager.interface.enums import ControlPilotState, PilotMode
 
 DIODE_DROP_V = 0.7
 """Forward voltage of the EV's diode."""

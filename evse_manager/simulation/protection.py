@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from ..charging.enums import BoardErrorEnum
-from .scheduler import Event, Scheduler
+from evse_manager.interface.enums import BoardErrorEnum
+from evse_manager.simulation.scheduler import Event, Scheduler
 
 TRIP_FACTOR = 1.45
 """Over-current trips above this times the limit (as a circuit breaker's conventional tripping current)."""

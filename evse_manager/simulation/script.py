@@ -19,8 +19,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from .faults import FAULTS
-from .profiles import PROFILES, EvProfile
+from evse_manager.simulation.faults import FAULTS
+from evse_manager.simulation.profiles import PROFILES, EvProfile
 
 _NUMBERS = {field.name: field.type for field in fields(EvProfile) if field.type in {float, int}}
 

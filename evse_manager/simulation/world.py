@@ -11,27 +11,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from random import Random
 
-from ..board.controller import PERIOD_WITH_POWER_S
-from ..board.values import Observation, Outputs
-from ..charging.config import check, parameter
-from ..charging.enums import (
+from evse_manager.board.controller import PERIOD_WITH_POWER_S
+from evse_manager.board.driver_io import Observation, Outputs
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ControlPilotState,
     LinkState,
     PilotMode,
     ProximityState,
 )
-from ..charging.types import BoardError, Powermeter, Telemetry, Time
-from .contactor import Contactor
-from .enclosure import Enclosure
-from .ev import ElectricVehicle
-from .faults import FAULTS, SimulationError, named
-from .lock import Lock
-from .meter import Meter, Phases
-from .pilot import FILTER_S, Generator, Levels, Load, levels, read
-from .profiles import PROFILES, EvProfile
-from .protection import Protection
-from .scheduler import Event, Scheduler
+from evse_manager.interface.parameters import check, parameter
+from evse_manager.interface.types import BoardError, Powermeter, Telemetry, Time
+from evse_manager.simulation.contactor import Contactor
+from evse_manager.simulation.enclosure import Enclosure
+from evse_manager.simulation.ev import ElectricVehicle
+from evse_manager.simulation.faults import FAULTS, SimulationError, named
+from evse_manager.simulation.lock import Lock
+from evse_manager.simulation.meter import Meter, Phases
+from evse_manager.simulation.pilot import FILTER_S, Generator, Levels, Load, levels, read
+from evse_manager.simulation.profiles import PROFILES, EvProfile
+from evse_manager.simulation.protection import Protection
+from evse_manager.simulation.scheduler import Event, Scheduler
 
 FIRMWARE = 'simulated 1.0'
 NOISE_HALF_PERIOD_S = 0.025

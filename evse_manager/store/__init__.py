@@ -5,8 +5,8 @@ Pure of ROS.  ``SessionStore`` is the door: it takes what the kernel's steps bro
 thread of its own, and only then lets it be told.  ``docs/records.md`` says where what is, and how safe.
 """
 
-from .location import location
-from .session_store import Remembered, SessionStore
-from .writing import Entry
+from evse_manager.store.location import location
+from evse_manager.store.session_store import Remembered, SessionStore
+from evse_manager.store.writing import Entry
 
 __all__ = ['Entry', 'Remembered', 'SessionStore', 'location']

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from .writing import Entry, tells_durable
+from evse_manager.store.writing import Entry, tells_durable
 
 CAPACITY = 2000
 """

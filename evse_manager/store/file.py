@@ -10,14 +10,13 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from evse_manager.charging.records import Memory
-from evse_manager.charging.types import Time
-
-from . import writing
-from .codec import DecodeError
-from .location import set_aside
-from .schema import ForeignFileError, prepare
-from .writing import Entry, Loaded
+from evse_manager.charging.persisted_state import Memory
+from evse_manager.interface.types import Time
+from evse_manager.store import writing
+from evse_manager.store.codec import DecodeError
+from evse_manager.store.location import set_aside
+from evse_manager.store.schema import ForeignFileError, prepare
+from evse_manager.store.writing import Entry, Loaded
 
 BUSY_S = 0.5
 """So long a write waits for a person's tool that holds the file."""

@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from evse_manager.charging.types import Time
-
-from .exchange import Exchange, Pending
-from .writer import Writer
-from .writing import Entry, Loaded
+from evse_manager.interface.types import Time
+from evse_manager.store.exchange import Exchange, Pending
+from evse_manager.store.writer import Writer
+from evse_manager.store.writing import Entry, Loaded
 
 TELL_AFTER_S = 0.9
 """So long something to be told waits for its record; with the time of telling it is a second."""

@@ -7,15 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from evse_manager.charging.records import Memory
-from evse_manager.charging.types import Time
-
-from .codec import DecodeError
-from .exchange import Exchange, Pending
-from .file import RecordsFile, is_damage, open_or_replace, peek
-from .location import FileLock, LockedError, set_aside
-from .schema import ForeignFileError
-from .writing import Loaded
+from evse_manager.charging.persisted_state import Memory
+from evse_manager.interface.types import Time
+from evse_manager.store.codec import DecodeError
+from evse_manager.store.exchange import Exchange, Pending
+from evse_manager.store.file import RecordsFile, is_damage, open_or_replace, peek
+from evse_manager.store.location import FileLock, LockedError, set_aside
+from evse_manager.store.schema import ForeignFileError
+from evse_manager.store.writing import Loaded
 
 RETRY_S = 5.0
 """How often a file that can't be written is tried again."""

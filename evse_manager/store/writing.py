@@ -9,9 +9,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from evse_manager.charging.enums import SessionEventEnum, StopTransactionReason
-from evse_manager.charging.records import Memory, OpenSession
-from evse_manager.charging.types import (
+from evse_manager.charging.persisted_state import Memory, OpenSession
+from evse_manager.interface.enums import SessionEventEnum, StopTransactionReason
+from evse_manager.interface.types import (
     Current,
     Error,
     ExternalLimits,
@@ -23,8 +23,7 @@ from evse_manager.charging.types import (
     TransactionFinished,
     TransactionStarted,
 )
-
-from .codec import DecodeError, decode, encode
+from evse_manager.store.codec import DecodeError, decode, encode
 
 Event = SessionEventEnum
 

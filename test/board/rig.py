@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import BoardStyle
-from evse_manager.board.values import Moment, Observation
-from evse_manager.charging.enums import ContactorState, ControlPilotState, LinkState, LockState, PilotMode
-from evse_manager.charging.types import (
+from evse_manager.board.driver_io import Moment, Observation
+from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, LockState, PilotMode
+from evse_manager.interface.types import (
     BoardCapabilities,
     BoardCommand,
     BoardState,

@@ -6,8 +6,7 @@ import pytest
 
 from board.rig import OFFER, WITHDRAWN, Rig
 from evse_manager.board.driver import BoardStyle
-from evse_manager.board.judgement import BLOCKING, OPENING
-from evse_manager.charging.enums import (
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -16,7 +15,8 @@ from evse_manager.charging.enums import (
     OpeningReason,
     PilotMode,
 )
-from evse_manager.charging.types import BoardError
+from evse_manager.interface.types import BoardError
+from evse_manager.lease.validation import BLOCKING, OPENING
 
 C, B = ControlPilotState.C, ControlPilotState.B
 

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from board.rig import OFFER, Rig
-from evse_manager.charging.enums import BoardErrorEnum, ControlPilotState, OpeningReason, PilotMode
-from evse_manager.charging.types import Duration
+from evse_manager.interface.enums import BoardErrorEnum, ControlPilotState, OpeningReason, PilotMode
+from evse_manager.interface.types import Duration
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 import pytest
 
 from board.rig import WITHDRAWN, Rig
-from evse_manager.board.judgement import BLOCKING, OPENING
-from evse_manager.charging.enums import (
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -13,7 +12,8 @@ from evse_manager.charging.enums import (
     OpeningReason,
     PilotMode,
 )
-from evse_manager.charging.types import BoardError
+from evse_manager.interface.types import BoardError
+from evse_manager.lease.validation import BLOCKING, OPENING
 
 C, OPEN, CLOSED = ControlPilotState.C, ContactorState.OPEN, ContactorState.CLOSED
 

@@ -4,7 +4,7 @@ import pytest
 
 from board.rig import WITHDRAWN, Rig
 from evse_manager.board.driver import BoardStyle
-from evse_manager.charging.enums import ContactorState, ControlPilotState, OpeningReason, PilotMode
+from evse_manager.interface.enums import ContactorState, ControlPilotState, OpeningReason, PilotMode
 
 A, B, C = ControlPilotState.A, ControlPilotState.B, ControlPilotState.C
 OPEN, CLOSED = ContactorState.OPEN, ContactorState.CLOSED

@@ -8,8 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from board.rig import OFFER, WITHDRAWN, Rig
-from evse_manager.board.judgement import BLOCKING, OPENING
-from evse_manager.charging.enums import (
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -17,7 +16,8 @@ from evse_manager.charging.enums import (
     LockState,
     PilotMode,
 )
-from evse_manager.charging.types import BoardCommand, BoardError
+from evse_manager.interface.types import BoardCommand, BoardError
+from evse_manager.lease.validation import BLOCKING, OPENING
 
 OBSERVATIONS = st.one_of(
     st.builds(lambda value: {'cp_state': value}, st.sampled_from(ControlPilotState)),

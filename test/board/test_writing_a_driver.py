@@ -13,11 +13,11 @@ import pytest
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import Driver, DriverContext, PortMissingError
+from evse_manager.board.driver_io import Moment
 from evse_manager.board.loop import BoardLoop
-from evse_manager.board.values import Moment
-from evse_manager.charging.config import ConfigError
-from evse_manager.charging.enums import ContactorState, ControlPilotState, LinkState, PilotMode
-from evse_manager.charging.types import BoardCommand, Duration, Time
+from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, PilotMode
+from evse_manager.interface.parameters import ConfigError
+from evse_manager.interface.types import BoardCommand, Duration, Time
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'writing_a_driver.md'
 PATIENCE_S = 10.0

@@ -8,9 +8,7 @@ The temperature's ladder is left to ``test_errors.py``.
 import math
 from dataclasses import dataclass
 
-from evse_manager.charging.config import Config
 from evse_manager.charging.inputs import (
-    BoardObserved,
     CapabilitiesReceived,
     CommandReceived,
     Input,
@@ -19,7 +17,8 @@ from evse_manager.charging.inputs import (
     Start,
 )
 from evse_manager.charging.kernel import Output
-from evse_manager.charging.types import (
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardState,
     EnforcedLimits,
     ExternalLimits,
@@ -27,6 +26,7 @@ from evse_manager.charging.types import (
     LimitsReq,
     LimitsRes,
 )
+from evse_manager.lease.manager import BoardObserved
 
 NS = 1e-9
 

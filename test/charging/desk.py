@@ -13,25 +13,9 @@ from itertools import count
 
 from charging.witness import Witness
 from evse_manager.charging.commands import Answer
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
-    AuthorizationStatus,
-    AuthorizationType,
-    BoardErrorEnum,
-    ContactorState,
-    ControlPilotState,
-    LinkState,
-    LockState,
-    OpeningReason,
-    PilotMode,
-    ProximityState,
-    StopTransactionReason,
-)
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
     BoardCapabilitiesReceived,
-    BoardLost,
-    BoardObserved,
     CapabilitiesReceived,
     Command,
     CommandReceived,
@@ -46,7 +30,21 @@ from evse_manager.charging.inputs import (
     Tick,
 )
 from evse_manager.charging.kernel import Kernel, Output
-from evse_manager.charging.types import (
+from evse_manager.interface.enums import (
+    AuthorizationStatus,
+    AuthorizationType,
+    BoardErrorEnum,
+    ContactorState,
+    ControlPilotState,
+    LinkState,
+    LockState,
+    OpeningReason,
+    PilotMode,
+    ProximityState,
+    StopTransactionReason,
+)
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardCapabilities,
     BoardCommand,
     BoardError,
@@ -69,6 +67,7 @@ from evse_manager.charging.types import (
     Time,
     ValidationResult,
 )
+from evse_manager.lease.manager import BoardLost, BoardObserved
 from evse_manager.simulation.codes import code
 
 SECOND = 1_000_000_000

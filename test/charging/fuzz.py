@@ -29,7 +29,7 @@ from charging.test_random_walks import (
     WITHDRAWALS,
     Walk,
 )
-from evse_manager.charging.enums import BoardErrorEnum, OpeningReason, ProximityState
+from evse_manager.interface.enums import BoardErrorEnum, OpeningReason, ProximityState
 
 MOVES_OF_A_WALK = 120
 REPEATED_WALKS = 10

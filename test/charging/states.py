@@ -3,8 +3,6 @@
 from collections.abc import Callable
 
 from charging.desk import Desk, entry, external, remote_stop
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import BoardErrorEnum, PilotMode
 from evse_manager.charging.inputs import (
     Disable,
     PauseCharging,
@@ -14,6 +12,8 @@ from evse_manager.charging.inputs import (
     Start,
     SwitchThreePhasesWhileCharging,
 )
+from evse_manager.interface.enums import BoardErrorEnum, PilotMode
+from evse_manager.interface.parameters import Config
 
 SLOW_S = 0.95
 """The board reports as seldom as it may: nothing here depends on it, and the many states come quicker."""

@@ -12,12 +12,6 @@ import pytest
 
 from charging.desk import Desk, entry, external, remote_stop, token
 from charging.states import STATES
-from evse_manager.charging.enums import (
-    AuthorizationStatus,
-    CertificateAction,
-    ExiStreamStatus,
-    SwitchThreePhasesWhileChargingResult,
-)
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
     CancelReservation,
@@ -34,7 +28,13 @@ from evse_manager.charging.inputs import (
     SwitchThreePhasesWhileCharging,
     WithdrawAuthorization,
 )
-from evse_manager.charging.types import ProvidedIdToken, ResponseExiStreamStatus, ValidationResult
+from evse_manager.interface.enums import (
+    AuthorizationStatus,
+    CertificateAction,
+    ExiStreamStatus,
+    SwitchThreePhasesWhileChargingResult,
+)
+from evse_manager.interface.types import ProvidedIdToken, ResponseExiStreamStatus, ValidationResult
 
 Result = SwitchThreePhasesWhileChargingResult
 

@@ -6,18 +6,7 @@ from dataclasses import replace
 import pytest
 
 from charging.desk import Desk, entry, external, remote_stop, token
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
-    BoardErrorEnum,
-    ContactorState,
-    ErrorEnum,
-    OpeningReason,
-    PilotMode,
-    ProximityState,
-    StatusReason,
-)
 from evse_manager.charging.inputs import (
-    BoardObserved,
     ClearFault,
     Disable,
     Enable,
@@ -26,7 +15,18 @@ from evse_manager.charging.inputs import (
     Tick,
     WithdrawAuthorization,
 )
-from evse_manager.charging.types import BoardCapabilities
+from evse_manager.interface.enums import (
+    BoardErrorEnum,
+    ContactorState,
+    ErrorEnum,
+    OpeningReason,
+    PilotMode,
+    ProximityState,
+    StatusReason,
+)
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import BoardCapabilities
+from evse_manager.lease.manager import BoardObserved
 
 B = BoardErrorEnum
 CLEARED_BY_UNPLUG = 'AllErrorsCleared SC CF TF(EVDisconnected) SF'

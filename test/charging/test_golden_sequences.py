@@ -13,8 +13,6 @@ import pytest
 
 from charging.desk import remote_stop, token
 from charging.witness import Witness
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import AuthorizationStatus, StopTransactionReason
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
     CancelReservation,
@@ -29,7 +27,9 @@ from evse_manager.charging.inputs import (
     SetFaulted,
     WithdrawAuthorization,
 )
-from evse_manager.charging.types import EnforcedLimits, LimitsRes, ProvidedIdToken, Time, ValidationResult
+from evse_manager.interface.enums import AuthorizationStatus, StopTransactionReason
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import EnforcedLimits, LimitsRes, ProvidedIdToken, Time, ValidationResult
 from evse_manager.simulation.bench import Bench
 
 Step = Callable[[Bench], None]

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from charging.desk import EPOCH, HARDWARE, SECOND, Desk, entry, external, token
 from evse_manager.charging import allowance
 from evse_manager.charging.allowance import Bound
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import LimitSource, PilotMode, ProximityState, StatusReason
 from evse_manager.charging.inputs import (
     CapabilitiesReceived,
     PauseCharging,
     ResumeCharging,
     SetExternalLimits,
 )
-from evse_manager.charging.types import (
+from evse_manager.interface.enums import LimitSource, PilotMode, ProximityState, StatusReason
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     ExternalLimits,
     HardwareCapabilities,
     LimitsReq,

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from evse_manager.board.lease import Lease, Offer
-from evse_manager.charging.enums import LinkState, PilotMode
-from evse_manager.charging.inputs import BoardLost, BoardObserved
-from evse_manager.charging.link import OTHER_MANAGER, SILENT, BoardLink
-from evse_manager.charging.types import BoardCommand, BoardState
+from evse_manager.interface.enums import LinkState, PilotMode
+from evse_manager.interface.types import BoardCommand, BoardState
+from evse_manager.lease.board import Lease, Offer
+from evse_manager.lease.manager import OTHER_MANAGER, SILENT, BoardLink, BoardLost, BoardObserved
 
 X1 = BoardCommand(pilot_mode=PilotMode.X1)
 PWM = BoardCommand(pilot_mode=PilotMode.PWM, duty_cycle_percent=10.0, current_a=6.0)

@@ -6,8 +6,6 @@ from dataclasses import replace
 import pytest
 
 from charging.desk import EPOCH, SECOND, Desk, entry, external, remote_stop, token
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import BoardErrorEnum, LockState, PilotMode, StatusReason
 from evse_manager.charging.inputs import (
     ClearFault,
     Command,
@@ -18,8 +16,10 @@ from evse_manager.charging.inputs import (
     Start,
     WithdrawAuthorization,
 )
-from evse_manager.charging.records import Memory
-from evse_manager.charging.types import Time
+from evse_manager.charging.persisted_state import Memory
+from evse_manager.interface.enums import BoardErrorEnum, LockState, PilotMode, StatusReason
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import Time
 
 CONTINUES = Config(after_power_loss='continue', continue_within_s=600.0, restart_delay_max_s=0.0)
 LAST_NUMBER = 100

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pytest
 
 from charging.desk import Desk, entry, external, remote_stop
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import BoardErrorEnum, PilotMode, StatusReason
 from evse_manager.charging.inputs import PauseCharging, ResumeCharging, Tick
-from evse_manager.charging.types import BoardCapabilities
+from evse_manager.interface.enums import BoardErrorEnum, PilotMode, StatusReason
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import BoardCapabilities
 
 Change = Callable[[Desk], object]
 

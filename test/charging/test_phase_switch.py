@@ -3,15 +3,15 @@
 import pytest
 
 from charging.desk import BOARD, HARDWARE, Desk, entry, external, remote_stop
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
+from evse_manager.charging.inputs import PauseCharging, ResumeCharging, SwitchThreePhasesWhileCharging
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     StatusReason,
     SwitchThreePhasesWhileChargingResult,
 )
-from evse_manager.charging.inputs import PauseCharging, ResumeCharging, SwitchThreePhasesWhileCharging
-from evse_manager.charging.types import HardwareCapabilities
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import HardwareCapabilities
 
 ONE, THREE = SwitchThreePhasesWhileCharging(False), SwitchThreePhasesWhileCharging(True)
 Result = SwitchThreePhasesWhileChargingResult

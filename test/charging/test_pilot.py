@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_manager.charging import pilot
+from evse_manager.interface import pilot
 
 WORKED = [
     (6.0, 10.0), (10.0, 16.67), (13.0, 21.67), (16.0, 26.67), (20.0, 33.33), (32.0, 53.33), (48.0, 80.0),

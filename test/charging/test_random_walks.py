@@ -25,19 +25,8 @@ from hypothesis.stateful import (
 )
 
 from charging.desk import BOARD, HARDWARE, Desk, entry, external, remote_stop, token
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
-    AuthorizationStatus,
-    BoardErrorEnum,
-    ContactorState,
-    OpeningReason,
-    PilotMode,
-    ProximityState,
-    StopTransactionReason,
-)
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
-    BoardLost,
     CancelReservation,
     CapabilitiesReceived,
     ClearFault,
@@ -59,13 +48,24 @@ from evse_manager.charging.inputs import (
     WithdrawAuthorization,
 )
 from evse_manager.charging.kernel import Kernel
-from evse_manager.charging.types import (
+from evse_manager.interface.enums import (
+    AuthorizationStatus,
+    BoardErrorEnum,
+    ContactorState,
+    OpeningReason,
+    PilotMode,
+    ProximityState,
+    StopTransactionReason,
+)
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardCapabilities,
     EVInfo,
     HardwareCapabilities,
     ProvidedIdToken,
     ValidationResult,
 )
+from evse_manager.lease.manager import BoardLost
 
 WALKS = int(os.environ.get('EVSE_WALKS', '40'))
 STEPS = int(os.environ.get('EVSE_WALK_STEPS', '30'))

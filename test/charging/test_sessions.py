@@ -5,20 +5,6 @@ import math
 import pytest
 
 from charging.desk import BOARD, EPOCH, SECOND, Desk, remote_stop, token
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
-    AuthorizationStatus,
-    AuthorizationType,
-    BoardErrorEnum,
-    CarManufacturerEnum,
-    CertificateAction,
-    ContactorState,
-    ExiStreamStatus,
-    LockState,
-    PilotMode,
-    StatusReason,
-)
-from evse_manager.charging.enums import SessionEventEnum as E
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
     Disable,
@@ -33,8 +19,21 @@ from evse_manager.charging.inputs import (
     Shutdown,
     WithdrawAuthorization,
 )
-from evse_manager.charging.metering import METER_WAIT_S
-from evse_manager.charging.types import (
+from evse_manager.interface.enums import (
+    AuthorizationStatus,
+    AuthorizationType,
+    BoardErrorEnum,
+    CarManufacturerEnum,
+    CertificateAction,
+    ContactorState,
+    ExiStreamStatus,
+    LockState,
+    PilotMode,
+    StatusReason,
+)
+from evse_manager.interface.enums import SessionEventEnum as E
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardCapabilities,
     ProvidedIdToken,
     ResponseExiStreamStatus,
@@ -42,6 +41,7 @@ from evse_manager.charging.types import (
     Time,
     ValidationResult,
 )
+from evse_manager.metering.account import METER_WAIT_S
 
 
 def last(desk: Desk, kind: E) -> SessionEvent:

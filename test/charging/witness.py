@@ -10,23 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from charging.ceiling import Ceiling
-from evse_manager.charging import pilot
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
-    Availability,
-    ContactorState,
-    ControlPilotState,
-    ErrorEnum,
-    LinkState,
-    LockState,
-    PilotMode,
-    StopTransactionReason,
-)
-from evse_manager.charging.enums import SessionEventEnum as E
 from evse_manager.charging.inputs import (
     BoardCapabilitiesReceived,
-    BoardLost,
-    BoardObserved,
     ClearFault,
     CommandReceived,
     Input,
@@ -38,7 +23,21 @@ from evse_manager.charging.inputs import (
     Tick,
 )
 from evse_manager.charging.kernel import Kernel, Output
-from evse_manager.charging.types import BoardCapabilities, BoardCommand, BoardState, EvseStatus, SessionEvent
+from evse_manager.interface import pilot
+from evse_manager.interface.enums import (
+    Availability,
+    ContactorState,
+    ControlPilotState,
+    ErrorEnum,
+    LinkState,
+    LockState,
+    PilotMode,
+    StopTransactionReason,
+)
+from evse_manager.interface.enums import SessionEventEnum as E
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import BoardCapabilities, BoardCommand, BoardState, EvseStatus, SessionEvent
+from evse_manager.lease.manager import BoardLost, BoardObserved
 
 PAYLOADS = {
     'session_started': E.SESSION_STARTED,

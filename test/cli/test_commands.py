@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from evse_manager.charging.enums import StopTransactionReason
+from evse_manager.interface.enums import StopTransactionReason
 from evse_manager.msg import EvseStatus
 from harness import Connector, Probe, Site
 

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_manager.charging.enums import (
+from evse_manager.cli import limits
+from evse_manager.cli.commands import COMMANDS, SIMULATION
+from evse_manager.cli.errors import ExitCode, UsageError
+from evse_manager.cli.parser import build_parser, parse
+from evse_manager.interface import endpoints
+from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
     CertificateAction,
@@ -16,17 +21,12 @@ from evse_manager.charging.enums import (
     IdTokenType,
     StopTransactionReason,
 )
-from evse_manager.charging.types import (
+from evse_manager.interface.types import (
     ExternalLimits,
     ProvidedIdToken,
     ResponseExiStreamStatus,
     StopTransactionRequest,
 )
-from evse_manager.cli import limits
-from evse_manager.cli.commands import COMMANDS, SIMULATION
-from evse_manager.cli.errors import ExitCode, UsageError
-from evse_manager.cli.parser import build_parser, parse
-from evse_manager.nodes import names
 
 EVERY_COMMAND = (*COMMANDS, *SIMULATION)
 
@@ -53,7 +53,7 @@ def refusal(line, capsys):
 
 
 def test_every_service_of_the_interface_has_a_subcommand():
-    assert {command.service for command in EVERY_COMMAND} == {service.name for service in names.SERVICES}
+    assert {command.service for command in EVERY_COMMAND} == {service.name for service in endpoints.SERVICES}
 
 
 @pytest.mark.parametrize('command', EVERY_COMMAND, ids=lambda command: command.words)
@@ -65,8 +65,8 @@ def test_the_subcommand_is_called_as_the_service_with_dashes(command):
 
 @pytest.mark.parametrize('command', EVERY_COMMAND, ids=lambda command: command.words)
 def test_the_request_has_exactly_the_fields_of_the_service(command):
-    row = names.service(command.service)
-    fields = names.load(row.type).Request.get_fields_and_field_types()
+    row = endpoints.service(command.service)
+    fields = endpoints.load(row.type).Request.get_fields_and_field_types()
     parsed = parse([*command.words.split(), *ARGUMENTS.get(command.service, [])])
     assert set(command.request(parsed)) == set(fields)
 

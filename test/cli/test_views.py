@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_manager.charging.enums import ChargerState, ErrorEnum, SessionEventEnum, StatusReason
-from evse_manager.charging.types import Duration, Error, EvseStatus, SessionEvent, Time
 from evse_manager.cli.monitor import SILENT_AFTER_S, Monitor
 from evse_manager.cli.views import Screen, card, event_line, rows
+from evse_manager.interface.enums import ChargerState, ErrorEnum, SessionEventEnum, StatusReason
+from evse_manager.interface.types import Duration, Error, EvseStatus, SessionEvent, Time
 
 NOW = 1000.0
 CHARGING = EvseStatus(

@@ -12,14 +12,14 @@ from random import Random
 
 import pytest
 
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import ChargerState
 from evse_manager.charging.inputs import (
     ClearFault,
     ForceUnlock,
     SwitchThreePhasesWhileCharging,
     WithdrawAuthorization,
 )
+from evse_manager.interface.enums import ChargerState
+from evse_manager.interface.parameters import Config
 from evse_manager.simulation.bench import Bench
 from evse_manager.simulation.faults import FAULTS
 from evse_manager.simulation.profiles import PROFILES

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from charging.witness import Witness
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
+from evse_manager.charging.inputs import Command, SetExternalLimits
+from evse_manager.charging.kernel import Output
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -18,9 +19,8 @@ from evse_manager.charging.enums import (
     PilotMode,
     StopTransactionReason,
 )
-from evse_manager.charging.inputs import Command, SetExternalLimits
-from evse_manager.charging.kernel import Output
-from evse_manager.charging.types import (
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardCommand,
     ExternalLimits,
     Limits,

@@ -5,16 +5,6 @@ import math
 
 import pytest
 
-from evse_manager.charging import pilot
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
-    BoardErrorEnum,
-    ErrorEnum,
-    PilotMode,
-    StatusReason,
-    StopTransactionReason,
-    SwitchThreePhasesWhileChargingResult,
-)
 from evse_manager.charging.inputs import (
     ClearFault,
     LimitsEnforced,
@@ -26,7 +16,17 @@ from evse_manager.charging.inputs import (
     SwitchThreePhasesWhileCharging,
     WithdrawAuthorization,
 )
-from evse_manager.charging.types import (
+from evse_manager.interface import pilot
+from evse_manager.interface.enums import (
+    BoardErrorEnum,
+    ErrorEnum,
+    PilotMode,
+    StatusReason,
+    StopTransactionReason,
+    SwitchThreePhasesWhileChargingResult,
+)
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     EnforcedLimits,
     ExternalLimits,
     LimitsReq,

@@ -3,7 +3,8 @@
 import pytest
 
 from charging.desk import Desk
-from evse_manager.charging.enums import (
+from evse_manager.charging.inputs import ClearFault, ForceUnlock, Start
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -11,7 +12,6 @@ from evse_manager.charging.enums import (
     LockState,
     PilotMode,
 )
-from evse_manager.charging.inputs import ClearFault, ForceUnlock, Start
 from faults.bay import Bay
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from charging.desk import Desk
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import PilotMode
 from evse_manager.charging.inputs import MeterSampled
-from evse_manager.charging.types import Current, Energy, Frequency, Power, Powermeter, Voltage
+from evse_manager.interface.enums import PilotMode
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import Current, Energy, Frequency, Power, Powermeter, Voltage
 from faults.bay import Bay
 
 PLAIN = Powermeter(

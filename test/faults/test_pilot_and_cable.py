@@ -2,8 +2,8 @@
 
 import pytest
 
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
+from evse_manager.charging.inputs import SwitchThreePhasesWhileCharging
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -12,8 +12,8 @@ from evse_manager.charging.enums import (
     PilotMode,
     StatusReason,
 )
-from evse_manager.charging.inputs import SwitchThreePhasesWhileCharging
-from evse_manager.charging.types import LimitsReq
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import LimitsReq
 from faults.bay import Bay
 
 SOCKET = Config(connector_type='socket')

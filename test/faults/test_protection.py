@@ -3,8 +3,8 @@
 import pytest
 
 from charging.desk import Desk
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import BoardErrorEnum, ErrorEnum, PilotMode, StatusReason
+from evse_manager.interface.enums import BoardErrorEnum, ErrorEnum, PilotMode, StatusReason
+from evse_manager.interface.parameters import Config
 from faults.bay import Bay
 
 Board = BoardErrorEnum

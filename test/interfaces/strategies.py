@@ -5,7 +5,7 @@ from typing import Any, get_args, get_origin
 
 from hypothesis import strategies as st
 
-from evse_manager.charging.types import Duration, Time
+from evse_manager.interface.types import Duration, Time
 from evse_manager.nodes.conversions import TIME_END, message_class
 from interfaces.vocabulary import enumeration, hints
 

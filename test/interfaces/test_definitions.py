@@ -7,9 +7,9 @@ from typing import Any, get_args, get_origin
 
 import pytest
 
-from evse_manager.charging.enums import SwitchThreePhasesWhileChargingResult
-from evse_manager.charging.types import Duration, Time
-from evse_manager.nodes import names
+from evse_manager.interface import endpoints
+from evse_manager.interface.enums import SwitchThreePhasesWhileChargingResult
+from evse_manager.interface.types import Duration, Time
 from interfaces.vocabulary import COMMANDS, ENUMERATIONS, OBJECTS, enumeration, hints, messages, services
 
 MESSAGES = messages()
@@ -91,7 +91,7 @@ def test_every_message_has_a_dataclass_or_is_a_shared_enumeration() -> None:
 
 
 def test_every_service_is_in_the_table_of_services() -> None:
-    ours = {service.type_name for service in names.SERVICES if service.type.startswith('evse_manager/')}
+    ours = {service.type_name for service in endpoints.SERVICES if service.type.startswith('evse_manager/')}
     assert set(SERVICES) == ours
 
 

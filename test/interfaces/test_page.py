@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evse_manager.charging import inputs
-from evse_manager.nodes import names
+from evse_manager.interface import endpoints
 from evse_manager.nodes.conversions import request_to_command
 from interfaces.vocabulary import ENUMERATIONS, messages, services
 from typed import LINES, PAGE, parse
@@ -56,7 +56,7 @@ def test_every_message_service_topic_and_field_is_on_the_page() -> None:
         assert all(f'| `{constant.name}` |' in PAGE for constant in spec.constants)
     for name in services():
         assert f'### {name} (service)\n' in PAGE
-    for each in (*names.TOPICS, *names.SERVICES):
+    for each in (*endpoints.TOPICS, *endpoints.SERVICES):
         assert f'| `{each.name}` | `{each.type}` |' in PAGE
 
 
@@ -86,7 +86,7 @@ def test_an_original_argument_keeps_its_name(originals: ModuleType) -> None:
 def test_every_topic_and_service_has_a_line_to_try() -> None:
     tried = {line.removeprefix('ros2 topic pub --once ').split()[0] for line in LINES if ' pub ' in line}
     tried |= {line.split()[3] for line in LINES if ' pub ' not in line}
-    everything = (*names.TOPICS, names.CLOCK, *names.SERVICES)
+    everything = (*endpoints.TOPICS, endpoints.CLOCK, *endpoints.SERVICES)
     assert tried == {
         each.name if each.name.startswith('/') else f'/evse_1/{each.name}' for each in everything
     }

@@ -12,12 +12,8 @@ from hypothesis import strategies as st
 import evse_manager.msg as m
 import evse_manager.srv as s
 from evse_manager.charging import inputs
-from evse_manager.charging.enums import (
-    ContactorState,
-    LockState,
-    SwitchThreePhasesWhileChargingResult,
-)
-from evse_manager.charging.types import (
+from evse_manager.interface.enums import ContactorState, LockState, SwitchThreePhasesWhileChargingResult
+from evse_manager.interface.types import (
     BoardCommand,
     BoardState,
     BoardTransition,

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 
-from evse_manager.charging.enums import ContactorState, ControlPilotState
-from evse_manager.charging.types import (
+from evse_manager.interface.enums import ContactorState, ControlPilotState
+from evse_manager.interface.types import (
     BoardState,
     BoardTransition,
     Duration,

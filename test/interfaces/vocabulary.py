@@ -14,7 +14,8 @@ from rosidl_adapter.parser import (
     parse_service_string,
 )
 
-from evse_manager.charging import enums, inputs, types
+from evse_manager.charging import inputs
+from evse_manager.interface import enums, types
 
 PACKAGE = 'evse_manager'
 SHARE = Path(get_package_share_directory(PACKAGE))

@@ -19,7 +19,7 @@ import rclpy
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 
-from evse_manager.nodes import names
+from evse_manager.interface import endpoints
 from evse_manager.nodes.qos import profile
 
 BREATH_S = 0.002
@@ -30,7 +30,7 @@ def flood(rate: float, seconds: float, topics: list[tuple[str, str, str, list[by
     rclpy.init()
     node = Node('flood', start_parameter_services=False, enable_rosout=False)
     sources = [
-        (node.create_publisher(names.load(kind), name, profile(names.Qos[qos])), messages)
+        (node.create_publisher(endpoints.load(kind), name, profile(endpoints.Qos[qos])), messages)
         for name, kind, qos, messages in topics
     ]
     while any(publisher.get_subscription_count() == 0 for publisher, _ in sources):
@@ -76,7 +76,7 @@ def flooding(
 ) -> Iterator[Flood]:
     """Flood topics of a connector with messages, in turn."""
     topics = [
-        (f'{namespace}/{name}', names.topic(name).type, names.topic(name).qos.name,
+        (f'{namespace}/{name}', endpoints.topic(name).type, endpoints.topic(name).qos.name,
          [bytes(serialize_message(message)) for message in many])
         for name, many in messages.items()
     ]  # fmt: skip

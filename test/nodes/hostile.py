@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from evse_manager.nodes import names
+from evse_manager.interface import endpoints
 from evse_manager.nodes.conversions import ConversionError, from_message
 
 NUMBERS = st.one_of(
@@ -54,7 +54,7 @@ def _values(wire: str, *, huge: bool) -> st.SearchStrategy[Any]:
     if wire in PLAIN:
         return PLAIN[wire]
     package, _, name = wire.partition('/')
-    return absurd(names.load(f'{package}/msg/{name}'), huge=huge)
+    return absurd(endpoints.load(f'{package}/msg/{name}'), huge=huge)
 
 
 def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:

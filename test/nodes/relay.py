@@ -15,13 +15,13 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from evse_manager.nodes import names
-from evse_manager.nodes.names import Party
+from evse_manager.interface import endpoints
+from evse_manager.interface.endpoints import Party
 from evse_manager.nodes.qos import profile
 
 MANAGER_NAMES = tuple(
     word
-    for topic in names.BOARD_TOPICS
+    for topic in endpoints.BOARD_TOPICS
     for word in ('-r', f'{topic.name}:={topic.name.replace("board/", "wire/", 1)}')
 )
 """Arguments that put a manager at the far end of the wire."""
@@ -57,11 +57,11 @@ def carry(namespace: str) -> None:
     """Carry messages until killed."""
     rclpy.init()
     node = Node('wire', namespace=namespace, start_parameter_services=False, enable_rosout=False)
-    for topic in names.BOARD_TOPICS:
+    for topic in endpoints.BOARD_TOPICS:
         ends = [topic.name, topic.name.replace('board/', 'wire/', 1)]
         if topic.publisher is Party.MANAGER:
             ends.reverse()
-        kind, qos = names.load(topic.type), profile(topic.qos)
+        kind, qos = endpoints.load(topic.type), profile(topic.qos)
         publisher = node.create_publisher(kind, ends[1], qos)
         node.create_subscription(kind, ends[0], publisher.publish, qos, raw=True)
     executor = SingleThreadedExecutor()

@@ -5,6 +5,7 @@ import math
 import pytest
 from builtin_interfaces.msg import Time
 
+from evse_manager.interface import endpoints
 from evse_manager.msg import (
     AuthorizationStatus,
     CertificateAction,
@@ -16,7 +17,6 @@ from evse_manager.msg import (
     StopTransactionRequest,
     ValidationResult,
 )
-from evse_manager.nodes import names
 from harness import Connector, authorization
 
 
@@ -124,7 +124,7 @@ def test_refused_with_a_sentence_and_nothing_changed(name: str, fields: dict, sh
 def test_every_service_was_asked():
     harmless = {'get_id', 'withdraw_authorization', 'cancel_reservation', 'set_faulted', 'reserve'}
     harmless |= {'simulation/ev_pause', 'simulation/ev_resume', 'simulation/replug'}
-    assert set(BAD) | harmless == {service.name for service in names.SERVICES}
+    assert set(BAD) | harmless == {service.name for service in endpoints.SERVICES}
 
 
 def test_simulation_names_the_faults_and_profiles_it_knows(shared: Connector):

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from evse_manager.charging.enums import ErrorEnum
+from evse_manager.interface import endpoints
+from evse_manager.interface.enums import ErrorEnum
 from evse_manager.msg import BoardState, ContactorState, EvseStatus
-from evse_manager.nodes import names
 from evse_manager.nodes.qos import profile
 from harness import Connector, Probe, Process, Site
 from nodes.relay import MANAGER_NAMES, wire
 
-STATUS_QOS = profile(names.topic('status').qos)
+STATUS_QOS = profile(endpoints.topic('status').qos)
 OPEN_S = 1.5
 """From the manager's last moment to the open contactor: a lease of 1 s, at the latest this."""
 NOTICED_S = 1.5

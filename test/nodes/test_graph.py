@@ -5,12 +5,12 @@ import time
 import pytest
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
+from evse_manager.interface import endpoints
+from evse_manager.interface.endpoints import Party, Qos
 from evse_manager.msg import EvseStatus
-from evse_manager.nodes import names
-from evse_manager.nodes.names import Party, Qos
 from harness import Connector, Probe, Site
 
-OWN_TOPICS = [topic for topic in names.TOPICS if topic not in names.ENERGY_TOPICS]
+OWN_TOPICS = [topic for topic in endpoints.TOPICS if topic not in endpoints.ENERGY_TOPICS]
 NODES = {Party.MANAGER: 'evse_manager', Party.BOARD: 'board_support'}
 OF_EVERY_NODE = {
     'describe_parameters', 'get_parameter_types', 'get_parameters', 'list_parameters', 'set_parameters',
@@ -46,7 +46,7 @@ def test_no_other_topic_is_published(shared: Connector):
         assert {name for name, _ in published} <= known
 
 
-@pytest.mark.parametrize('service', names.SERVICES, ids=lambda service: service.name)
+@pytest.mark.parametrize('service', endpoints.SERVICES, ids=lambda service: service.name)
 def test_a_service_has_its_type_and_server(service, shared: Connector):
     def offered():
         node = NODES[service.server]
@@ -58,7 +58,7 @@ def test_a_service_has_its_type_and_server(service, shared: Connector):
 
 def test_no_other_service_is_offered(shared: Connector):
     for party, node in NODES.items():
-        own = {shared.path(service.name) for service in names.SERVICES if service.server is party}
+        own = {shared.path(service.name) for service in endpoints.SERVICES if service.server is party}
         common = {f'{shared.namespace}/{node}/{name}' for name in OF_EVERY_NODE}
         offered = dict(shared.probe.node.get_service_names_and_types_by_node(node, shared.namespace))
         assert set(offered) - common == own
@@ -68,7 +68,7 @@ def test_no_other_service_is_offered(shared: Connector):
     'topic',
     [
         topic
-        for topic in (*names.VARIABLES, *names.BOARD_TOPICS)
+        for topic in (*endpoints.VARIABLES, *endpoints.BOARD_TOPICS)
         if topic.qos is Qos.LATCHED and topic.name not in ('enforced_limits', 'car_manufacturer')
     ],
     ids=lambda topic: topic.name,

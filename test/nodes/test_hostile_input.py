@@ -14,12 +14,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from evse_manager.charging import types
-from evse_manager.charging.enums import StopTransactionReason
+from evse_manager.interface import endpoints, types
+from evse_manager.interface.endpoints import Party
+from evse_manager.interface.enums import StopTransactionReason
 from evse_manager.msg import BoardState, ContactorState, ControlPilotState, EvseStatus
-from evse_manager.nodes import names
 from evse_manager.nodes.conversions import to_message
-from evse_manager.nodes.names import Party
 from harness import Connector, Probe, Process, Site, authorization
 from interfaces.strategies import values
 from nodes.flood import Flood, flooding
@@ -81,7 +80,7 @@ class Station:
     def processes(self) -> tuple[Process, Process]:
         return self.manager, self.board
 
-    def ask(self, service: names.Service, request: Any, slack_s: float = SLACK_S) -> Any:
+    def ask(self, service: endpoints.Service, request: Any, slack_s: float = SLACK_S) -> Any:
         """Call a service with a request as it is; it has to answer within its limit."""
         probe, path = self.connector.probe, self.connector.path(service.name)
         future = probe.client(service.type, path).call_async(request)
@@ -154,11 +153,11 @@ def charging(one: Station) -> Iterator[Station]:
     one.is_sound()
 
 
-def request_class(service: names.Service) -> Any:
-    return names.load(service.type).Request
+def request_class(service: endpoints.Service) -> Any:
+    return endpoints.load(service.type).Request
 
 
-def takes_arguments(service: names.Service) -> bool:
+def takes_arguments(service: endpoints.Service) -> bool:
     fields = request_class(service).get_fields_and_field_types()
     return set(fields) != {'structure_needs_at_least_one_member'} and bool(fields)
 
@@ -182,9 +181,9 @@ def tries(strategy: Any, examples: int = EXAMPLES) -> Any:
 # --- services -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('service', names.SERVICES, ids=lambda service: service.name)
+@pytest.mark.parametrize('service', endpoints.SERVICES, ids=lambda service: service.name)
 def test_whatever_a_service_is_asked_it_answers_and_a_refusal_changes_nothing(
-    station: Station, service: names.Service
+    station: Station, service: endpoints.Service
 ):
     connector = station.connector
 
@@ -197,9 +196,11 @@ def test_whatever_a_service_is_asked_it_answers_and_a_refusal_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    'service', [each for each in names.SERVICES if takes_arguments(each)], ids=lambda service: service.name
+    'service',
+    [each for each in endpoints.SERVICES if takes_arguments(each)],
+    ids=lambda service: service.name,
 )
-def test_a_refusal_changes_nothing_while_charging(charging: Station, service: names.Service):
+def test_a_refusal_changes_nothing_while_charging(charging: Station, service: endpoints.Service):
     station, connector = charging, charging.connector
     ends = ENDS.get(service.name, lambda _: False)
 
@@ -214,13 +215,13 @@ def test_a_refusal_changes_nothing_while_charging(charging: Station, service: na
     connector.reaches(lambda s: s.state == EvseStatus.STATE_CHARGING, 'charging all the same')
 
 
-def asked(station: Station, service: names.Service, request: Any) -> bool:
+def asked(station: Station, service: endpoints.Service, request: Any) -> bool:
     """Return whether a service accepts a request; see that its refusal has words and changes nothing."""
     connector = station.connector
     before = connector.status
     answer = station.ask(service, request)
     accepted = getattr(answer, 'success', False) or getattr(answer, 'result', 0) == 1
-    if not accepted and service is not names.GET_ID:
+    if not accepted and service is not endpoints.GET_ID:
         assert 10 < len(answer.message) < 1000, 'a sentence, not nothing, nor a book'
         connector.call('get_id')
         connector.probe.spin(0.01)
@@ -231,23 +232,23 @@ def asked(station: Station, service: names.Service, request: Any) -> bool:
     return bool(accepted)
 
 
-def calls() -> st.SearchStrategy[tuple[names.Service, Any]]:
+def calls() -> st.SearchStrategy[tuple[endpoints.Service, Any]]:
     """Return any service with any request: absurd, empty, or one that moves the connector on."""
 
-    def requests(service: names.Service) -> st.SearchStrategy[Any]:
+    def requests(service: endpoints.Service) -> st.SearchStrategy[Any]:
         cls = request_class(service)
         sensible = st.builds(lambda: cls(**SENSIBLE.get(service.name, {})))
         return st.tuples(st.just(service), sensible | absurd(cls))
 
-    likely = [names.service(name) for name in LIKELY]
-    return st.sampled_from((*names.SERVICES, *likely, *likely)).flatmap(requests)
+    likely = [endpoints.service(name) for name in LIKELY]
+    return st.sampled_from((*endpoints.SERVICES, *likely, *likely)).flatmap(requests)
 
 
 def test_services_in_any_order_never_give_power_to_nobody(station: Station):
     station.connector.charge()
 
     @tries(calls(), examples=20 * EXAMPLES)
-    def step(call: tuple[names.Service, Any]) -> None:
+    def step(call: tuple[endpoints.Service, Any]) -> None:
         station.ask(*call)
         station.is_safe()
 
@@ -278,7 +279,7 @@ def withstand(station: Station, flood: Flood, *services: str) -> None:
     answers = 0
     while not flood.over:
         for name in services:
-            service = names.service(name)
+            service = endpoints.service(name)
             station.ask(service, request_class(service)(), FLOOD_SLACK_S)
             answers += 1
         probe.spin(0.1)
@@ -336,7 +337,7 @@ def test_garbage_commands_at_the_board(station: Station, tmp_path: Path):
     """Strangers' commands are not obeyed; in the manager's name they can take power away, never more."""
     connector = station.connector
     connector.charge()
-    cls = names.load(names.topic('board/command').type)
+    cls = endpoints.load(endpoints.topic('board/command').type)
     strange = {'board/command': drawn(absurd(cls), 100)}
     with flooding(tmp_path, connector.namespace, RATE_HZ / 2, FLOOD_S / 2, strange) as flood:
         withstand(station, flood, 'get_id', 'simulation/set_proximity')
@@ -367,8 +368,8 @@ def test_every_other_topic_at_once(site: Site, probe: Probe, tmp_path: Path):
     states = connector.listen('board/state')
     board, manager = site.board(namespace), site.manager(namespace, energy_source='manager')
     station = Station(connector, manager, board, states)
-    heard = [topic for topic in names.heard_by(Party.MANAGER) if topic.name != 'board/state']
-    messages = {topic.name: drawn(absurd(names.load(topic.type)), 50) for topic in heard}
+    heard = [topic for topic in endpoints.heard_by(Party.MANAGER) if topic.name != 'board/state']
+    messages = {topic.name: drawn(absurd(endpoints.load(topic.type)), 50) for topic in heard}
     messages['energy/limits'] = [
         limits for limits in messages['energy/limits'] if not readable(limits, types.EnforcedLimits)
     ]

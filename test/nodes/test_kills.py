@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from evse_manager.charging.enums import ErrorEnum, StopTransactionReason
-from evse_manager.charging.enums import SessionEventEnum as Event
+from evse_manager.interface.enums import ErrorEnum, StopTransactionReason
+from evse_manager.interface.enums import SessionEventEnum as Event
 from evse_manager.msg import BoardState, ContactorState, EvseStatus, SessionEvent
 from harness import Connector, Probe, Process, Site, authorization, running
 from nodes.relay import MANAGER_NAMES, Wire, wire

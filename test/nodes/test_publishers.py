@@ -8,15 +8,15 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from evse_manager.charging.types import Telemetry
-from evse_manager.nodes import names
+from evse_manager.interface import endpoints
+from evse_manager.interface.types import Telemetry
 from evse_manager.nodes.conversions import ConversionError
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import profile
 
-STREAM = names.topic('telemetry')
-LATCHED = names.topic('status')
-COMMAND = names.topic('board/command')
+STREAM = endpoints.topic('telemetry')
+LATCHED = endpoints.topic('status')
+COMMAND = endpoints.topic('board/command')
 IMPOSSIBLE = Telemetry(temperature_c='warm')  # to convert it fails
 
 
@@ -29,9 +29,9 @@ def node():
     rclpy.try_shutdown()
 
 
-def listen(node: Node, topic: names.Topic) -> list:
+def listen(node: Node, topic: endpoints.Topic) -> list:
     heard = []
-    node.create_subscription(names.load(topic.type), topic.name, heard.append, profile(topic.qos))
+    node.create_subscription(endpoints.load(topic.type), topic.name, heard.append, profile(topic.qos))
     return heard
 
 
@@ -66,7 +66,7 @@ def test_what_is_latched_and_every_command_is_published_in_any_case(node, topic)
     assert topic.name in publishers
     assert STREAM.name not in publishers
     assert publishers.listened_to(topic.name)
-    publishers.relay(topic.name, names.load(topic.type)())
+    publishers.relay(topic.name, endpoints.load(topic.type)())
     publishers.wait_until_delivered(topic.name, 0.2)
     if topic is LATCHED:
         heard = listen(node, topic)

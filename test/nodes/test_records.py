@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from evse_manager.charging.enums import SessionEventEnum, StopTransactionReason
+from evse_manager.interface.enums import SessionEventEnum, StopTransactionReason
 from evse_manager.msg import (
     ContactorState,
     EvseStatus,

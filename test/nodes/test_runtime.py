@@ -13,7 +13,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from evse_manager.nodes.names import Party, Service
+from evse_manager.interface.endpoints import Party, Service
 from evse_manager.nodes.runtime import Alarm, DeadlineTimer, Guard, new_executor, steady_clock
 from evse_manager.nodes.services import create_service
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from evse_manager.interface import endpoints
 from evse_manager.msg import EvseStatus
-from evse_manager.nodes import names
 from evse_manager.nodes.qos import STREAM
 from harness import Connector, Probe
 from typed import LINES, parse
@@ -90,4 +90,4 @@ def test_high_level_communication_as_typed(connector: Connector):
 
 def test_every_service_is_typed():
     typed = {name for name, _, _ in STORY} | {'set_get_certificate_response'}
-    assert typed == {service.name for service in names.SERVICES}
+    assert typed == {service.name for service in endpoints.SERVICES}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evse_manager.charging.enums import (
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evse_manager.charging.enums import ControlPilotState, PilotMode
+from evse_manager.interface.enums import ControlPilotState, PilotMode
 from evse_manager.simulation.pilot import RESISTANCE_OHM, Generator, Levels, Load, levels, read
 
 PWM, X1 = PilotMode.PWM, PilotMode.X1

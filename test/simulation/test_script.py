@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from evse_manager.board.driver import DriverContext, DriverError
-from evse_manager.board.drivers.simulated import SimulatedDriver, SimulatedParameters
 from evse_manager.simulation.bench import Bench
+from evse_manager.simulation.driver import SimulatedDriver, SimulatedParameters
 from evse_manager.simulation.faults import FAULTS
 from evse_manager.simulation.profiles import PROFILES
 from evse_manager.simulation.script import STEPS, ScriptError, parse

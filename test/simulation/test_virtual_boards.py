@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.virtual import main as virtual
 from evse_manager.simulation.virtual.board import BOARDS
+from evse_manager.simulation.virtual.host import COMMANDS, Rig
 from evse_manager.simulation.virtual.line import FAULTS
-from evse_manager.simulation.virtual.rig import COMMANDS, Rig
 
 pytestmark = pytest.mark.timeout(60)
 

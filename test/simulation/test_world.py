@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evse_manager.board.values import Outputs
-from evse_manager.charging.enums import (
+from evse_manager.board.driver_io import Outputs
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
     LockState,
     PilotMode,
 )
-from evse_manager.charging.pilot import duty_cycle
+from evse_manager.interface.pilot import duty_cycle
 from evse_manager.simulation.faults import FAULTS, SimulationError
 from evse_manager.simulation.profiles import PROFILES, EvProfile
 from evse_manager.simulation.world import World, WorldSettings

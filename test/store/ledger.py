@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from evse_manager.charging.enums import SessionEventEnum as Event
-from evse_manager.charging.types import SessionEvent
+from evse_manager.interface.enums import SessionEventEnum as Event
+from evse_manager.interface.types import SessionEvent
 from evse_manager.store.writing import DURABLE_EVENTS
 
 ONCE = (Event.SESSION_STARTED, Event.TRANSACTION_STARTED, Event.TRANSACTION_FINISHED, Event.SESSION_FINISHED)

@@ -4,21 +4,9 @@ from collections.abc import Callable
 from random import Random
 from uuid import UUID
 
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
-    AuthorizationStatus,
-    BoardErrorEnum,
-    ContactorState,
-    ControlPilotState,
-    LinkState,
-    LockState,
-    PilotMode,
-    StopTransactionReason,
-)
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
     BoardCapabilitiesReceived,
-    BoardObserved,
     CancelReservation,
     CapabilitiesReceived,
     ClearFault,
@@ -40,7 +28,18 @@ from evse_manager.charging.inputs import (
     Tick,
 )
 from evse_manager.charging.kernel import Kernel, Output
-from evse_manager.charging.types import (
+from evse_manager.interface.enums import (
+    AuthorizationStatus,
+    BoardErrorEnum,
+    ContactorState,
+    ControlPilotState,
+    LinkState,
+    LockState,
+    PilotMode,
+    StopTransactionReason,
+)
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardCapabilities,
     BoardCommand,
     BoardError,
@@ -57,6 +56,7 @@ from evse_manager.charging.types import (
     Time,
     ValidationResult,
 )
+from evse_manager.lease.manager import BoardObserved
 from evse_manager.store import Entry, Remembered
 
 SECOND = 1_000_000_000

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from evse_manager.charging.enums import SessionEventEnum as Event
-from evse_manager.charging.types import SessionEvent, Time
+from evse_manager.interface.enums import SessionEventEnum as Event
+from evse_manager.interface.types import SessionEvent, Time
 from evse_manager.store import Entry, Remembered, SessionStore
 
 SECOND = 1_000_000_000

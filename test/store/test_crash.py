@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evse_manager.charging.enums import SessionEventEnum as Event
-from evse_manager.charging.records import Memory
-from evse_manager.charging.types import SessionEvent
+from evse_manager.charging.persisted_state import Memory
+from evse_manager.interface.enums import SessionEventEnum as Event
+from evse_manager.interface.types import SessionEvent
 from evse_manager.store import Entry, Remembered
 from evse_manager.store.file import RecordsFile, open_or_replace
 from store.ledger import check_file, check_told

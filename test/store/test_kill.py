@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from evse_manager.charging.enums import StopTransactionReason
-from evse_manager.charging.types import SessionEvent
+from evse_manager.interface.enums import StopTransactionReason
+from evse_manager.interface.types import SessionEvent
 from evse_manager.store.codec import decode
 from store.ledger import check_file, check_told
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evse_manager.charging.enums import ErrorEnum, StartSessionReason, StopTransactionReason
-from evse_manager.charging.enums import SessionEventEnum as Event
-from evse_manager.charging.records import Memory, OpenSession, OpenTransaction
-from evse_manager.charging.types import (
+from evse_manager.charging.persisted_state import Memory, OpenSession, OpenTransaction
+from evse_manager.interface.enums import ErrorEnum, StartSessionReason, StopTransactionReason
+from evse_manager.interface.enums import SessionEventEnum as Event
+from evse_manager.interface.types import (
     Current,
     Energy,
     Error,

@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from evse_manager.charging.enums import ErrorEnum, StartSessionReason
-from evse_manager.charging.enums import SessionEventEnum as Event
-from evse_manager.charging.records import Memory, OpenSession
-from evse_manager.charging.types import Error
+from evse_manager.charging.persisted_state import Memory, OpenSession
+from evse_manager.interface.enums import ErrorEnum, StartSessionReason
+from evse_manager.interface.enums import SessionEventEnum as Event
+from evse_manager.interface.types import Error
 from evse_manager.store import Entry, exchange, session_store, writer
 from store.ledger import rows
 from store.owner import EPOCH, Owner, event

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from random import Random
 
-from evse_manager.charging.config import Config
-from evse_manager.charging.types import SessionEvent
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import SessionEvent
 from evse_manager.store import Entry, SessionStore, session_store
 from evse_manager.store.codec import encode
 

@@ -4,10 +4,10 @@ import math
 import struct
 from collections.abc import Callable, Mapping
 
-from ...charging.types import Powermeter, Time
-from ..modbus import Answer, Function, Request
-from ..modbus_bus import Order
-from ..plausibility import Phases, Plausibility, Reading
+from evse_manager.board.transport.modbus import Answer, Function, Request
+from evse_manager.board.transport.modbus_master import Order
+from evse_manager.interface.types import Powermeter, Time
+from evse_manager.metering.register import Phases, Plausibility, Reading
 
 PERIOD_S = 1.0
 PHASES_PERIOD_S = 10.0

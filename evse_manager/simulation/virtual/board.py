@@ -21,16 +21,16 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import ClassVar
 
-from ...board.values import Observation
-from ..faults import FAULTS, SimulationError
-from ..scheduler import Event, Scheduler
-from ..world import World, WorldSettings
+from evse_manager.board.driver_io import Observation
+from evse_manager.simulation.faults import FAULTS, SimulationError
+from evse_manager.simulation.scheduler import Event, Scheduler
+from evse_manager.simulation.world import World, WorldSettings
 
 BOARDS: dict[str, str] = {
-    'openevse': 'evse_manager.simulation.virtual.openevse:VirtualOpenEvse',
-    'yeti': 'evse_manager.simulation.virtual.yeti:VirtualYeti',
-    'phoenix': 'evse_manager.simulation.virtual.phoenix:VirtualPhoenix',
-    'sdm630': 'evse_manager.simulation.virtual.sdm630:VirtualSdm630',
+    'openevse': 'evse_manager.simulation.virtual.openevse_rapi:VirtualOpenEvse',
+    'yeti': 'evse_manager.simulation.virtual.yeti_firmware:VirtualYeti',
+    'phoenix': 'evse_manager.simulation.virtual.phoenix_firmware:VirtualPhoenix',
+    'sdm630': 'evse_manager.simulation.virtual.sdm630_slave:VirtualSdm630',
 }
 """Every virtual board by name, as ``module:class``."""
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from ..faults import SimulationError
-from ..scheduler import Event, Scheduler
+from evse_manager.simulation.faults import SimulationError
+from evse_manager.simulation.scheduler import Event, Scheduler
 
 TO_BOARD = 'to_board'
 """Last word of a fault's arguments: it acts on what the host sends, not on what the board sends."""

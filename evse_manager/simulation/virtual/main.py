@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...charging.config import ConfigError
-from ..faults import SimulationError
-from ..world import WorldSettings
-from .board import BOARDS
-from .rig import COMMANDS, Rig
+from evse_manager.interface.parameters import ConfigError
+from evse_manager.simulation.faults import SimulationError
+from evse_manager.simulation.virtual.board import BOARDS
+from evse_manager.simulation.virtual.host import COMMANDS, Rig
+from evse_manager.simulation.world import WorldSettings
 
 DESCRIPTION = f"""
 Firmware in software: speaks the wire protocol of a charging board on a pseudo-terminal, with a simulated EV

@@ -8,8 +8,8 @@ do; a device without the address in question answers with an exception.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from ...board.modbus import framed, is_frame
-from ..scheduler import Event
+from evse_manager.board.transport.modbus import framed, is_frame
+from evse_manager.simulation.scheduler import Event
 
 SILENCE_S = 0.004
 """3.5 characters at 9600 baud: the end of a frame."""

@@ -9,12 +9,12 @@ import math
 from abc import abstractmethod
 from dataclasses import replace
 
-from ...board.values import Outputs
-from ...charging.enums import BoardErrorEnum, ControlPilotState, PilotMode
-from ...charging.pilot import duty_cycle
-from ..scheduler import Event
-from ..world import WorldSettings
-from .board import VirtualBoard
+from evse_manager.board.driver_io import Outputs
+from evse_manager.interface.enums import BoardErrorEnum, ControlPilotState, PilotMode
+from evse_manager.interface.pilot import duty_cycle
+from evse_manager.simulation.scheduler import Event
+from evse_manager.simulation.virtual.board import VirtualBoard
+from evse_manager.simulation.world import WorldSettings
 
 STARTING, A, B, C, VENT, DIODE, GFI, NO_GROUND, STUCK, GFI_TEST, HOT, OVER_CURRENT = range(12)
 """States as RAPI codes them ..."""

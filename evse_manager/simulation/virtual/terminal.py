@@ -6,7 +6,7 @@ import pty
 import tty
 from pathlib import Path
 
-from ..faults import SimulationError
+from evse_manager.simulation.faults import SimulationError
 
 OUTBOX_BYTES = 16_384
 """What the host does not read is lost beyond this, as on a real line."""

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-from evse_manager.board.openevse import OpenEvse
-from evse_manager.board.openevse_meter import OpenEvseMeter
-from evse_manager.board.rapi import Frame, Parser
-from evse_manager.board.values import Observation, Outputs
-from evse_manager.charging.enums import LinkState, PilotMode
-from evse_manager.charging.types import Time
+from evse_manager.board.boards.openevse.conversation import OpenEvse
+from evse_manager.board.boards.openevse.meter import OpenEvseMeter
+from evse_manager.board.boards.openevse.rapi import Frame, Parser
+from evse_manager.board.driver_io import Observation, Outputs
+from evse_manager.interface.enums import LinkState, PilotMode
+from evse_manager.interface.types import Time
 from evse_manager.simulation.scheduler import Scheduler
 from evse_manager.simulation.virtual.line import Line
-from evse_manager.simulation.virtual.openevse import VirtualOpenEvse
+from evse_manager.simulation.virtual.openevse_rapi import VirtualOpenEvse
 
 MOST_STEPS_PER_S = 400
 

@@ -13,11 +13,12 @@ from typing import Any
 from board.serial import test_phoenix_conversation, test_yeti_conversation
 from board.serial.desk import Desk
 from board.serial.fuzz_subjects import LARGEST_PIECE, mutated
-from evse_manager.board import rapi, yeti_messages
-from evse_manager.board.modbus import Request, framed
-from evse_manager.board.values import Observation
-from evse_manager.board.yeti_messages import LockPosition, PilotState, Relay, frame
-from evse_manager.charging.enums import ContactorState, ControlPilotState, LinkState, LockState
+from evse_manager.board.boards.openevse import rapi
+from evse_manager.board.boards.yeti import messages
+from evse_manager.board.boards.yeti.messages import LockPosition, PilotState, Relay, frame
+from evse_manager.board.driver_io import Observation
+from evse_manager.board.transport.modbus import Request, framed
+from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, LockState
 
 STEP_S = 0.05
 RECOVERY_S = 20.0
@@ -144,7 +145,7 @@ class YetiConversation(DeskConversation):
 
     def believes(self, data: bytes) -> bool:
         pending = self._desk._parser._cutter._rest
-        return bool(yeti_messages.Parser().feed(pending + data))
+        return bool(messages.Parser().feed(pending + data))
 
 
 class PhoenixConversation(Conversation):

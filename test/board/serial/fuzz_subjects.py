@@ -13,10 +13,9 @@ from collections.abc import Iterable
 from random import Random
 from typing import Any, ClassVar
 
-from evse_manager.board import rapi, yeti_frames
-from evse_manager.board.meters.sdm630 import floats
-from evse_manager.board.modbus import Answers, Function, Request, framed
-from evse_manager.board.yeti_messages import (
+from evse_manager.board.boards.openevse import rapi
+from evse_manager.board.boards.yeti import frames
+from evse_manager.board.boards.yeti.messages import (
     ErrorFlags,
     KeepAlive,
     LockPosition,
@@ -29,6 +28,8 @@ from evse_manager.board.yeti_messages import (
     ResetDone,
     frame,
 )
+from evse_manager.board.meters.sdm630 import floats
+from evse_manager.board.transport.modbus import Answers, Function, Request, framed
 
 LARGEST_PIECE = 4096
 """The reader hands over no more at once."""
@@ -180,7 +181,7 @@ class YetiSubject(Subject):
     def __init__(self) -> None:
         """Begin with an empty line."""
         self.parser = Parser()
-        self.cutter = yeti_frames.Cutter()
+        self.cutter = frames.Cutter()
         self._line = b''
 
     def feed(self, data: bytes) -> None:
@@ -199,7 +200,7 @@ class YetiSubject(Subject):
 
     def sealed(self, inside: bytes) -> None:
         """Frame any payload."""
-        self.feed(b'\0' + yeti_frames.encode(inside))
+        self.feed(b'\0' + frames.encode(inside))
 
     def recover(self) -> None:
         """Read a state."""

@@ -6,7 +6,7 @@ Played side by side as the golden sequences are.
 
 import time
 
-from evse_manager.charging.enums import (
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,

@@ -3,8 +3,8 @@
 from typing import Any
 
 from board.serial.session import Session
-from evse_manager.board.metered import MeteredDriver, MeterParameters
-from evse_manager.charging.config import Config
+from evse_manager.board.meters.metered import MeteredDriver, MeterParameters
+from evse_manager.interface.parameters import Config
 
 
 def metered(board: str, config: Config | None = None, meter_port: str = '', **parameters: Any) -> Session:

@@ -14,12 +14,6 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from evse_manager.board.driver import driver_class
-from evse_manager.charging.enums import (
-    AuthorizationStatus,
-    ErrorEnum,
-    StartSessionReason,
-    StopTransactionReason,
-)
 from evse_manager.charging.inputs import (
     CancelReservation,
     ClearFault,
@@ -32,8 +26,14 @@ from evse_manager.charging.inputs import (
     StopTransaction,
     WithdrawAuthorization,
 )
-from evse_manager.charging.records import Memory
-from evse_manager.charging.types import StopTransactionRequest
+from evse_manager.charging.persisted_state import Memory
+from evse_manager.interface.enums import (
+    AuthorizationStatus,
+    ErrorEnum,
+    StartSessionReason,
+    StopTransactionReason,
+)
+from evse_manager.interface.types import StopTransactionRequest
 from evse_manager.simulation.codes import code
 
 from .session import Session

@@ -17,11 +17,9 @@ from typing import Any, Self
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import Driver, DriverContext, driver_class
+from evse_manager.board.driver_io import Moment
 from evse_manager.board.loop import BoardLoop
-from evse_manager.board.values import Moment
 from evse_manager.charging.commands import Answer
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import AuthorizationStatus, LinkState
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
     BoardCapabilitiesReceived,
@@ -38,9 +36,10 @@ from evse_manager.charging.inputs import (
     Tick,
 )
 from evse_manager.charging.kernel import Kernel
-from evse_manager.charging.link import BoardLink
-from evse_manager.charging.records import Memory
-from evse_manager.charging.types import (
+from evse_manager.charging.persisted_state import Memory
+from evse_manager.interface.enums import AuthorizationStatus, LinkState
+from evse_manager.interface.parameters import Config
+from evse_manager.interface.types import (
     BoardCommand,
     BoardState,
     ExternalLimits,
@@ -53,8 +52,9 @@ from evse_manager.charging.types import (
     Time,
     ValidationResult,
 )
+from evse_manager.lease.manager import BoardLink
 from evse_manager.simulation.codes import code
-from evse_manager.simulation.virtual.rig import Rig
+from evse_manager.simulation.virtual.host import Rig
 
 PATIENCE_S = 15.0
 _managers = itertools.count(1)

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from evse_manager.board.modbus import Answer, Answers, Function, Request, crc, framed
-from evse_manager.board.modbus_bus import LATE_S, TIMEOUT_S, Master, Order
+from evse_manager.board.transport.modbus import Answer, Answers, Function, Request, crc, framed
+from evse_manager.board.transport.modbus_master import LATE_S, TIMEOUT_S, Master, Order
 
 GOLDEN_REQUESTS = {
     '01040000000271cb': Request(1, Function.READ_INPUT, 0x0000, 2),

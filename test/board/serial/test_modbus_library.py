@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from evse_manager.board.modbus import Answers, Function, Request
-from evse_manager.simulation.virtual.phoenix import VirtualPhoenix
+from evse_manager.board.transport.modbus import Answers, Function, Request
+from evse_manager.simulation.virtual.phoenix_firmware import VirtualPhoenix
 
 pdu = pytest.importorskip('pymodbus.pdu')
 framer = pytest.importorskip('pymodbus.framer')

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from board.serial.desk import Desk
-from evse_manager.board.values import Observation, Outputs
-from evse_manager.charging.enums import ContactorState, ControlPilotState, LinkState, PilotMode
+from evse_manager.board.driver_io import Observation, Outputs
+from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, PilotMode
 
 RELAY_TOLD_S = 2.0
 """A closed relay that is reported was closed at some time within so long."""

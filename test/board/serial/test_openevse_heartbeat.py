@@ -1,7 +1,7 @@
 """The heartbeat of an OpenEVSE: a miss is acknowledged, a board that forgot it is programmed again."""
 
-from evse_manager.board.openevse_heartbeat import ACKNOWLEDGE, Heartbeat
-from evse_manager.board.rapi import Frame
+from evse_manager.board.boards.openevse.heartbeat import ACKNOWLEDGE, Heartbeat
+from evse_manager.board.boards.openevse.rapi import Frame
 
 
 def reply(words: str, name: str = 'OK') -> Frame:

@@ -8,8 +8,9 @@ import pytest
 from board.serial.link_faults import LINK_FAULTS, errors, goes_on
 from board.serial.sequences import Played, Sequence, error
 from board.serial.session import Session
-from evse_manager.board.drivers.openevse import OpenEvseDriver
-from evse_manager.charging.enums import (
+from evse_manager.board.boards.openevse.driver import OpenEvseDriver
+from evse_manager.charging.inputs import StopTransaction
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -19,8 +20,7 @@ from evse_manager.charging.enums import (
     PilotMode,
     StopTransactionReason,
 )
-from evse_manager.charging.inputs import StopTransaction
-from evse_manager.charging.types import StopTransactionRequest
+from evse_manager.interface.types import StopTransactionRequest
 
 pytestmark = pytest.mark.timeout(240)
 

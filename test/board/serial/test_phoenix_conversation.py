@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from evse_manager.board.boards.phoenix.conversation import Phoenix
+from evse_manager.board.boards.phoenix.registers import ERROR_BITS
+from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.board.meters.sdm630 import Sdm630
-from evse_manager.board.modbus import Answer, Answers
-from evse_manager.board.modbus_bus import Master
-from evse_manager.board.phoenix import Phoenix
-from evse_manager.board.phoenix_registers import ERROR_BITS
-from evse_manager.board.values import Observation, Outputs
-from evse_manager.charging.enums import (
+from evse_manager.board.transport.modbus import Answer, Answers
+from evse_manager.board.transport.modbus_master import Master
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -21,9 +21,9 @@ from evse_manager.charging.enums import (
     PilotMode,
     ProximityState,
 )
-from evse_manager.charging.types import Time
-from evse_manager.simulation.virtual.phoenix import ENABLE, VirtualPhoenix
-from evse_manager.simulation.virtual.sdm630 import METER_UNIT
+from evse_manager.interface.types import Time
+from evse_manager.simulation.virtual.phoenix_firmware import ENABLE, VirtualPhoenix
+from evse_manager.simulation.virtual.sdm630_slave import METER_UNIT
 
 OFFER = Outputs(pilot_mode=PilotMode.PWM, duty_cycle_percent=26.7, current_a=16.0, power=True, lock=True)
 

@@ -13,7 +13,7 @@ from board.serial.link_faults import LINK_FAULTS, counted, errors, goes_on, sign
 from board.serial.metered import metered
 from board.serial.sequences import Played, Sequence, error, possible
 from board.serial.session import Session
-from evse_manager.charging.enums import (
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -21,8 +21,8 @@ from evse_manager.charging.enums import (
     LinkState,
     OpeningReason,
 )
-from evse_manager.simulation.virtual.phoenix import ENABLE
-from evse_manager.simulation.virtual.rig import Rig
+from evse_manager.simulation.virtual.host import Rig
+from evse_manager.simulation.virtual.phoenix_firmware import ENABLE
 
 pytestmark = pytest.mark.timeout(240)
 

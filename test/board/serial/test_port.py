@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from evse_manager.board.boards.openevse.rapi import Frame, Parser
 from evse_manager.board.driver import (
     DRIVERS,
     PROBLEM,
@@ -21,13 +22,18 @@ from evse_manager.board.driver import (
     PortMissingError,
     driver_class,
 )
-from evse_manager.board.metered import MeteredDriver, MeterParameters
-from evse_manager.board.port import PortSettings, open_port
-from evse_manager.board.rapi import Frame, Parser
-from evse_manager.board.serial_port import OUTBOX_BYTES, QUEUE_FRAMES, PortLost, PortOpened, SerialLink
-from evse_manager.charging.enums import LinkState
-from evse_manager.charging.types import Time
-from evse_manager.simulation.virtual.rig import Rig
+from evse_manager.board.meters.metered import MeteredDriver, MeterParameters
+from evse_manager.board.transport.port import PortSettings, open_port
+from evse_manager.board.transport.serial_link import (
+    OUTBOX_BYTES,
+    QUEUE_FRAMES,
+    PortLost,
+    PortOpened,
+    SerialLink,
+)
+from evse_manager.interface.enums import LinkState
+from evse_manager.interface.types import Time
+from evse_manager.simulation.virtual.host import Rig
 from evse_manager.simulation.virtual.terminal import Terminal
 
 SERIAL = [

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_manager.board import rapi
-from evse_manager.board.rapi import Frame, Parser, State, encode, numbers, parse, state_of
+from evse_manager.board.boards.openevse import rapi
+from evse_manager.board.boards.openevse.rapi import Frame, Parser, State, encode, numbers, parse, state_of
 
 GOLDEN = [
     (b'$OK 01 0 01 0200^12', Frame('OK', ('01', '0', '01', '0200'))),

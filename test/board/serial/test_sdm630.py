@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from evse_manager.board.meters.sdm630 import floats
-from evse_manager.board.plausibility import PERSISTS_S, Plausibility, Reading
-from evse_manager.charging.types import Powermeter, Time
+from evse_manager.interface.types import Powermeter, Time
+from evse_manager.metering.register import PERSISTS_S, Plausibility, Reading
 
 GOOD = Reading(
     voltage_v=(230.2, 229.8, 230.5),

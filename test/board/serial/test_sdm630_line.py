@@ -16,11 +16,11 @@ import pytest
 from board.serial.metered import metered
 from board.serial.sequences import Played
 from evse_manager.board.driver import DriverContext, PortError
-from evse_manager.board.drivers.simulated import SimulatedDriver, SimulatedParameters
-from evse_manager.board.metered import MeteredDriver, MeterParameters
-from evse_manager.charging.enums import BoardErrorEnum
-from evse_manager.charging.types import Powermeter, Time
-from evse_manager.simulation.virtual.rig import Rig
+from evse_manager.board.meters.metered import MeteredDriver, MeterParameters
+from evse_manager.interface.enums import BoardErrorEnum
+from evse_manager.interface.types import Powermeter, Time
+from evse_manager.simulation.driver import SimulatedDriver, SimulatedParameters
+from evse_manager.simulation.virtual.host import Rig
 
 pytestmark = pytest.mark.timeout(120)
 

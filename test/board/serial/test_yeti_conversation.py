@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evse_manager.board.values import Observation, Outputs
-from evse_manager.board.yeti import Yeti
-from evse_manager.board.yeti_messages import (
+from evse_manager.board.boards.yeti.conversation import Yeti
+from evse_manager.board.boards.yeti.messages import (
     FROM_HOST,
     X1_DUTY,
     AllowPower,
@@ -18,13 +17,14 @@ from evse_manager.board.yeti_messages import (
     Parser,
     ResetOrder,
 )
-from evse_manager.board.yeti_meter import YetiMeter
-from evse_manager.charging.enums import ContactorState, ControlPilotState, LinkState, LockState, PilotMode
-from evse_manager.charging.pilot import current
-from evse_manager.charging.types import Time
+from evse_manager.board.boards.yeti.meter import YetiMeter
+from evse_manager.board.driver_io import Observation, Outputs
+from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, LockState, PilotMode
+from evse_manager.interface.pilot import current
+from evse_manager.interface.types import Time
 from evse_manager.simulation.scheduler import Scheduler
 from evse_manager.simulation.virtual.line import Line
-from evse_manager.simulation.virtual.yeti import BOOT_S, VirtualYeti
+from evse_manager.simulation.virtual.yeti_firmware import BOOT_S, VirtualYeti
 from evse_manager.simulation.world import WorldSettings
 
 MOST_STEPS_PER_S = 300

@@ -12,8 +12,7 @@ import pytest
 from board.serial.link_faults import LINK_FAULTS, counted, errors, goes_on
 from board.serial.sequences import Played, Sequence, error, possible
 from board.serial.session import Session
-from evse_manager.charging.config import Config
-from evse_manager.charging.enums import (
+from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
@@ -24,6 +23,7 @@ from evse_manager.charging.enums import (
     PilotMode,
     ProximityState,
 )
+from evse_manager.interface.parameters import Config
 
 pytestmark = pytest.mark.timeout(120)
 

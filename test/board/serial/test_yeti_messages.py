@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_manager.board import yeti_frames, yeti_messages
-from evse_manager.board.yeti_messages import (
+from evse_manager.board.boards.yeti import frames, messages
+from evse_manager.board.boards.yeti.messages import (
     FROM_BOARD,
     FROM_HOST,
     AllowPower,
@@ -74,9 +74,9 @@ def test_messages_come_back_as_they_were(message: Message) -> None:
 
 
 def test_the_check_is_jamcrc() -> None:
-    assert yeti_frames.check(b'123456789') == 0x340BC6D9
+    assert frames.check(b'123456789') == 0x340BC6D9
     body = b'123456789'
-    assert yeti_frames.check(body + yeti_frames.check(body).to_bytes(4, 'little')) == 0
+    assert frames.check(body + frames.check(body).to_bytes(4, 'little')) == 0
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_the_check_is_jamcrc() -> None:
     ],
 )
 def test_bytes_are_stuffed(data: str, stuffed: str) -> None:
-    assert yeti_frames.stuff(bytes.fromhex(data)).hex() == stuffed
-    assert yeti_frames.unstuff(bytes.fromhex(stuffed)) == bytes.fromhex(data)
+    assert frames.stuff(bytes.fromhex(data)).hex() == stuffed
+    assert frames.unstuff(bytes.fromhex(stuffed)) == bytes.fromhex(data)
 
 
 @given(st.binary(max_size=600) | st.integers(250, 520).map(lambda size: b'\1' * size))
 def test_stuffed_bytes_have_no_zero_and_come_back(data: bytes) -> None:
-    assert 0 not in yeti_frames.stuff(data)
-    assert yeti_frames.unstuff(yeti_frames.stuff(data)) == data
+    assert 0 not in frames.stuff(data)
+    assert frames.unstuff(frames.stuff(data)) == data
 
 
 def test_own_orders_that_come_back_are_no_states_unless_they_are_the_same_bytes() -> None:
@@ -116,10 +116,10 @@ def test_own_orders_that_come_back_are_no_states_unless_they_are_the_same_bytes(
 def test_unknown_numbers_are_ignored_and_counted() -> None:
     parser = Parser()
     for number in (1, 99, 109, 1000):
-        key = yeti_messages._varint(number << 3)
-        assert parser.feed(yeti_frames.encode(key + b'\x01')) == []
+        key = messages._varint(number << 3)
+        assert parser.feed(frames.encode(key + b'\x01')) == []
     newer = bytes.fromhex('c20602') + b'\x48\x01'  # error flag 9
-    assert parser.feed(yeti_frames.encode(newer)) == [ErrorFlags(others=(9,))]
+    assert parser.feed(frames.encode(newer)) == [ErrorFlags(others=(9,))]
     assert parser.unknown == 5
     assert parser.dropped == 0
 
@@ -142,7 +142,7 @@ def test_unknown_numbers_are_ignored_and_counted() -> None:
 )
 def test_what_is_no_message(broken: str) -> None:
     parser = Parser()
-    assert parser.feed(yeti_frames.encode(bytes.fromhex(broken))) == []
+    assert parser.feed(frames.encode(bytes.fromhex(broken))) == []
     assert parser.malformed == 1
 
 
@@ -172,14 +172,14 @@ def test_any_bytes_leave_a_bounded_buffer_and_the_next_frame_whole(pieces: list[
     parser = Parser()
     for piece in pieces:
         assert parser.feed(piece) == []
-        assert len(parser._cutter._rest) <= yeti_frames.MOST_BYTES
+        assert len(parser._cutter._rest) <= frames.MOST_BYTES
     assert parser.feed(b'\0' + frame(Relay(True)))[-1:] == [Relay(True)]
 
 
 @given(st.binary(max_size=100))
 def test_any_payload_with_a_good_check_is_a_message_or_nothing(inside: bytes) -> None:
     for table in (FROM_BOARD, FROM_HOST):
-        for message in Parser(table).feed(yeti_frames.encode(inside)):
+        for message in Parser(table).feed(frames.encode(inside)):
             assert type(message) in {cls for cls, _ in table.values()}
 
 
@@ -207,7 +207,7 @@ def test_ten_million_random_bytes_and_mutated_frames_make_no_message() -> None:
     told = b''.join(frame(each) for each in TOLD)
     for _ in range(1250):
         assert parser.feed(source.randbytes(4000)) == []
-        assert len(parser._cutter._rest) <= yeti_frames.MOST_BYTES
+        assert len(parser._cutter._rest) <= frames.MOST_BYTES
     parser.feed(b'\0')
     for _ in range(1250):
         spoilt = bytearray(told * (4000 // len(told)))

@@ -1,0 +1,1 @@
+"""One package per board: its protocol, codes, conversation, meter and driver."""

@@ -1,0 +1,1 @@
+"""OpenEVSE boards, spoken to by RAPI."""

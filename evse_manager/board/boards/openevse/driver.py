@@ -1,0 +1,144 @@
+"""The driver ``openevse``: OpenEVSE boards over RAPI, a serial line of 115200 baud."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from evse_manager.board.boards.openevse.conversation import OpenEvse
+from evse_manager.board.boards.openevse.meter import OpenEvseMeter
+from evse_manager.board.boards.openevse.rapi import Frame, Parser
+from evse_manager.board.driver import PROBLEM, BoardStyle, Driver, DriverContext, check_parameters
+from evse_manager.board.driver_io import Observation, Outputs
+from evse_manager.board.transport.port import PortSettings
+from evse_manager.board.transport.serial_link import PortLost, PortOpened, SerialLink
+from evse_manager.interface.parameters import parameter
+from evse_manager.interface.types import BoardCapabilities, HardwareCapabilities, Powermeter, Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEvseParameters:
+    """Parameters of the driver."""
+
+    port: str = parameter('', 'Serial port of the board, as /dev/ttyUSB0 or a stable name below /dev/serial.')
+    baud_rate: int = parameter(
+        115_200, 'Speed of the port.', unit='baud', choices=(9600, 19200, 38400, 57600, 115_200)
+    )
+    phases: int = parameter(
+        1, 'Phases of the installation; the board does not know, and measures one.', choices=(1, 3)
+    )
+    voltage_v: float = parameter(
+        230.0,
+        'Voltage to reckon power with where the board measures none.',
+        unit='V',
+        minimum=80.0,
+        maximum=300.0,
+    )
+    fallback_current_a: int = parameter(
+        6,
+        'Current to which the board goes down by itself when this node is dead; it does not open.',
+        unit='A',
+        minimum=6,
+        maximum=80,
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        check_parameters(self)
+
+
+class OpenEvseDriver(Driver):
+    """Joins the serial line and the conversation."""
+
+    style: ClassVar[BoardStyle] = BoardStyle.HIGH_LEVEL
+    Parameters: ClassVar[type] = OpenEvseParameters
+    differs: ClassVar[Mapping[int, str]] = {
+        27: 'the board tells what it has ordered of its relay, not the contacts, and 1 s later *no ground*: '
+        '`TS PC CS Error(RCD)`.',
+        28: 'the board looks for a weld 1.6 s after its relay was to open: `SC CF TF Error(Relais)`.',
+    }
+
+    def __init__(self, parameters: OpenEvseParameters, context: DriverContext) -> None:
+        """Take parameters and context; the port is opened by ``open``."""
+        self._parameters = parameters
+        self._context = context
+        self.port = parameters.port
+        settings = PortSettings(parameters.port, parameters.baud_rate)
+        self._link: SerialLink[Frame] = SerialLink(settings, Parser(), context.wake)
+        self._meter = OpenEvseMeter(parameters.voltage_v, parameters.phases, context.wall)
+        self._board = OpenEvse(
+            self._link.write,
+            fallback_current_a=parameters.fallback_current_a,
+            phases=parameters.phases,
+            meter=self._meter,
+        )
+
+    def open(self) -> None:
+        """Open the port; the board is told to sleep by the first ``poll``."""
+        self._link.open()
+
+    def close(self) -> None:
+        """Switch the heartbeat off when the board sleeps, and close the port."""
+        self._link.close(self._board.farewell())
+
+    def apply(self, outputs: Outputs) -> None:
+        """Order what the outputs stand for, as far as the board is known; the rest follows by itself."""
+        self._board.apply(outputs, self._context.clock())
+
+    def poll(self) -> Observation | None:
+        """Read what came, ask what is due, and return the next step of what is observed."""
+        board = self._board
+        if not board.observations:
+            now = self._context.clock()
+            for item in self._link.receive():
+                match item:
+                    case PortOpened():
+                        board.opened(now)
+                    case PortLost(text, silent):
+                        board.lost(text, now, port_open=silent)
+                    case Frame():
+                        board.frame(item, now)
+            board.tick(now)
+        return board.observations.popleft() if board.observations else None
+
+    def next_poll(self) -> float | None:
+        """Return when something is due by itself."""
+        if self._board.observations or self._link.pending:
+            return self._context.clock()
+        return self._board.deadline()
+
+    def telemetry(self) -> Telemetry | None:
+        """Return the newest temperature once."""
+        return self._meter.take_telemetry()
+
+    def meter(self) -> Powermeter | None:
+        """Return the newest sample once."""
+        return self._meter.take_sample()
+
+    def capabilities(self) -> BoardCapabilities:
+        """Return what every OpenEVSE can do: no 5 %, no lock, no E; left alone it falls back but stays on."""
+        return BoardCapabilities(
+            driver='openevse',
+            supports_cp_state_f=True,
+            has_meter=True,
+            supports_replug=True,
+            runs_iec61851=True,
+        )
+
+    def hw_capabilities(self) -> HardwareCapabilities | None:
+        """Return what the board is configured for, once it has told."""
+        capacity = self._board.capacity
+        if capacity is None:
+            return None
+        phases = self._parameters.phases
+        return HardwareCapabilities(
+            max_current_a_import=float(capacity.maximum_a),
+            min_current_a_import=float(capacity.minimum_a),
+            max_phase_count_import=phases,
+            min_phase_count_import=phases,
+        )
+
+    def diagnostics(self) -> Mapping[str, str]:
+        """Return the counters of line and conversation."""
+        line = dict(self._link.diagnostics())
+        line[PROBLEM] = line[PROBLEM] or self._board.problem
+        return {**line, **self._board.diagnostics()}

@@ -1,0 +1,1 @@
+"""Phoenix Contact EV Charge Control Basic, spoken to by Modbus RTU."""

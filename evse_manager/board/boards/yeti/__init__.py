@@ -1,0 +1,1 @@
+"""Yeti boards, spoken to by COBS frames of protobuf messages."""

@@ -1,1 +1,0 @@
-"""Drivers, one file each; ``driver.DRIVERS`` lists them."""

@@ -1,0 +1,39 @@
+"""The last steps of pilot and contactor, for a manager that missed some."""
+
+from evse_manager.board.driver_io import Moment
+from evse_manager.interface.enums import ContactorState, ControlPilotState
+from evse_manager.interface.types import BoardTransition
+
+KEPT = 16
+"""As many steps as ``BoardState.transitions`` holds."""
+
+RECENT_S = 5.0
+"""
+Older steps are told no more: whoever missed them has lost the lease (2 s at most), and every step makes a
+reaction slower.
+"""
+
+
+class History:
+    """A numbered list of the last steps."""
+
+    def __init__(self) -> None:
+        """Begin without any step."""
+        self.counter = 0
+        self._last: tuple[ControlPilotState, ContactorState] | None = None
+        self._steps: list[tuple[float, BoardTransition]] = []
+
+    def note(self, cp_state: ControlPilotState, contactor: ContactorState, now: Moment) -> None:
+        """Add a step when pilot or contactor differ from the last one."""
+        if self._last == (cp_state, contactor):
+            return
+        self._last = cp_state, contactor
+        self.counter += 1
+        self._steps.append((now.steady, BoardTransition(self.counter, cp_state, contactor, now.wall)))
+        del self._steps[:-KEPT]
+
+    def recent(self, now: Moment) -> tuple[BoardTransition, ...]:
+        """Return the steps of the last time, oldest first."""
+        while self._steps and self._steps[0][0] < now.steady - RECENT_S:
+            del self._steps[0]
+        return tuple(step for _, step in self._steps)

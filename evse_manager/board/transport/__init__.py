@@ -1,0 +1,1 @@
+"""Serial ports, Modbus and framings."""

@@ -1,0 +1,147 @@
+"""
+What a connector remembers across a restart, and what becomes of it at boot (charging.md sections 3, 4 and 6).
+
+The kernel tells its memory with every step that changes it; whoever keeps it gives it back with ``Start``.
+"""
+
+from dataclasses import replace
+
+from evse_manager.charging.connector import Connector, Session, Transaction
+from evse_manager.charging.faults import WELD
+from evse_manager.charging.persisted_state import Memory, OpenSession, OpenTransaction
+from evse_manager.charging.supervision import raise_fault
+from evse_manager.interface.enums import SessionEventEnum, StopTransactionReason
+from evse_manager.interface.types import Energy, Powermeter, TransactionFinished
+from evse_manager.metering.account import METER_WAIT_S
+
+KEEP_EVERY_S = 30.0
+"""While a transaction is open its meter value is worth remembering so often."""
+
+
+def memory(connector: Connector) -> Memory:
+    """Return what is to be remembered of the connector as it is now; ``written`` is left to the keeper."""
+    if connector.started is None and connector.restored is not None:
+        return replace(connector.restored, written=None)
+    return Memory(
+        enabled=connector.wanted_enabled,
+        faulted=connector.faulted,
+        welded=WELD in connector.errors,
+        reservation_id=connector.reservation_id,
+        external_limits=connector.external,
+        session=_open_session(connector.session),
+    )
+
+
+def restore(connector: Connector, remembered: Memory) -> None:
+    """Take back what was remembered; the boot announces it."""
+    connector.restored = remembered
+    connector.wanted_enabled = remembered.enabled
+    connector.faulted = remembered.faulted
+    connector.external = remembered.external_limits
+
+
+def keep_meter_value(connector: Connector) -> None:
+    """Renew the meter value that would close the open transaction after a power loss."""
+    transaction = connector.transaction
+    if transaction is not None and connector.now.steady >= transaction.kept_at + KEEP_EVERY_S:
+        transaction.kept_value = connector.meter.value()
+        transaction.kept_at = connector.now.steady
+
+
+def ready(connector: Connector) -> bool:
+    """Tell whether the boot may go on: an interrupted transaction waits a moment for the meter."""
+    remembered = connector.restored
+    if remembered is None or remembered.session is None or remembered.session.transaction is None:
+        return True
+    if not connector.board_capabilities.has_meter or connector.meter.sample is not None:
+        return True
+    return connector.now.steady >= connector.board_first_seen + METER_WAIT_S
+
+
+def close_interrupted(connector: Connector) -> None:
+    """Close what was open when the power went, under its old uuid (sequence 25)."""
+    remembered = connector.restored
+    if remembered is None or remembered.session is None:
+        return
+    interrupted = remembered.session
+    connector.session = Session(interrupted.uuid, interrupted.reason, connector.now.steady)
+    if interrupted.transaction is not None:
+        connector.emit(
+            SessionEventEnum.TRANSACTION_FINISHED,
+            transaction_finished=TransactionFinished(
+                timestamp=connector.now.wall,
+                meter_value=_last_value(connector, interrupted.transaction),
+                reason=StopTransactionReason.POWER_LOSS,
+            ),
+        )
+    connector.emit(SessionEventEnum.SESSION_FINISHED)
+    connector.session = None
+
+
+def after_boot(connector: Connector) -> None:
+    """Bring back the rest once the availability is announced: the weld, the reservation, the charging."""
+    remembered = connector.restored
+    if remembered is None:
+        return
+    if remembered.welded:
+        raise_fault(connector, WELD)
+    if remembered.reservation_id is not None and remembered.enabled and not remembered.faulted:
+        connector.reservation_id = remembered.reservation_id
+        connector.emit(SessionEventEnum.RESERVATION_START)
+    _continue(connector, remembered)
+
+
+def _continue(connector: Connector, remembered: Memory) -> None:
+    """Authorize again with the stored token, where the operator wants that and the outage was short."""
+    interrupted = remembered.session
+    if (
+        connector.config.after_power_loss != 'continue'
+        or interrupted is None
+        or interrupted.transaction is None
+        or not connector.plugged
+        or not remembered.enabled
+        or remembered.faulted
+        or remembered.written is None
+    ):
+        return
+    outage_s = (connector.now.wall - remembered.written) * 1e-9
+    if 0.0 <= outage_s <= connector.config.continue_within_s:
+        connector.authorization = interrupted.transaction.token
+        connector.authorized_at = connector.now.steady
+        delay = connector.config.restart_delay_max_s * connector.random()
+        connector.offers_held_until = connector.now.steady + delay
+
+
+def _open_session(session: Session | None) -> OpenSession | None:
+    if session is None:
+        return None
+    transaction = session.transaction
+    return OpenSession(
+        uuid=session.uuid,
+        reason=session.reason,
+        started=session.started,
+        transaction=_open_transaction(transaction) if transaction and not transaction.finished else None,
+    )
+
+
+def _open_transaction(transaction: Transaction) -> OpenTransaction:
+    return OpenTransaction(
+        token=transaction.token,
+        started=transaction.started,
+        start_wh=transaction.start_wh,
+        reservation_id=transaction.reservation_id,
+        meter_value=transaction.kept_value,
+    )
+
+
+def _last_value(connector: Connector, interrupted: OpenTransaction) -> Powermeter:
+    """Return the stop value: what the meter reads now, unless that is less than what was known before."""
+    known = interrupted.meter_value
+    known_wh = known.energy_wh_import.total
+    if known_wh is None:
+        known_wh = interrupted.start_wh
+    current = connector.meter.value()
+    current_wh = current.energy_wh_import.total
+    if current_wh is not None and (known_wh is None or current_wh >= known_wh):
+        return current
+    return replace(known, energy_wh_import=Energy(total=known_wh))

@@ -1,0 +1,88 @@
+"""
+Which inputs need not be looked at: board states and temperatures that say again what the last ones said.
+
+A charging connector hears four states a second, and nearly all of them bring nothing.  To skip one costs a
+tenth of looking at it (``make benchmarks``, unchanged board state); a random walk in which some are skipped
+gives the outputs of one in which none is (``test_random_walks.py``).
+"""
+
+import math
+
+from evse_manager.charging import supervision
+from evse_manager.charging.allowance import SECOND
+from evse_manager.charging.connector import Connector
+from evse_manager.charging.inputs import Input, MeterSampled, Now, TelemetrySampled
+from evse_manager.interface.types import BoardState, Time, all_but
+from evse_manager.lease.manager import BoardObserved
+
+LOOKED_AT = 2
+"""So many states of the same content, and with nothing to follow, are looked at before one is skipped."""
+
+JUMP_NS = 100_000_000
+"""The wall clock has jumped when it went on by so much more or less than the steady one."""
+
+WHAT_IS_OBSERVED = all_but(BoardState, 'stamp', 'answered_sequence_number', 'transitions')
+"""What of a board state can be news; the steps in it are told by their counter."""
+
+
+class Repetition:
+    """Watches the inputs of one kernel."""
+
+    def __init__(self) -> None:
+        """Begin with everything to be looked at."""
+        self._quiet_states = 0
+        self._looked_at = Now(0.0, Time(0))
+        self._quiet_until = -math.inf
+
+    def looked_at(self, happened: Input, connector: Connector, deadline: float | None, *, news: bool) -> None:
+        """Note an input that was looked at, whether it brought anything, and when something is due next."""
+        if news or not isinstance(happened, BoardObserved | MeterSampled | TelemetrySampled):
+            self._quiet_states = 0
+        elif isinstance(happened, BoardObserved):
+            self._quiet_states += 1
+        self._looked_at = connector.now
+        times = (deadline, *supervision.noticed_late(connector))
+        self._quiet_until = min(
+            (time for time in times if time is not None and time > connector.now.steady), default=math.inf
+        )
+
+    def covers(self, happened: Input, connector: Connector) -> bool:
+        """Tell whether an input says only what the last of its kind said, and nothing can follow from it."""
+        match happened:
+            case BoardObserved(state, answered):
+                before = connector.board
+                return (
+                    self._quiet(connector)
+                    and before is not None
+                    and answered == connector.answered
+                    and state.transition_counter == connector.transition_counter
+                    and WHAT_IS_OBSERVED(state) == WHAT_IS_OBSERVED(before)
+                )
+            case TelemetrySampled(telemetry):
+                return (
+                    self._quiet(connector)
+                    and connector.telemetry is not None
+                    and supervision.temperature_rung(telemetry, connector.config)
+                    == supervision.temperature_rung(connector.telemetry, connector.config)
+                )
+            case _:
+                return False
+
+    def _quiet(self, connector: Connector) -> bool:
+        """
+        Tell whether nothing can happen by itself at this moment.
+
+        That is when the last states brought nothing either, only samples came since, nothing is due by time,
+        and no verdict waits for the board to show something for longer.
+        """
+        now = connector.now
+        elapsed_ns = (now.steady - self._looked_at.steady) * SECOND
+        return (
+            self._quiet_states >= LOOKED_AT
+            and not connector.board_lost
+            and connector.shutting_down is None
+            and not supervision.watches(connector)
+            and now.steady < self._quiet_until
+            and (connector.external_change is None or now.wall < connector.external_change)
+            and abs(now.wall - self._looked_at.wall - elapsed_ns) < JUMP_NS
+        )

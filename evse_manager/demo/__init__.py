@@ -1,0 +1,1 @@
+"""The demonstration: a scenario played on real nodes."""

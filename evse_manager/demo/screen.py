@@ -1,0 +1,112 @@
+"""What the demonstration shows: the story so far, and a live line below it on a terminal."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from evse_manager.cli import formatting
+from evse_manager.cli.views import line, sparkline
+from evse_manager.interface.types import SessionEvent
+
+WIDTH = 80
+INDENT = 6
+REDRAW_S = 0.1
+
+
+class DemoScreen:
+    """Prints the story; on a terminal with a live line, in a pipe as plain text; records it for a picture."""
+
+    def __init__(self, console: Console, picture: Console | None) -> None:
+        self.console = console
+        self.picture = picture
+        self.started = time.monotonic()
+        self.title = ''
+        self.reading = ''
+        self.powers: list[float] = []
+        self.power_at = 0.0
+        self.drawn_at = 0.0
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> 'DemoScreen':
+        if self.live is not None:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the live line; what was printed stays."""
+        if self.live is not None:
+            self.live.stop()
+
+    @property
+    def width(self) -> int:
+        """Return how wide lines may be: not wider than the picture, which shows the same."""
+        return min(self.console.width, WIDTH)
+
+    def show(self, piece: Text | Panel) -> None:
+        """Print something that stays."""
+        self.console.print(piece, soft_wrap=isinstance(piece, Text))
+        self.console.file.flush()
+        if self.picture is not None:
+            self.picture.print(piece)
+
+    def say(self, text: str, style: str = '') -> None:
+        """Print a line of text."""
+        self.show(Text(text, style=style))
+
+    def step(self, number: int, count: int, title: str) -> None:
+        """Begin a step."""
+        self.title = f'{number}/{count} {title}'
+        text = Text().append(f'{time.monotonic() - self.started:3.0f} s ', style='dim')
+        text.append(f'{number:2d}  {title}', style='bold')
+        self.show(text)
+
+    def event(self, event: SessionEvent) -> None:
+        """Print a session event in words."""
+        style = formatting.event_style(event)
+        first = Text().append(f'{" " * INDENT}● {formatting.event_name(event):<19} ', style=style)
+        sentence = Text(formatting.event_sentence(event))
+        for piece in sentence.wrap(self.console, max(20, self.width - first.cell_len)):
+            self.show(first.append_text(piece))
+            first = Text(' ' * (INDENT + 22))
+
+    def measured(self, text: str) -> None:
+        """Print what was measured at the end of a step."""
+        self.show(
+            line(Text(' ' * INDENT).append('→ ', style='green').append(text, style='green'), self.width)
+        )
+
+    def now(self, reading: str, power_w: float | None) -> None:
+        """Bring the live line up to date; in a pipe there is none."""
+        now = time.monotonic()
+        if now - self.power_at >= 0.5:
+            self.powers.append(power_w or 0.0)
+            self.power_at = now
+        self.reading = reading
+        if self.live is None or now - self.drawn_at < REDRAW_S:
+            return
+        self.drawn_at = now
+        rule = Text('─' * self.width, style='dim')
+        head = Text().append(f' {self.title}', style='bold cyan')
+        head.append(f'   {formatting.duration(now - self.started)}', style='dim')
+        chart = Text(' ' + sparkline(self.powers, max([*self.powers, 1.0]), self.width - 2), style='green')
+        body = Text(' ' + reading, style='bold green' if power_w else 'yellow')
+        self.live.update(Group(*(line(each, self.width) for each in (rule, head, body, chart))), refresh=True)
+
+    def panel(self, title: str, rows: list[tuple[str, str]]) -> None:
+        """Print the summary."""
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style='dim')
+        grid.add_column()
+        for label, value in rows:
+            grid.add_row(label, Text(value))
+        self.show(Panel(grid, title=title, title_align='left', border_style='green', width=self.width))

@@ -1,0 +1,1 @@
+"""The shared vocabulary: types, enumerations, endpoints, parameters; standard library only."""

@@ -1,0 +1,1 @@
+"""Who leads whom: the lease of manager and board, and the validation of commands."""

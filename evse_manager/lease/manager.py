@@ -1,0 +1,201 @@
+"""
+The lease on the board, seen from the manager; always on the steady clock.
+
+The board node opens the contactor when no command renewed its lease in time; this side numbers and renews the
+commands, tells which board states answer them, and says when the board is to be called lost.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from evse_manager.interface.enums import LinkState
+from evse_manager.interface.types import BoardCommand, BoardState, Duration
+
+BOARD_SILENCE_S = 1.2
+"""
+Without a board state for this long the board is lost: its slowest rate is 1 Hz, and a dead board node has to
+be noticed within 1.5 s.  So nobody may wait for the next renewal to look (``silent_at``).
+"""
+
+A_MOMENT_S = 0.001
+"""So that a check that is due for the silence finds it over."""
+
+GRACE_S = 0.5
+"""So much longer than a lease may a board obey somebody else, or nobody, before it is an error."""
+
+REFUSED_PERIOD_S = 2.0
+"""
+So seldom a manager asks for a board that somebody else holds: the longest lease (board.md 3).
+
+The board's queue of commands is one deep, so a command that comes with a renewal of the holder takes its
+place.  The holder renews three times in its lease; it may miss one, but not three in a row.
+"""
+
+SILENT = f'The board node has been silent for {BOARD_SILENCE_S} s; check that it runs.'
+NO_HARDWARE = 'The board node has lost its hardware; check cable, port and supply.'
+CONNECTING = 'The board node is still looking for its hardware; check cable, port and supply.'
+OTHER_MANAGER = 'Another manager holds the board; stop one of the two.'
+DEAF = (
+    'The board node reports but does not take commands; check that both nodes are of one version, and that'
+    ' nobody else publishes commands.'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardObserved:
+    """A board state; ``answered`` tells whether the board has taken the newest change of the outputs."""
+
+    state: BoardState
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BoardLost:
+    """The board can't be asked or obeys somebody else; ``text`` says which, for people."""
+
+    text: str
+
+
+class BoardLink:
+    """Numbers commands, matches answers, supervises the link."""
+
+    def __init__(self, manager_id: str, lease_s: float) -> None:
+        """Begin without any board; ``manager_id`` is new at every start, ``lease_s`` in seconds."""
+        self._first_id = manager_id
+        self._renamed = 0
+        self._holder = ''
+        """Whom the board obeyed when it was last heard; empty for nobody."""
+        self._said = -math.inf
+        self._lease_s = lease_s
+        self._sequence_number = 0
+        self._changed_at = 0
+        self._answered = 0
+        self._outputs: BoardCommand | None = None
+        self._heard: float | None = None
+        self._checked: float | None = None
+        self._disobeyed_since: float | None = None
+        self._disobeys = ''
+        self._lost = ''
+        """Why the board is lost, as it was told; empty while it is not."""
+
+    @property
+    def manager_id(self) -> str:
+        """The name under which commands go out; another one after the board did not take them for a while."""
+        return f'{self._first_id} ({self._renamed})' if self._renamed else self._first_id
+
+    @property
+    def renewal_period(self) -> float:
+        """Seconds between two renewals: three fit into a lease."""
+        return self._lease_s / 3.2
+
+    @property
+    def refused(self) -> bool:
+        """Whether somebody else holds the board: its states are no occasion to renew anything."""
+        return self._holder not in {'', self.manager_id}
+
+    def waits_for_us(self, state: BoardState) -> bool:
+        """
+        Tell whether the board has not heard of this manager yet and obeys nobody: there is no time to lose.
+
+        Where somebody else holds it, haste could only do harm (``REFUSED_PERIOD_S``).
+        """
+        return self._answered == 0 and not state.controller_id
+
+    def may_renew(self, steady: float) -> bool:
+        """Tell whether the last command may be said once more; a refused manager holds back."""
+        return not self.refused or steady - self._said >= REFUSED_PERIOD_S
+
+    def stamp(self, outputs: BoardCommand, steady: float) -> BoardCommand:
+        """Return ``outputs`` as the next command; the same outputs again are a renewal."""
+        number = self.next_number(steady)
+        if outputs != self._outputs:
+            self._outputs = outputs
+            self._changed_at = number
+        return replace(
+            outputs,
+            manager_id=self.manager_id,
+            sequence_number=number,
+            lease=Duration(self._lease_s),
+        )
+
+    def next_number(self, steady: float) -> int:
+        """Return the sequence number with which the last command, said once more, renews the lease."""
+        if self._heard is None:
+            self._heard = steady
+        self._said = steady
+        self._sequence_number += 1
+        return self._sequence_number
+
+    def observe(self, state: BoardState, steady: float) -> BoardObserved | BoardLost | None:
+        """Take a board state; ``None`` while it says nothing about a board that obeys this manager."""
+        self._heard = steady
+        self._holder = state.controller_id
+        ours = self._holder == self.manager_id
+        if state.link_state is LinkState.LOST:
+            self._lost = NO_HARDWARE
+            return BoardLost(NO_HARDWARE)
+        answered = ours and state.answered_sequence_number >= self._changed_at
+        if state.link_state is LinkState.CONNECTING:
+            return self._disobeyed(CONNECTING, steady)
+        if ours and state.answered_sequence_number > self._answered:
+            self._answered = state.answered_sequence_number
+            self._disobeyed_since = None
+        if not answered:
+            lost = self._disobeyed(OTHER_MANAGER if self.refused else DEAF, steady)
+            if lost is not None or self._lost or not ours:
+                return lost
+            return BoardObserved(state, answered=False)
+        self._disobeyed_since = None
+        self._lost = ''
+        return BoardObserved(state, answered=True)
+
+    def check(self, steady: float) -> BoardLost | None:
+        """
+        Say when the board has been silent or disobedient for too long; call it several times per lease.
+
+        After a stall of this process itself nothing is known of the board: its silence is counted anew.
+        """
+        if self._heard is None:
+            return None
+        if self._checked is not None and steady - self._checked > self._lease_s:
+            self._heard = steady
+        self._checked = steady
+        if steady - self._heard > BOARD_SILENCE_S:
+            return self._told(SILENT)
+        if self._disobeyed_since is not None:
+            return self._disobeyed(self._disobeys, steady)
+        return None
+
+    def silent_at(self) -> float | None:
+        """Return when the board will have been silent for too long, unless it is lost already."""
+        return None if self._heard is None or self._lost else self._heard + BOARD_SILENCE_S + A_MOMENT_S
+
+    def _disobeyed(self, how: str, steady: float) -> BoardLost | None:
+        """Give the board the time in which another's lease ends, or our own command is answered."""
+        self._disobeys = how
+        if self._disobeyed_since is None:
+            self._disobeyed_since = steady
+        if steady - self._disobeyed_since <= self._lease_s + GRACE_S:
+            return None
+        if how == DEAF and not self._holder:
+            self._rename(steady)
+        return self._told(how)
+
+    def _rename(self, steady: float) -> None:
+        """
+        Go on under another name: commands are old to a board that has seen a higher number in this one.
+
+        That is what a stray message in this manager's name leaves behind; without a new name the board would
+        take no command until the manager is started again.
+        """
+        self._renamed += 1
+        self._changed_at = self._sequence_number + 1
+        self._answered = 0
+        self._disobeyed_since = steady
+
+    def _told(self, why: str) -> BoardLost | None:
+        """Say once that the board is lost, and again when there is another reason."""
+        if self._lost == why:
+            return None
+        self._lost = why
+        return BoardLost(why)

@@ -1,0 +1,1 @@
+"""What a register, a current and a missing value mean: the only owner, the only thresholds."""
