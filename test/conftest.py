@@ -1,7 +1,7 @@
 """
 The marker of the fault catalogue, its table (``make faults``), and the fixtures of real processes.
 
-The fixtures of processes need ROS 2; the tests of the pure packages run without it.
+The fixtures of processes need the generated interfaces; the tests of the pure packages run without ROS 2.
 """
 
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from faults.page import Page, numbers
 
-pytest_plugins = ('process_fixtures',) if find_spec('rclpy') else ()
+pytest_plugins = ('process_fixtures',) if find_spec('evse_manager.msg') else ()
 
 
 def pytest_configure(config: pytest.Config) -> None:
