@@ -11,8 +11,7 @@ from typing import Any
 import yaml
 
 from evse_manager.board.driver import DriverError, driver_class
-from evse_manager.board.metered import MeterParameters
-from evse_manager.charging.config import Config, ConfigError, check
+from evse_manager.board.meters.metered import MeterParameters
 from evse_manager.depot.located_yaml import (
     Section,
     boolean,
@@ -25,6 +24,7 @@ from evse_manager.depot.located_yaml import (
     whole,
 )
 from evse_manager.depot.site import Phase
+from evse_manager.interface.parameters import Config, ConfigError, check
 
 INSTEAD = {
     'evse_id': 'evse_id',

@@ -283,7 +283,7 @@ def test_fail_safe_currents_count_on_the_phases_they_load() -> None:
         ('just words', 'the file is just words'),
         ('a: b: c', 'this is not YAML'),
         ('site: {}\n---\nsite: {}', 'this is not YAML'),
-        ('{' * 400, 'nested too deeply'),
+        ('- ' * 1000, 'nested too deeply'),
         ('site: \x00', 'this is not YAML'),
         ('!!python/object:os.system {}', 'the section site is missing'),
     ],
