@@ -17,7 +17,7 @@ from evse_manager.board.boards.openevse import rapi
 from evse_manager.board.boards.yeti import messages
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import DriverContext
-from evse_manager.board.driver_io import Moment
+from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
 from evse_manager.board.transport import modbus
 from evse_manager.charging.inputs import (
@@ -52,7 +52,7 @@ PIECE_BYTES = 64
 PARSED_BYTES = 200_000
 
 COMMAND = BoardCommand(
-    manager_id='/bay/evse_manager 00000000-0000-4000-8000-000000000001',
+    manager_id='/view/evse_manager 00000000-0000-4000-8000-000000000001',
     lease=Duration(1.0),
     pilot_mode=PilotMode.PWM,
     duty_cycle_percent=53.3,
@@ -180,7 +180,7 @@ def _board_loop() -> int:
         nonlocal now, number
         for step in range(STEPS):
             now += 0.01
-            moment = Moment(now, now, EPOCH)
+            moment = ClockReadings(now, now, EPOCH)
             if step % 30 == 0:
                 number += 1
                 loop.command(replace(COMMAND, sequence_number=number), moment)

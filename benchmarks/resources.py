@@ -68,8 +68,8 @@ def charge() -> None:
     kind = endpoints.load(status.type)
     for namespace in (IDLE, CHARGING):
 
-        def on_status(message: Any, bay: str = namespace) -> None:
-            power[bay], plugged[bay] = message.power_w, message.plugged
+        def on_status(message: Any, view: str = namespace) -> None:
+            power[view], plugged[view] = message.power_w, message.plugged
 
         stage.node.create_subscription(kind, f'{namespace}/status', on_status, profile(status.qos))
     try:

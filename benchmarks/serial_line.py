@@ -22,7 +22,7 @@ from evse_manager.board.boards.yeti.messages import FROM_HOST, AllowPower, Parse
 from evse_manager.interface import endpoints
 from evse_manager.interface.enums import ControlPilotState, LinkState, SessionEventEnum
 from evse_manager.nodes.qos import profile
-from evse_manager.simulation.virtual.host import Rig
+from evse_manager.simulation.virtual.host import VirtualBoardHost
 from evse_manager.simulation.world import WorldSettings
 
 Event = SessionEventEnum
@@ -51,18 +51,18 @@ TOLD_IN = 'pilot leaves C at the board → ChargingPausedEV'
 UP_IN, POWER_IN = 'port back → link up', 'port back → ChargingResumed'
 
 
-class Bay:
+class ConnectorView:
     """One connector with its virtual board, and what was seen of both."""
 
     def __init__(self, stage: Stage, samples: Samples, name: str, processes: Processes, ports: Path) -> None:
         self.name, self._stage, self._samples = name, stage, samples
         self._namespace = '/' + name.replace(' ', '_')
         port = ports / self._namespace[1:]  # the same name after each pull
-        self.rig = Rig(str(BOARDS[name]['driver']), port, WorldSettings(phases=3))
+        self.host = VirtualBoardHost(str(BOARDS[name]['driver']), port, WorldSettings(phases=3))
         self._wire: list[tuple[float, bool, bytes]] = []
         self._left_c: float | None = None
         self._spy()
-        self.rig.start()
+        self.host.start()
         self.processes = {
             'board_support': processes.node('board_support', self._namespace, port=port, **BOARDS[name]),
             'evse_manager': processes.node('evse_manager', self._namespace, replug_grace_s=0.0),
@@ -76,7 +76,7 @@ class Bay:
 
     def _spy(self) -> None:
         """Stamp what passes on the port, in both directions; all in the thread of the board."""
-        board, terminal = self.rig.board, self.rig.terminal
+        board, terminal = self.host.board, self.host.terminal
         send, read = board.send, terminal.read
 
         def sent(data: bytes) -> None:
@@ -94,7 +94,7 @@ class Bay:
                 self._left_c = time.perf_counter()
 
         board.send, terminal.read = sent, received  # type: ignore[method-assign]
-        self.rig.watch = watch
+        self.host.watch = watch
 
     def _listen(self, name: str, heard: Callable[[Any], None]) -> None:
         topic = endpoints.topic(name)
@@ -119,7 +119,7 @@ class Bay:
         self._wire.clear()
         self._left_c = None
         began = time.perf_counter()
-        self.rig.execute(command)
+        self.host.execute(command)
         return began
 
     # --- what is done ---
@@ -192,12 +192,12 @@ def measure(processes: Processes, *, sessions: int, pulls: int, seconds: float) 
     stage, samples = Stage(), Samples()
     echo = processes.bare('echo')
     ports = tempfile.TemporaryDirectory(prefix='evse_ports_')
-    bays = [Bay(stage, samples, name, processes, Path(ports.name)) for name in BOARDS]
-    children = [process for bay in bays for process in bay.processes.values()]
+    bays = [ConnectorView(stage, samples, name, processes, Path(ports.name)) for name in BOARDS]
+    children = [process for view in bays for process in view.processes.values()]
     try:
         stage.echo_is_there()
         watch = Watch(processes.pids)
-        waiting = [(0.0, number, bay.script(sessions, pulls)) for number, bay in enumerate(bays)]
+        waiting = [(0.0, number, view.script(sessions, pulls)) for number, view in enumerate(bays)]
         while waiting:
             waiting.sort(key=lambda entry: entry[0])
             ready, number, script = waiting.pop(0)
@@ -207,11 +207,11 @@ def measure(processes: Processes, *, sessions: int, pulls: int, seconds: float) 
                 waiting.append((time.monotonic() + pause, number, script))
             stage.measure_echo()
         stage.close()  # nobody listens while processor time is counted
-        pairs = {bay.name: bay.processes for bay in bays}
+        pairs = {view.name: view.processes for view in bays}
         time.sleep(SETTLED_S)
         used = {'charging': usage(pairs, seconds=seconds)}
-        for bay in bays:
-            bay.rig.execute('unplug')
+        for view in bays:
+            view.host.execute('unplug')
         time.sleep(SETTLED_S)
         used['idle'] = usage(pairs, seconds=seconds)
         figures = {**samples.summary(), 'echo': stage.samples.summary()['echo']}
@@ -219,6 +219,6 @@ def measure(processes: Processes, *, sessions: int, pulls: int, seconds: float) 
     finally:
         stage.close()
         processes.stop(echo, *children)
-        for bay in bays:
-            bay.rig.close()
+        for view in bays:
+            view.host.close()
         ports.cleanup()

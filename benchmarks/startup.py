@@ -47,14 +47,14 @@ def measure(processes: Processes, *, runs: int) -> dict[str, Any]:
         bare.KEPT,
     )
     event = endpoints.topic('session_event')
-    for bay in ('/warm_bay', *(f'/cold_bay_{run}' for run in range(runs))):
+    for view in ('/warm_bay', *(f'/cold_bay_{run}' for run in range(runs))):
 
-        def on_event(message: Any, bay: str = bay) -> None:
+        def on_event(message: Any, view: str = view) -> None:
             if message.event == SessionEventEnum.ENABLED:
-                words[bay] = Word(message.stamp.sec + message.stamp.nanosec * 1e-9, time.time())
+                words[view] = Word(message.stamp.sec + message.stamp.nanosec * 1e-9, time.time())
 
         stage.node.create_subscription(
-            endpoints.load(event.type), f'{bay}/session_event', on_event, profile(event.qos)
+            endpoints.load(event.type), f'{view}/session_event', on_event, profile(event.qos)
         )
     board = processes.node('board_support', '/warm_bay', driver='simulated')
     watch = Watch(processes.pids)
@@ -68,15 +68,15 @@ def measure(processes: Processes, *, runs: int) -> dict[str, Any]:
             )
             if run == 0:  # files come from the disk, byte code is written
                 continue
-            bay = f'/cold_bay_{run - 1}'
+            view = f'/cold_bay_{run - 1}'
             stage.rest(BETWEEN_S)
             of_cold = _first_word(
                 stage,
                 words,
-                bay,
-                lambda bay=bay: [
-                    processes.node('board_support', bay, driver='simulated'),
-                    processes.node('evse_manager', bay),
+                view,
+                lambda view=view: [
+                    processes.node('board_support', view, driver='simulated'),
+                    processes.node('evse_manager', view),
                 ],
                 processes,
             )

@@ -11,9 +11,9 @@ import math
 from dataclasses import replace
 
 from evse_manager.board.driver import BoardStyle
-from evse_manager.board.driver_io import Moment, Observation, Outputs
+from evse_manager.board.driver_io import ClockReadings, Observation, Outputs
 from evse_manager.board.replug import Replug
-from evse_manager.board.transition_log import History
+from evse_manager.board.transition_log import TransitionLog
 from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
@@ -32,8 +32,8 @@ from evse_manager.interface.types import (
     HardwareCapabilities,
     all_but,
 )
-from evse_manager.lease.board import Lease, Offer
-from evse_manager.lease.validation import BLOCKING, OPENING, objection
+from evse_manager.lease.board import CommandVerdict, Lease
+from evse_manager.lease.validation import BLOCKING, OPENING, reject_reason
 
 LEASE_MAX_S = 2.0
 """No manager may hold the board for longer without a word (board.md 3)."""
@@ -98,7 +98,7 @@ class BoardController:
         self._seen_closed = False
         self._confirmed = False
         self._replug = Replug()
-        self._history = History()
+        self._history = TransitionLog()
         self._shut_down = False
         self._clock = -math.inf
         self._published: BoardState | None = None
@@ -107,7 +107,7 @@ class BoardController:
 
     # --- inputs ------------------------------------------------------------------------------------
 
-    def renew(self, command: BoardCommand, now: Moment) -> bool:
+    def renew(self, command: BoardCommand, now: ClockReadings) -> bool:
         """
         Take a command that only says its predecessor again: it renews the lease, and nothing follows from it.
 
@@ -122,20 +122,20 @@ class BoardController:
             and command.lease > 0.0
             and self._said == self._saying(command)
             and lease.offer(command.manager_id, command.sequence_number, command.lease, now.steady)
-            is Offer.ACCEPTED
+            is CommandVerdict.ACCEPTED
         )
         if renewed:
             self._answered = command.sequence_number
         return renewed
 
-    def command(self, command: BoardCommand, now: Moment) -> None:
+    def command(self, command: BoardCommand, now: ClockReadings) -> None:
         """Take a manager's command; replayed, foreign and absurd ones allow nothing."""
         self._watch_lease(now)
         offer = self._lease.offer(command.manager_id, command.sequence_number, command.lease, now.steady)
-        if offer is not Offer.ACCEPTED:
+        if offer is not CommandVerdict.ACCEPTED:
             self._settle(now)
             return
-        self._objection = objection(command, self.capabilities, self.hardware)
+        self._objection = reject_reason(command, self.capabilities, self.hardware)
         if self._objection:
             self._want_nothing(command.manager_id)
         else:
@@ -145,21 +145,21 @@ class BoardController:
         self._answered = command.sequence_number
         self._settle(now)
 
-    def refuse(self, manager_id: str, sequence_number: int, reason: str, now: Moment) -> None:
+    def refuse(self, manager_id: str, sequence_number: int, reason: str, now: ClockReadings) -> None:
         """Take a command that could not even be read as a withdrawal of power; ``reason`` is for people."""
         self._watch_lease(now)
         offer = self._lease.offer(manager_id, sequence_number, LEASE_MAX_S, now.steady)
-        if offer is Offer.ACCEPTED:
+        if offer is CommandVerdict.ACCEPTED:
             self._answered = sequence_number
             self.fail(reason, now)
 
-    def fail(self, reason: str, now: Moment) -> None:
+    def fail(self, reason: str, now: ClockReadings) -> None:
         """Withdraw power until the next good command, because something here failed."""
         self._objection = reason
         self._want_nothing(self._command.manager_id)
         self._settle(now)
 
-    def observe(self, observed: Observation, now: Moment) -> None:
+    def observe(self, observed: Observation, now: ClockReadings) -> None:
         """Take what the board does; the reaction is in ``outputs`` when this returns."""
         before, self._observed = self._observed, observed
         self._history.note(observed.cp_state, self.contactor, now)
@@ -167,16 +167,16 @@ class BoardController:
             self._opened_at = now.clock
         self._settle(now)
 
-    def tick(self, now: Moment) -> None:
+    def tick(self, now: ClockReadings) -> None:
         """Let time pass: leases lapse, a replug goes on."""
         self._settle(now)
 
-    def replug(self, now: Moment) -> None:
+    def replug(self, now: ClockReadings) -> None:
         """Begin a virtual replug of the board's own."""
         self._begin_replug(now)
         self._settle(now)
 
-    def shut_down(self, now: Moment) -> None:
+    def shut_down(self, now: ClockReadings) -> None:
         """Withdraw power for good: the node ends."""
         self._shut_down = True
         self._replug.abort()
@@ -214,7 +214,7 @@ class BoardController:
         return rested if rested > self._clock else None
 
     def take_state(
-        self, now: Moment, *, heartbeat: bool = True, accompanied: bool = False
+        self, now: ClockReadings, *, heartbeat: bool = True, accompanied: bool = False
     ) -> BoardState | None:
         """
         Return the state when it has to be published, ``None`` otherwise.
@@ -234,11 +234,11 @@ class BoardController:
         self._published_at = due_at if due_at <= now.steady < due_at + ON_TIME_S else now.steady
         return self._complete(state, now)
 
-    def state(self, now: Moment) -> BoardState:
+    def state(self, now: ClockReadings) -> BoardState:
         """Return the state as it is, published or not."""
         return self._complete(self._state(), now)
 
-    def _complete(self, state: BoardState, now: Moment) -> BoardState:
+    def _complete(self, state: BoardState, now: ClockReadings) -> BoardState:
         """Add what changes without being worth a message of its own."""
         recent = self._history.recent(now)
         return replace(state, stamp=now.wall, answered_sequence_number=self._answered, transitions=recent)
@@ -265,7 +265,7 @@ class BoardController:
             replace(self._command, manager_id=manager_id, pilot_mode=PilotMode.X1, allow_power_on=False)
         )
 
-    def _count(self, command: BoardCommand, now: Moment) -> None:
+    def _count(self, command: BoardCommand, now: ClockReadings) -> None:
         """Do what counters stand for that have grown since the holder's last command."""
         counters = (command.rcd_reset_counter, command.replug_counter)
         if self._counters is not None and command.manager_id == self._command.manager_id:
@@ -275,13 +275,13 @@ class BoardController:
                 self._begin_replug(now)
         self._counters = counters
 
-    def _begin_replug(self, now: Moment) -> None:
+    def _begin_replug(self, now: ClockReadings) -> None:
         if self._style is BoardStyle.HIGH_LEVEL:
             self.outputs = replace(self.outputs, replugs=self.outputs.replugs + 1)
         else:
             self._replug.start(now.clock)
 
-    def _watch_lease(self, now: Moment) -> None:
+    def _watch_lease(self, now: ClockReadings) -> None:
         """Withdraw what a lapsed manager had allowed; the lock stays as it is."""
         if not self._lease.lapse(now.steady):
             return
@@ -290,7 +290,7 @@ class BoardController:
         self._want_nothing(self._command.manager_id)
         self._publish_due = True
 
-    def _settle(self, now: Moment) -> None:
+    def _settle(self, now: ClockReadings) -> None:
         """Bring the outputs in line with everything that is known; the one place that decides."""
         self._watch_lease(now)
         self._confirmed = self._lease.confirmed
@@ -336,7 +336,7 @@ class BoardController:
         paused = self._style is BoardStyle.HIGH_LEVEL and self._command.pilot_mode is PilotMode.X1
         return OpeningReason.COMMANDED if paused else OpeningReason.BY_ITSELF
 
-    def _may_close(self, now: Moment) -> bool:
+    def _may_close(self, now: ClockReadings) -> bool:
         """Return whether everything is right at once."""
         observed = self._observed
         permitted = (
@@ -378,7 +378,7 @@ class BoardController:
     def _errors_of(self, kind: frozenset[BoardErrorEnum]) -> bool:
         return any(error.code in kind for error in self._observed.errors)
 
-    def _withdraw(self, reason: OpeningReason, now: Moment) -> None:
+    def _withdraw(self, reason: OpeningReason, now: ClockReadings) -> None:
         """Note an opening and its reason; one of our own has to be acknowledged before the next closing."""
         by_pilot_alone = reason is OpeningReason.PILOT and self._observed.cp_state in _QUIET_STATES
         if reason in _OUR_FAULTS and not by_pilot_alone:

@@ -14,7 +14,7 @@ from evse_manager.interface.types import BoardError, Time
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ClockReadings:
     """
     One moment on the three clocks of a board node.
 

@@ -2,7 +2,7 @@
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import Driver
-from evse_manager.board.driver_io import Moment, Outputs
+from evse_manager.board.driver_io import ClockReadings, Outputs
 from evse_manager.interface.types import BoardCommand
 
 
@@ -16,7 +16,7 @@ class BoardLoop:
         self._applied: Outputs | None = None
         self._link_and_resets: object = None
 
-    def run(self, now: Moment) -> None:
+    def run(self, now: ClockReadings) -> None:
         """Take what the driver has, decide, apply; then let time pass for the controller."""
         self._refresh_capabilities()
         self._drain(now)
@@ -24,7 +24,7 @@ class BoardLoop:
         if self._apply():
             self._drain(now)
 
-    def command(self, command: BoardCommand, now: Moment) -> bool:
+    def command(self, command: BoardCommand, now: ClockReadings) -> bool:
         """
         Hand a manager's command to the controller, after everything that happened before it.
 
@@ -38,32 +38,32 @@ class BoardLoop:
         self._drain(now)
         return True
 
-    def refuse(self, manager_id: str, sequence_number: int, reason: str, now: Moment) -> None:
+    def refuse(self, manager_id: str, sequence_number: int, reason: str, now: ClockReadings) -> None:
         """Take a command that could not be read; see ``BoardController.refuse``."""
         self._drain(now)
         self.controller.refuse(manager_id, sequence_number, reason, now)
         self._apply()
         self._drain(now)
 
-    def fail(self, reason: str, now: Moment) -> None:
+    def fail(self, reason: str, now: ClockReadings) -> None:
         """Withdraw power until the next good command."""
         self.controller.fail(reason, now)
         self._apply()
 
-    def replug(self, now: Moment) -> None:
+    def replug(self, now: ClockReadings) -> None:
         """Begin a virtual replug of the board's own."""
         self._drain(now)
         self.controller.replug(now)
         self._apply()
         self._drain(now)
 
-    def shut_down(self, now: Moment) -> None:
+    def shut_down(self, now: ClockReadings) -> None:
         """Withdraw power for good."""
         self.controller.shut_down(now)
         self._apply()
         self._drain(now)
 
-    def _drain(self, now: Moment) -> None:
+    def _drain(self, now: ClockReadings) -> None:
         while (observed := self.driver.poll()) is not None:
             self.controller.observe(observed, now)
             link_and_resets = (observed.link, observed.resets)

@@ -1,6 +1,6 @@
 """The last steps of pilot and contactor, for a manager that missed some."""
 
-from evse_manager.board.driver_io import Moment
+from evse_manager.board.driver_io import ClockReadings
 from evse_manager.interface.enums import ContactorState, ControlPilotState
 from evse_manager.interface.types import BoardTransition
 
@@ -14,7 +14,7 @@ reaction slower.
 """
 
 
-class History:
+class TransitionLog:
     """A numbered list of the last steps."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class History:
         self._last: tuple[ControlPilotState, ContactorState] | None = None
         self._steps: list[tuple[float, BoardTransition]] = []
 
-    def note(self, cp_state: ControlPilotState, contactor: ContactorState, now: Moment) -> None:
+    def note(self, cp_state: ControlPilotState, contactor: ContactorState, now: ClockReadings) -> None:
         """Add a step when pilot or contactor differ from the last one."""
         if self._last == (cp_state, contactor):
             return
@@ -32,7 +32,7 @@ class History:
         self._steps.append((now.steady, BoardTransition(self.counter, cp_state, contactor, now.wall)))
         del self._steps[:-KEPT]
 
-    def recent(self, now: Moment) -> tuple[BoardTransition, ...]:
+    def recent(self, now: ClockReadings) -> tuple[BoardTransition, ...]:
         """Return the steps of the last time, oldest first."""
         while self._steps and self._steps[0][0] < now.steady - RECENT_S:
             del self._steps[0]

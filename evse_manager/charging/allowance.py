@@ -120,7 +120,7 @@ def combine(
     return Allowance(limit, signalled, phases, source, reason)
 
 
-def objection(limits: ExternalLimits) -> str:
+def reject_reason(limits: ExternalLimits) -> str:
     """Return why external limits are refused as a whole; empty when they are not."""
     for name, schedule in (
         ('schedule_import', limits.schedule_import),

@@ -202,9 +202,9 @@ def _authorize(connector: Connector, command: AuthorizeResponse) -> Answer:
         return refused('validation_result.authorization_status is missing; 1 is Accepted.')
     if validation.authorization_status is not AuthorizationStatus.ACCEPTED:
         return OK
-    objection = _token_objection(connector, token)
-    if objection:
-        return refused(objection)
+    reject_reason = _token_objection(connector, token)
+    if reject_reason:
+        return refused(reject_reason)
     if validation.expiry_time is not None and validation.expiry_time <= connector.now.wall:
         return refused('The token has expired; present a valid one.')
     if validation.evse_ids and own not in validation.evse_ids:
@@ -326,9 +326,9 @@ def _stop(connector: Connector, command: StopTransaction) -> Answer:
 
 
 def _set_external_limits(connector: Connector, command: SetExternalLimits) -> Answer:
-    objection = allowance.objection(command.value)
-    if objection:
-        return refused(objection)
+    reject_reason = allowance.reject_reason(command.value)
+    if reject_reason:
+        return refused(reject_reason)
     connector.external = command.value
     return OK
 

@@ -15,7 +15,7 @@ from typing import Any
 from evse_manager.charging.allowance import Allowance, Bound, Grant
 from evse_manager.charging.faults import ErrorSet
 from evse_manager.charging.inputs import Now
-from evse_manager.charging.persisted_state import Memory
+from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.enums import (
     Availability,
     ContactorState,
@@ -155,7 +155,7 @@ class Connector:
     now: Now = Now(0.0, Time(0))
 
     # availability
-    restored: Memory | None = None
+    restored: PersistedState | None = None
     started: float | None = None
     announced: Availability = Availability.UNSPECIFIED
     wanted_enabled: bool = True

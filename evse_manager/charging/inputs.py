@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evse_manager.charging.persisted_state import Memory
+from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.types import (
     BoardCapabilities,
     EnforcedLimits,
@@ -161,7 +161,7 @@ class Start:
     after ``last_sequence_number``.
     """
 
-    remembered: Memory = Memory()
+    remembered: PersistedState = PersistedState()
     last_sequence_number: int = 0
 
 

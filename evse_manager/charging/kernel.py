@@ -39,9 +39,9 @@ from evse_manager.charging.inputs import (
     TelemetrySampled,
     Tick,
 )
-from evse_manager.charging.persisted_state import Memory
+from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.charging.status import status
-from evse_manager.charging.unchanged_inputs import Repetition
+from evse_manager.charging.unchanged_inputs import UnchangedInputs
 from evse_manager.interface.enums import CarManufacturerEnum, ContactorState
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
@@ -93,7 +93,7 @@ class Output:
     enforced_limits: EnforcedLimits | None = None
     powermeter: Powermeter | None = None
     certificate_response: ResponseExiStreamStatus | None = None
-    memory: Memory | None = None
+    memory: PersistedState | None = None
     status: EvseStatus | None = None
     deadline: float | None = None
     finished: bool = False
@@ -121,7 +121,7 @@ class Kernel:
         self._repeated = False
         self._deadline: float | None = None
         self._happened: Input = Tick()
-        self._repetition = Repetition()
+        self._repetition = UnchangedInputs()
         self._sampled: Powermeter | None = None
         self._published: dict[str, object] = {}
 

@@ -28,7 +28,7 @@ class OpenSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class PersistedState:
     """
     Everything that outlives the process.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from evse_manager.charging.connector import Connector, Session, Transaction
 from evse_manager.charging.faults import WELD
-from evse_manager.charging.persisted_state import Memory, OpenSession, OpenTransaction
+from evse_manager.charging.persisted_state import OpenSession, OpenTransaction, PersistedState
 from evse_manager.charging.supervision import raise_fault
 from evse_manager.interface.enums import SessionEventEnum, StopTransactionReason
 from evse_manager.interface.types import Energy, Powermeter, TransactionFinished
@@ -18,11 +18,11 @@ KEEP_EVERY_S = 30.0
 """While a transaction is open its meter value is worth remembering so often."""
 
 
-def memory(connector: Connector) -> Memory:
+def memory(connector: Connector) -> PersistedState:
     """Return what is to be remembered of the connector as it is now; ``written`` is left to the keeper."""
     if connector.started is None and connector.restored is not None:
         return replace(connector.restored, written=None)
-    return Memory(
+    return PersistedState(
         enabled=connector.wanted_enabled,
         faulted=connector.faulted,
         welded=WELD in connector.errors,
@@ -32,7 +32,7 @@ def memory(connector: Connector) -> Memory:
     )
 
 
-def restore(connector: Connector, remembered: Memory) -> None:
+def restore(connector: Connector, remembered: PersistedState) -> None:
     """Take back what was remembered; the boot announces it."""
     connector.restored = remembered
     connector.wanted_enabled = remembered.enabled
@@ -91,7 +91,7 @@ def after_boot(connector: Connector) -> None:
     _continue(connector, remembered)
 
 
-def _continue(connector: Connector, remembered: Memory) -> None:
+def _continue(connector: Connector, remembered: PersistedState) -> None:
     """Authorize again with the stored token, where the operator wants that and the outage was short."""
     interrupted = remembered.session
     if (

@@ -25,7 +25,7 @@ WHAT_IS_OBSERVED = all_but(BoardState, 'stamp', 'answered_sequence_number', 'tra
 """What of a board state can be news; the steps in it are told by their counter."""
 
 
-class Repetition:
+class UnchangedInputs:
     """Watches the inputs of one kernel."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ POWERS_KEPT = 120
 
 
 @dataclass
-class Bay:
+class ConnectorView:
     """One connector as the monitor knows it; times are of the steady clock, in seconds."""
 
     name: str
@@ -49,44 +49,44 @@ class Monitor:
     """The connectors in their order, fed by whoever listens to the graph."""
 
     def __init__(self) -> None:
-        self.bays: dict[str, Bay] = {}
+        self.bays: dict[str, ConnectorView] = {}
 
     def offered(self, names: Iterable[str]) -> list[str]:
         """Note who offers a status now; return the names that are new."""
         present = set(names)
         new = sorted(present - set(self.bays), key=natural)
         for name in new:
-            self.bays[name] = Bay(name)
-        for bay in self.bays.values():
-            bay.offered = bay.name in present
+            self.bays[name] = ConnectorView(name)
+        for view in self.bays.values():
+            view.offered = view.name in present
         return new
 
     def status(self, name: str, status: EvseStatus, now: float) -> None:
         """Take a status."""
-        bay = self.bays.setdefault(name, Bay(name))
-        bay.powers.append(status.power_w or 0.0)
-        bay.status, bay.heard_at, bay.trouble = status, now, ''
+        view = self.bays.setdefault(name, ConnectorView(name))
+        view.powers.append(status.power_w or 0.0)
+        view.status, view.heard_at, view.trouble = status, now, ''
 
     def event(self, name: str, event: SessionEvent) -> bool:
         """Take an event; return whether it is new (after an interruption the history is heard again)."""
-        bay = self.bays.setdefault(name, Bay(name))
-        known = {(each.stamp, each.sequence_number) for each in bay.events}
+        view = self.bays.setdefault(name, ConnectorView(name))
+        known = {(each.stamp, each.sequence_number) for each in view.events}
         if (event.stamp, event.sequence_number) in known:
             return False
-        bay.events.append(event)
+        view.events.append(event)
         return True
 
     def garbled(self, name: str, trouble: str, now: float) -> None:
         """Note that a message could not be understood."""
-        bay = self.bays.setdefault(name, Bay(name))
-        bay.trouble, bay.heard_at = trouble, now
+        view = self.bays.setdefault(name, ConnectorView(name))
+        view.trouble, view.heard_at = trouble, now
 
-    def in_order(self) -> list[Bay]:
+    def in_order(self) -> list[ConnectorView]:
         """Return the connectors, ``evse_2`` before ``evse_10``."""
-        return sorted(self.bays.values(), key=lambda bay: natural(bay.name))
+        return sorted(self.bays.values(), key=lambda view: natural(view.name))
 
-    def last_events(self, count: int) -> list[tuple[Bay, SessionEvent]]:
+    def last_events(self, count: int) -> list[tuple[ConnectorView, SessionEvent]]:
         """Return the newest events of all connectors, oldest first."""
-        together = [(bay, event) for bay in self.in_order() for event in bay.events]
+        together = [(view, event) for view in self.in_order() for event in view.events]
         together.sort(key=lambda pair: pair[1].stamp or 0)
         return together[-count:] if count > 0 else []

@@ -7,7 +7,7 @@ from argparse import Namespace
 from evse_manager.cli.errors import ExitCode, NotFoundError
 from evse_manager.cli.graph import Graph, nobody
 from evse_manager.cli.json_output import emit, record
-from evse_manager.cli.monitor import Bay
+from evse_manager.cli.monitor import ConnectorView
 from evse_manager.cli.parser import FIND_S
 from evse_manager.cli.screen import make_console, print_lines
 from evse_manager.cli.views import card, heading, rows
@@ -36,8 +36,8 @@ def run_status(given: Namespace, graph: Graph) -> ExitCode:
     else:
         bays, now = as_bays(statuses)
         console = make_console()
-        for position, bay in enumerate(bays):
-            print_lines(console, [*([''] if position else []), *card(bay, console.width, now)])
+        for position, view in enumerate(bays):
+            print_lines(console, [*([''] if position else []), *card(view, console.width, now)])
     silent = [name for name, status in statuses.items() if status is None]
     if silent:
         print(f'evse: no status from {", ".join(silent)} in time', file=sys.stderr)
@@ -50,10 +50,12 @@ def summary(status: EvseStatus | None) -> dict[str, object]:
     return {name: record(getattr(status, name)) if status else None for name in wanted}
 
 
-def as_bays(statuses: dict[str, EvseStatus | None]) -> tuple[list[Bay], float]:
+def as_bays(statuses: dict[str, EvseStatus | None]) -> tuple[list[ConnectorView], float]:
     """Return connectors to be shown."""
     now = time.monotonic()
-    return [Bay(name, status, None if status is None else now) for name, status in statuses.items()], now
+    return [
+        ConnectorView(name, status, None if status is None else now) for name, status in statuses.items()
+    ], now
 
 
 def read(graph: Graph, limit_s: float, wanted: list[str]) -> dict[str, EvseStatus | None]:

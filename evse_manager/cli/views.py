@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evse_manager.cli import formatting
-from evse_manager.cli.monitor import Bay, Monitor
+from evse_manager.cli.monitor import ConnectorView, Monitor
 from evse_manager.interface.enums import ChargerState
 from evse_manager.interface.types import EvseStatus, SessionEvent
 
@@ -84,13 +84,13 @@ def wrapped(text: Text, width: int) -> list[Text]:
 # --- rows ---------------------------------------------------------------------------------------------
 
 
-def name_width(bays: Sequence[Bay], width: int) -> int:
+def name_width(bays: Sequence[ConnectorView], width: int) -> int:
     """Return the width of the column of names."""
-    longest = max((len(bay.name) for bay in bays), default=0)
+    longest = max((len(view.name) for view in bays), default=0)
     return max(9, min(longest, width // 4))
 
 
-def heading(bays: Sequence[Bay], width: int) -> Text:
+def heading(bays: Sequence[ConnectorView], width: int) -> Text:
     """Return the line above the rows."""
     columns = [
         cell('connector', name_width(bays, width)),
@@ -113,12 +113,12 @@ def styled(columns: Sequence[Text], width: int, style: str = '') -> Text:
     return joined
 
 
-def row(bay: Bay, bays: Sequence[Bay], width: int, now: float) -> Text:
+def row(view: ConnectorView, bays: Sequence[ConnectorView], width: int, now: float) -> Text:
     """Return a connector's line."""
-    status, silence = bay.status, bay.silence(now)
-    name = cell(bay.name, name_width(bays, width), 'bold')
+    status, silence = view.status, view.silence(now)
+    name = cell(view.name, name_width(bays, width), 'bold')
     if status is None:
-        return styled([name, Text(bay.trouble or 'nothing heard yet', style='dim')], width)
+        return styled([name, Text(view.trouble or 'nothing heard yet', style='dim')], width)
     state = 'silent' if silence is not None else state_word(status)
     columns = [
         name,
@@ -133,45 +133,45 @@ def row(bay: Bay, bays: Sequence[Bay], width: int, now: float) -> Text:
         ),
     ]
     if width >= WIDE:
-        columns.append(reason(bay, now))
+        columns.append(reason(view, now))
     return styled(columns, width, 'dim' if silence is not None else '')
 
 
-def reason(bay: Bay, now: float) -> Text:
+def reason(view: ConnectorView, now: float) -> Text:
     """Return why this connector is (not) charging."""
-    silence = bay.silence(now)
-    if bay.trouble:
-        return Text(bay.trouble, style='red')
+    silence = view.silence(now)
+    if view.trouble:
+        return Text(view.trouble, style='red')
     if silence is not None:
-        gone = 'its node is gone' if not bay.offered else 'its node is still there'
+        gone = 'its node is gone' if not view.offered else 'its node is still there'
         return Text(f'Nothing heard for {formatting.duration(silence)}: {gone}', style='red')
-    if bay.status is None:
+    if view.status is None:
         return Text('Nothing heard yet', style='dim')
-    return Text(formatting.why(bay.status), style='green' if formatting.is_flowing(bay.status) else '')
+    return Text(formatting.why(view.status), style='green' if formatting.is_flowing(view.status) else '')
 
 
-def complaints(bay: Bay) -> list[Text]:
+def complaints(view: ConnectorView) -> list[Text]:
     """Return a connector's active errors and warnings."""
-    if bay.status is None:
+    if view.status is None:
         return []
-    why = formatting.why(bay.status)
+    why = formatting.why(view.status)
     errors = [
         Text(f'✖ {formatting.error(error, known=why)}', style='bold red')
-        for error in bay.status.active_errors
+        for error in view.status.active_errors
     ]
-    return errors + [Text(f'! {warning}', style='yellow') for warning in bay.status.warnings]
+    return errors + [Text(f'! {warning}', style='yellow') for warning in view.status.warnings]
 
 
-def rows(bays: Sequence[Bay], width: int, now: float, brief: bool = False) -> list[Text]:
+def rows(bays: Sequence[ConnectorView], width: int, now: float, brief: bool = False) -> list[Text]:
     """Return the connectors' lines; ``brief`` leaves out what has no place in a connector's own line."""
     lines = []
-    for bay in bays:
-        lines.append(row(bay, bays, width, now))
+    for view in bays:
+        lines.append(row(view, bays, width, now))
         if brief:
             continue
-        if width < WIDE and (bay.status is not None):
-            lines.append(line(Text('  ↳ ').append_text(reason(bay, now)), width))
-        lines += [line(Text('    ').append_text(complaint), width) for complaint in complaints(bay)]
+        if width < WIDE and (view.status is not None):
+            lines.append(line(Text('  ↳ ').append_text(reason(view, now)), width))
+        lines += [line(Text('    ').append_text(complaint), width) for complaint in complaints(view)]
     return lines
 
 
@@ -220,24 +220,26 @@ def facts(status: EvseStatus) -> list[tuple[str, str]]:
     ]
 
 
-def card(bay: Bay, width: int, now: float) -> list[Text]:
+def card(view: ConnectorView, width: int, now: float) -> list[Text]:
     """Return all details of one connector."""
-    status = bay.status
-    title = Text().append(bay.name, style='bold')
+    status = view.status
+    title = Text().append(view.name, style='bold')
     if status is None:
-        return [line(title.append('  ').append_text(reason(bay, now)), width)]
-    silent = bay.silence(now) is not None
+        return [line(title.append('  ').append_text(reason(view, now)), width)]
+    silent = view.silence(now) is not None
     title.append('  ')
     title.append(
         'silent' if silent else state_word(status), style='bold red' if silent else state_style(status)
     )
-    lines = [line(title, width), *wrapped(reason(bay, now), width)]
-    lines += [piece for complaint in complaints(bay) for piece in wrapped(complaint, width)]
+    lines = [line(title, width), *wrapped(reason(view, now), width)]
+    lines += [piece for complaint in complaints(view) for piece in wrapped(complaint, width)]
     for label, value in facts(status):
         text = Text().append(f'  {label:<9}', style='dim')
         text.append(value, style='dim' if silent else '')
-        if label == 'power' and len(bay.powers) > 1:
-            chart = sparkline(bay.powers, max(*bay.powers, 1.0), max(10, min(60, width - text.cell_len - 4)))
+        if label == 'power' and len(view.powers) > 1:
+            chart = sparkline(
+                view.powers, max(*view.powers, 1.0), max(10, min(60, width - text.cell_len - 4))
+            )
             text.append('  ' + chart, style='green')
         lines.append(line(text, width))
     return lines
@@ -248,10 +250,10 @@ def card(bay: Bay, width: int, now: float) -> list[Text]:
 
 def summary(monitor: Monitor, now: float) -> str:
     """Return the totals of all connectors."""
-    bays = [bay for bay in monitor.bays.values() if bay.silence(now) is None and bay.status is not None]
-    charging = sum(1 for bay in bays if bay.status and formatting.is_flowing(bay.status))
-    total = sum(bay.status.power_w or 0.0 for bay in bays if bay.status)
-    failing = sum(1 for bay in monitor.bays.values() if bay.in_trouble(now))
+    bays = [view for view in monitor.bays.values() if view.silence(now) is None and view.status is not None]
+    charging = sum(1 for view in bays if view.status and formatting.is_flowing(view.status))
+    total = sum(view.status.power_w or 0.0 for view in bays if view.status)
+    failing = sum(1 for view in monitor.bays.values() if view.in_trouble(now))
     count = len(monitor.bays)
     parts = [f'{count} connector{"" if count == 1 else "s"}', f'{charging} charging', formatting.power(total)]
     return ' · '.join(parts + ([f'{failing} in trouble'] if failing else []))
@@ -285,7 +287,7 @@ class Screen:
         filler: list[Text] = [Text()] * max(0, room - len(body) - len(events)) if keys else []
         return [*top, *body, *events, *filler, *footer][:height]
 
-    def table(self, bays: Sequence[Bay], width: int, room: int, now: float) -> list[Text]:
+    def table(self, bays: Sequence[ConnectorView], width: int, room: int, now: float) -> list[Text]:
         """Return a heading and the connectors' lines: with reasons if they fit, else one each, scrolled."""
         full = rows(bays, width, now)
         if len(full) < room:
@@ -303,5 +305,5 @@ class Screen:
         newest = monitor.last_events(min(room - 2, 20))
         if not newest:
             return []
-        lines = [event_line(bay.name, event, width, named) for bay, event in newest]
+        lines = [event_line(view.name, event, width, named) for view, event in newest]
         return [Text(), line('last events', width, 'bold'), *lines]

@@ -76,7 +76,7 @@ class Watcher:
     def everybody_spoke(self) -> bool:
         """Return whether a status of every connector is there."""
         bays = self.monitor.bays
-        return bool(bays) and all(bay.status is not None or bay.trouble for bay in bays.values())
+        return bool(bays) and all(view.status is not None or view.trouble for view in bays.values())
 
 
 def run_watch(given: Namespace, graph: Graph) -> ExitCode:
@@ -112,8 +112,8 @@ def once(watcher: Watcher, console: Console, given: Namespace) -> None:
     watcher.run_for(given.duration or LOOK_S)  # the history of events comes right behind the status
     now = time.monotonic()
     if given.json:
-        for bay in watcher.monitor.in_order():
-            emit({'connector': bay.name, **(record(bay.status) if bay.status else {})})
+        for view in watcher.monitor.in_order():
+            emit({'connector': view.name, **(record(view.status) if view.status else {})})
         return
     height = console.height if console.is_terminal else 10_000
     print_lines(console, Screen().draw(watcher.monitor, console.width, height - 1, now, keys=False))
@@ -154,7 +154,7 @@ def follow(watcher: Watcher, console: Console, given: Namespace) -> None:
             lines = [event_line(name, event, console.width, named=True) for name, event in events]
             lines += [status_line(name, status) for name, status in statuses if is_change(name, status, last)]
             now = time.monotonic()
-            silent = {bay.name for bay in watcher.monitor.bays.values() if bay.silence(now) is not None}
+            silent = {view.name for view in watcher.monitor.bays.values() if view.silence(now) is not None}
             lines += [presence_line(name, name in silent) for name in sorted(silent ^ gone)]
             gone = silent
             print_lines(console, lines)

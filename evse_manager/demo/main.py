@@ -98,7 +98,7 @@ def perform(given: Namespace, domain: int, screen: DemoScreen) -> None:
     """Start the nodes, tell the story, end the nodes; raises what goes wrong."""
     # Not before the domain is chosen and the help printed: this is where ROS comes in.
     from evse_manager.cli.graph import Graph  # noqa: PLC0415
-    from evse_manager.demo.scenario import StepFailedError, Story  # noqa: PLC0415
+    from evse_manager.demo.scenario import Scenario, StepFailedError  # noqa: PLC0415
 
     if given.domain_id is not None:
         refuse_company(given, domain)
@@ -106,7 +106,7 @@ def perform(given: Namespace, domain: int, screen: DemoScreen) -> None:
     with Graph() as graph, Nodes(given.namespace, given.driver) as nodes:
         try:
             nodes.start()
-            story = Story(graph, nodes, given.namespace, screen)
+            story = Scenario(graph, nodes, given.namespace, screen)
             story.tell()
             codes = nodes.end()
             if any(codes.values()):

@@ -50,7 +50,7 @@ class StepFailedError(CliError):
 
 
 @dataclass
-class Heard:
+class Snapshot:
     """The newest of what the connector says."""
 
     status: EvseStatus = EvseStatus()
@@ -58,7 +58,7 @@ class Heard:
     meter: Powermeter = Powermeter()
 
 
-class Story:
+class Scenario:
     """One session, told step by step; ``tell`` returns when it is over, or raises ``StepFailedError``."""
 
     def __init__(self, graph: Graph, nodes: Nodes, namespace: str, screen: DemoScreen) -> None:
@@ -66,7 +66,7 @@ class Story:
         self.nodes = nodes
         self.namespace = namespace
         self.screen = screen
-        self.heard = Heard()
+        self.heard = Snapshot()
         self.events: list[SessionEvent] = []
         self.printed = 0
         self.expected = 0

@@ -4,7 +4,7 @@ import math
 from enum import Enum, auto
 
 
-class Offer(Enum):
+class CommandVerdict(Enum):
     """What becomes of a command."""
 
     ACCEPTED = auto()
@@ -50,13 +50,13 @@ class Lease:
         """Return whether two fresh commands have come since the last gap."""
         return bool(self._holder) and self._fresh >= 2
 
-    def offer(self, manager_id: str, sequence_number: int, lease_s: float, steady: float) -> Offer:
+    def offer(self, manager_id: str, sequence_number: int, lease_s: float, steady: float) -> CommandVerdict:
         """Take a command into account; a lease that is no length of time ends at once."""
         self.lapse(steady)
         if not manager_id or self._holder not in {'', manager_id}:
-            return Offer.FOREIGN
+            return CommandVerdict.FOREIGN
         if sequence_number <= self._last.get(manager_id, -1):
-            return Offer.REPLAYED
+            return CommandVerdict.REPLAYED
         self._fresh = self._fresh + 1 if self._holder else 1
         self._holder = manager_id
         self._last.pop(manager_id, None)
@@ -65,7 +65,7 @@ class Lease:
             del self._last[next(iter(self._last))]
         length = min(lease_s, self._longest_s) if lease_s > 0.0 else 0.0
         self._expires = steady + length
-        return Offer.ACCEPTED
+        return CommandVerdict.ACCEPTED
 
     def lapse(self, steady: float) -> bool:
         """End the lease when its time has come; return whether it ended just now."""

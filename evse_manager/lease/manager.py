@@ -56,7 +56,7 @@ class BoardLost:
     text: str
 
 
-class BoardLink:
+class BoardLeaseClient:
     """Numbers commands, matches answers, supervises the link."""
 
     def __init__(self, manager_id: str, lease_s: float) -> None:

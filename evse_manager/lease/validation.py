@@ -31,7 +31,7 @@ OPENING = frozenset(
 """Errors that open the contactor at once, before the manager has heard of them."""
 
 
-def objection(
+def reject_reason(
     command: BoardCommand, capabilities: BoardCapabilities | None, hardware: HardwareCapabilities | None
 ) -> str:
     """

@@ -25,7 +25,7 @@ from evse_manager.board.driver import (
     PortError,
     driver_class,
 )
-from evse_manager.board.driver_io import Moment
+from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
 from evse_manager.board.meters.metered import NO_METER, MeteredDriver, MeterParameters
 from evse_manager.interface import endpoints
@@ -38,7 +38,7 @@ from evse_manager.nodes.diagnostics import board_diagnostics
 from evse_manager.nodes.parameters import ParameterError, Parameters, Row, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import profile
-from evse_manager.nodes.runtime import EXIT_FAILED, Alarm, DeadlineTimer, Guard, NodeTime, run
+from evse_manager.nodes.runtime import EXIT_FAILED, DeadlineTimer, Guard, LoopDeadline, NodeTime, run
 from evse_manager.nodes.simulation_services import offer_simulation
 
 OPEN_WITHIN_S = 1.0
@@ -103,7 +103,7 @@ class BoardSupport:
         self._diagnostics_at = -math.inf
         self._publishers = Publishers(self.node, endpoints.published_by(Party.BOARD))
         go = self._guard(self._go)
-        self.alarm = Alarm(go)
+        self.alarm = LoopDeadline(go)
         self._clock = (
             DeadlineTimer(self.node, go, self._hardware_time.seconds, self._time.clock)
             if self._time.simulated
@@ -228,7 +228,7 @@ class BoardSupport:
                 return
         self._report(now)
 
-    def _simulate(self, act: Callable[[Moment], None]) -> None:
+    def _simulate(self, act: Callable[[ClockReadings], None]) -> None:
         """Do something to the simulated world at this moment, and what follows from it."""
         now = self._hardware_time.now()
         self._loop.run(now)
@@ -236,7 +236,7 @@ class BoardSupport:
         self._loop.run(now)
         self._report(now)
 
-    def _report(self, now: Moment) -> None:
+    def _report(self, now: ClockReadings) -> None:
         """Publish what is new, and arm the timers to the next deadline."""
         telemetry, sample = self._driver.telemetry(), self._driver.meter()
         accompanied = telemetry is not None or sample is not None
@@ -261,7 +261,7 @@ class BoardSupport:
             self._end_when_open(now, sampled=sample is not None)
         self._arm()
 
-    def _report_diagnostics(self, now: Moment) -> None:
+    def _report_diagnostics(self, now: ClockReadings) -> None:
         """Publish what the driver tells of its line, and log what is wrong with it when that changes."""
         facts = self._driver.diagnostics()
         problem = facts.get(PROBLEM, '')
@@ -276,7 +276,7 @@ class BoardSupport:
             message = board_diagnostics(name, self._driver_name, link, facts, now.wall)
             self._publishers.relay(topic, message)
 
-    def _end_when_open(self, now: Moment, *, sampled: bool) -> None:
+    def _end_when_open(self, now: ClockReadings, *, sampled: bool) -> None:
         """Finish when the contactor is open and the meter has counted what it had let through."""
         assert self._give_up is not None
         is_open = self._controller.contactor is ContactorState.OPEN
@@ -323,11 +323,11 @@ class _HardwareTime:
         """Return its seconds."""
         return self._node_time.seconds() if self._simulated else time.monotonic() + self._ahead
 
-    def now(self) -> Moment:
+    def now(self) -> ClockReadings:
         """Return all clocks of a board."""
         steady = time.monotonic()
         clock = self._node_time.seconds() if self._simulated else steady + self._ahead
-        return Moment(steady, clock, self._node_time.wall())
+        return ClockReadings(steady, clock, self._node_time.wall())
 
 
 def _given_driver(node: Node) -> Any:

@@ -38,7 +38,7 @@ from evse_manager.interface.types import (
     RequestExiStreamSchema,
     Telemetry,
 )
-from evse_manager.lease.manager import BoardLink, BoardLost
+from evse_manager.lease.manager import BoardLeaseClient, BoardLost
 from evse_manager.nodes.conversions import (
     ConversionError,
     answer_to_response,
@@ -52,7 +52,7 @@ from evse_manager.nodes.energy_request import energy_request
 from evse_manager.nodes.parameters import Parameters, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import profile
-from evse_manager.nodes.runtime import Alarm, DeadlineTimer, Guard, NodeTime, run, steady_clock
+from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, NodeTime, run, steady_clock
 from evse_manager.nodes.services import Reply, create_service
 from evse_manager.nodes.session_records import SessionRecords
 
@@ -92,7 +92,7 @@ class EvseManager:
         self._time = NodeTime(self.node)
         self._uuid: str = self.node.get_namespace()
         self._kernel = Kernel(self._config, lambda: str(uuid.uuid4()), self._uuid, random.random)
-        self._link = BoardLink(
+        self._link = BoardLeaseClient(
             f'{self.node.get_fully_qualified_name()} {uuid.uuid4()}', self._config.board_lease_s
         )
         self._outputs = BoardCommand(pilot_mode=PilotMode.X1)
@@ -141,7 +141,7 @@ class EvseManager:
         self._renewals = self.node.create_timer(
             self._link.renewal_period, self._guard(self._on_renewal), clock=steady_clock()
         )
-        self.alarm = Alarm(self._guard(self._supervise_link))
+        self.alarm = LoopDeadline(self._guard(self._supervise_link))
 
     # --- life ------------------------------------------------------------------------------------------
 

@@ -62,14 +62,14 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 """Exit codes: ended as asked; could not start or broke; wrong parameters or arguments."""
 
 
-class Role(Protocol):
+class NodeApp(Protocol):
     """What ``run`` makes go: a node and the four moments of its life, all called in the executor's thread."""
 
     node: Node
     finished: bool
     """Set when the orderly end is complete."""
 
-    alarm: 'Alarm'
+    alarm: 'LoopDeadline'
     """What the loop keeps for the role between two events."""
 
     def begin(self) -> None:
@@ -202,7 +202,7 @@ class DeadlineTimer:
         self._callback()
 
 
-class Alarm:
+class LoopDeadline:
     """
     A deadline on the steady clock that the loop keeps by waiting no longer: for what is due often.
 
@@ -245,7 +245,7 @@ def new_executor() -> Executor:
     return EventsExecutor()
 
 
-def run(name: str, make: Callable[[], Role], args: Sequence[str] | None = None) -> int:
+def run(name: str, make: Callable[[], NodeApp], args: Sequence[str] | None = None) -> int:
     """
     Run one role in this process until a signal ends it; return the exit code.
 
@@ -311,7 +311,7 @@ class _SignalPipe:
 class _Loop:
     """Spins one role, and ends it when signals say so."""
 
-    def __init__(self, role: Role, signals: '_SignalPipe') -> None:
+    def __init__(self, role: NodeApp, signals: '_SignalPipe') -> None:
         self._role = role
         self._pipe = signals
         self._executor = new_executor()

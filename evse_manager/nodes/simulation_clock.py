@@ -17,7 +17,7 @@ from evse_manager.interface.types import Time
 from evse_manager.nodes.conversions import time_to_message
 from evse_manager.nodes.parameters import Parameters, rows
 from evse_manager.nodes.qos import profile
-from evse_manager.nodes.runtime import Alarm, run, steady_clock
+from evse_manager.nodes.runtime import LoopDeadline, run, steady_clock
 
 PERIOD_S = 0.01
 """How often the time is published, in real seconds."""
@@ -39,7 +39,7 @@ class SimulationClock:
         """Begin at the time of the wall; raises ParameterError."""
         self.node = Node(Party.CLOCK.value)
         self.finished = False
-        self.alarm = Alarm()
+        self.alarm = LoopDeadline()
         parameters: Parameters[SimulationClockConfig] = Parameters(
             self.node, rows(SimulationClockConfig), SimulationClockConfig
         )

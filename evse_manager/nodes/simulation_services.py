@@ -7,7 +7,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from evse_manager.board.driver_io import Moment
+from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
 from evse_manager.interface.endpoints import SIMULATION_SERVICES
 from evse_manager.nodes.services import Reply, create_service
@@ -15,7 +15,7 @@ from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.profiles import EvProfile
 from evse_manager.simulation.world import World, profile_named
 
-Act = Callable[[Moment], None]
+Act = Callable[[ClockReadings], None]
 
 
 def offer_simulation(node: Node, loop: BoardLoop, simulate: Callable[[Act], None]) -> None:

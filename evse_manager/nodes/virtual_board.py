@@ -13,7 +13,7 @@ from typing import Any
 from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
 from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.virtual import main as virtual
-from evse_manager.simulation.virtual.host import Rig
+from evse_manager.simulation.virtual.host import VirtualBoardHost
 
 NODE = 'virtual_board'
 SPIN_S = 0.2
@@ -38,7 +38,7 @@ def main(args: Sequence[str] | None = None) -> int:
     return virtual.main(arguments[:start], offer_services)
 
 
-def offer_services(rig: Rig) -> Callable[[], None]:
+def offer_services(host: VirtualBoardHost) -> Callable[[], None]:
     """Offer ``simulation/*`` from a thread of its own; return what ends it."""
     import rclpy  # noqa: PLC0415
     from rclpy.node import Node  # noqa: PLC0415
@@ -49,7 +49,7 @@ def offer_services(rig: Rig) -> Callable[[], None]:
 
     node = Node(NODE)
     for service in SIMULATION_SERVICES:
-        create_service(node, service, _handler(rig, service.name.removeprefix('simulation/')))
+        create_service(node, service, _handler(host, service.name.removeprefix('simulation/')))
     executor = new_executor()
     executor.add_node(node)
     ending = threading.Event()
@@ -72,10 +72,10 @@ def offer_services(rig: Rig) -> Callable[[], None]:
     return end
 
 
-def _handler(rig: Rig, name: str) -> Callable[[Any, Any], None]:
+def _handler(host: VirtualBoardHost, name: str) -> Callable[[Any, Any], None]:
     def handle(request: Any, reply: Any) -> None:
         try:
-            rig.execute(_command(name, request))
+            host.execute(_command(name, request))
         except SimulationError as error:
             reply.response.success, reply.response.message = False, str(error)
         else:

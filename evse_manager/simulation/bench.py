@@ -22,7 +22,7 @@ from dataclasses import dataclass, fields
 
 from evse_manager.board.controller import LEASE_MAX_S, BoardController
 from evse_manager.board.driver import DriverContext
-from evse_manager.board.driver_io import Moment
+from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.inputs import (
@@ -67,7 +67,7 @@ from evse_manager.interface.types import (
     Time,
     ValidationResult,
 )
-from evse_manager.lease.manager import BoardLink
+from evse_manager.lease.manager import BoardLeaseClient
 from evse_manager.simulation.codes import code
 from evse_manager.simulation.driver import SimulatedDriver, SimulatedParameters
 from evse_manager.simulation.profiles import EvProfile
@@ -144,7 +144,7 @@ class Bench:
         self.board = BoardController(lease_max_s=longest_s)
         """The board's loop; ``board.state(...)`` is easier had as ``bench.board_state``."""
         self._loop = BoardLoop(self._driver, self.board)
-        self._link = BoardLink(MANAGER, lease_s)
+        self._link = BoardLeaseClient(MANAGER, lease_s)
         self._renewal = math.inf
         self._wanted: BoardCommand | None = None
         self.kernel = Kernel(config, self._new_uuid, random=random)
@@ -347,8 +347,8 @@ class Bench:
     def _now(self) -> Now:
         return Now(self.now, self._wall())
 
-    def _moment(self) -> Moment:
-        return Moment(self.now, self.now, self._wall())
+    def _moment(self) -> ClockReadings:
+        return ClockReadings(self.now, self.now, self._wall())
 
     def _new_uuid(self) -> str:
         self._uuids += 1

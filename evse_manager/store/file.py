@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from evse_manager.charging.persisted_state import Memory
+from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.types import Time
 from evse_manager.store import writing
 from evse_manager.store.codec import DecodeError
@@ -72,13 +72,13 @@ class RecordsFile:
         """Whether the file is still where it was opened: nobody would find records in a deleted one."""
         return _identity(self.path) == self._identity
 
-    def seed(self, memory: Memory, last: int, delivered: int) -> None:
+    def seed(self, memory: PersistedState, last: int, delivered: int) -> None:
         """Let a new file begin with what is remembered."""
         self._choose_synchronous(durable=True)
         with _Transaction(self._connection):
             writing.seed(self._connection, memory, last, delivered)
 
-    def write(self, entries: Sequence[Entry], before: Memory, delivered: int) -> Memory:
+    def write(self, entries: Sequence[Entry], before: PersistedState, delivered: int) -> PersistedState:
         """Commit entries on top of the memory ``before``; return the new memory."""
         self._choose_synchronous(durable=any(writing.is_durable(entry, before) for entry in entries))
         with _Transaction(self._connection):
@@ -175,7 +175,7 @@ def open_or_replace(path: Path) -> tuple[RecordsFile, Loaded, str]:
             f'The file of session records {problem}; it is kept as {kept}, and a new one was begun.',
         )
     if file.loaded == Loaded():
-        file.seed(Memory(), 0, 0)
+        file.seed(PersistedState(), 0, 0)
     return file, file.loaded, ''
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from evse_manager.charging.persisted_state import Memory
+from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.types import Time
 from evse_manager.store.codec import DecodeError
 from evse_manager.store.exchange import Exchange, Pending
@@ -67,7 +67,7 @@ class Writer:
         self._lock: FileLock | None = None
         self._file: RecordsFile | None = None
         self._loaded = Loaded()
-        self._memory = Memory()
+        self._memory = PersistedState()
         self._delivered = 0
         self._replaced_at: float | None = None
 

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from evse_manager.charging.persisted_state import Memory, OpenSession
+from evse_manager.charging.persisted_state import OpenSession, PersistedState
 from evse_manager.interface.enums import SessionEventEnum, StopTransactionReason
 from evse_manager.interface.types import (
     Current,
@@ -57,7 +57,7 @@ class Entry:
 
     stamp: Time
     events: tuple[SessionEvent, ...] = ()
-    memory: Memory | None = None
+    memory: PersistedState | None = None
     errors: tuple[Error, ...] | None = None
 
 
@@ -65,7 +65,7 @@ class Entry:
 class Loaded:
     """What a file remembers: the memory for ``Start``, the newest event's number, and events not told yet."""
 
-    memory: Memory = Memory()
+    memory: PersistedState = PersistedState()
     last_sequence_number: int = 0
     undelivered: tuple[SessionEvent, ...] = ()
 
@@ -75,7 +75,7 @@ def tells_durable(entry: Entry) -> bool:
     return any(event.event in DURABLE_EVENTS for event in entry.events)
 
 
-def is_durable(entry: Entry, before: Memory) -> bool:
+def is_durable(entry: Entry, before: PersistedState) -> bool:
     """Tell whether an entry must survive the loss of power: all but meter values and passing states."""
     if tells_durable(entry):
         return True
@@ -98,7 +98,7 @@ def load(connection: sqlite3.Connection) -> Loaded:
         'SELECT record FROM events WHERE sequence_number > ? ORDER BY sequence_number', (delivered,)
     )
     return Loaded(
-        memory=Memory(
+        memory=PersistedState(
             enabled=bool(enabled),
             faulted=bool(faulted),
             welded=bool(welded),
@@ -119,7 +119,7 @@ def _worth_telling(events: list[SessionEvent]) -> tuple[SessionEvent, ...]:
     return tuple(events)
 
 
-def write(connection: sqlite3.Connection, entries: Iterable[Entry], before: Memory) -> Memory:
+def write(connection: sqlite3.Connection, entries: Iterable[Entry], before: PersistedState) -> PersistedState:
     """Write entries inside the caller's transaction, on top of the memory ``before``; return the new one."""
     for entry in entries:
         for event in entry.events:
@@ -132,7 +132,7 @@ def write(connection: sqlite3.Connection, entries: Iterable[Entry], before: Memo
     return before
 
 
-def seed(connection: sqlite3.Connection, memory: Memory, last: int, delivered: int) -> None:
+def seed(connection: sqlite3.Connection, memory: PersistedState, last: int, delivered: int) -> None:
     """Let a new file begin with what an earlier one remembered (or with nothing)."""
     _put_memory(connection, memory)
     connection.execute(
@@ -319,7 +319,7 @@ def _write_errors(connection: sqlite3.Connection, entry: Entry, session: OpenSes
 # --- what is in force -----------------------------------------------------------------------------------
 
 
-def _write_memory(connection: sqlite3.Connection, entry: Entry, before: Memory) -> None:
+def _write_memory(connection: sqlite3.Connection, entry: Entry, before: PersistedState) -> None:
     memory = entry.memory
     assert memory is not None
     if replace(memory, written=None) == replace(before, written=None):
@@ -336,7 +336,7 @@ def _write_memory(connection: sqlite3.Connection, entry: Entry, before: Memory) 
     mark_alive(connection, entry.stamp)
 
 
-def _put_memory(connection: sqlite3.Connection, memory: Memory) -> None:
+def _put_memory(connection: sqlite3.Connection, memory: PersistedState) -> None:
     values = (
         memory.enabled,
         memory.faulted,
@@ -373,7 +373,9 @@ def _using_session(events: Sequence[SessionEvent]) -> str | None:
     return None
 
 
-def _write_meter_value(connection: sqlite3.Connection, stamp: Time, memory: Memory, before: Memory) -> None:
+def _write_meter_value(
+    connection: sqlite3.Connection, stamp: Time, memory: PersistedState, before: PersistedState
+) -> None:
     """Note the newest meter value of an open transaction, which the kernel renews every 30 s."""
     session = memory.session
     if session is None or session.transaction is None or _without_meter(memory) == memory:
@@ -397,14 +399,14 @@ def _write_meter_value(connection: sqlite3.Connection, stamp: Time, memory: Memo
     )
 
 
-def _meter_value_of(memory: Memory, uuid: str) -> Powermeter | None:
+def _meter_value_of(memory: PersistedState, uuid: str) -> Powermeter | None:
     session = memory.session
     if session is None or session.uuid != uuid or session.transaction is None:
         return None
     return session.transaction.meter_value
 
 
-def _without_meter(memory: Memory) -> Memory:
+def _without_meter(memory: PersistedState) -> PersistedState:
     """Return a memory without what changes every 30 s."""
     if memory.session is None or memory.session.transaction is None:
         return replace(memory, written=None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from board.rig import OFFER, WITHDRAWN, Rig
+from board.controller_harness import OFFER, WITHDRAWN, ControllerHarness
 from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
@@ -63,8 +63,8 @@ STEPS = st.lists(
 AGAIN = [('charge', None), ('offer', {})]
 
 
-class Watched(Rig):
-    """A rig with a witness of its own: when power was last taken away, and what was ever put out."""
+class Watched(ControllerHarness):
+    """A harness with a invariants of its own: when power was last taken away, and what was ever put out."""
 
     def __init__(self) -> None:
         self.opened_at = 0.0
@@ -144,25 +144,27 @@ class Watched(Rig):
 @example([('charge', None), ('offer', {'lease': 0.0})])
 @example([('offer', {})] * 4 + [('charge', None), ('offer', {'sequence_number': 14}), *AGAIN])
 def test_the_contactor_is_never_closed_without_every_reason(steps):
-    rig = Watched()
+    harness = Watched()
     for action, argument in steps:
-        lock, phases = rig.controller.outputs.lock, rig.controller.outputs.phases
-        rig.do(action, argument)
-        rig.check()
-        not_open = rig.board.contactor is not ContactorState.OPEN or rig.board.link is not LinkState.UP
+        lock, phases = harness.controller.outputs.lock, harness.controller.outputs.phases
+        harness.do(action, argument)
+        harness.check()
+        not_open = (
+            harness.board.contactor is not ContactorState.OPEN or harness.board.link is not LinkState.UP
+        )
         if action != 'charge' and not_open:
-            assert not (lock is True and rig.controller.outputs.lock is False), 'unlocked under load'
-            assert rig.controller.outputs.phases == phases, 'phases switched under load'
+            assert not (lock is True and harness.controller.outputs.lock is False), 'unlocked under load'
+            assert harness.controller.outputs.phases == phases, 'phases switched under load'
 
 
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
 def test_counters_only_grow_and_steps_are_numbered_without_gaps(steps):
-    rig = Watched()
-    before = rig.state
+    harness = Watched()
+    before = harness.state
     for action, argument in steps:
-        rig.do(action, argument)
-        state = rig.state
+        harness.do(action, argument)
+        state = harness.state
         assert state.fault_counter >= before.fault_counter
         assert state.openings_under_load >= before.openings_under_load
         assert state.transition_counter >= before.transition_counter
@@ -177,25 +179,25 @@ def test_counters_only_grow_and_steps_are_numbered_without_gaps(steps):
 @given(STEPS)
 def test_no_sequence_is_a_dead_end(steps):
     """When everything is well again and acknowledged, power can be had again."""
-    rig = Watched()
+    harness = Watched()
     for action, argument in steps:
-        rig.do(action, argument)
-    rig.wait(2.5)
-    rig.see(resets=rig.board.resets, cp_state=ControlPilotState.B, errors=())
-    rig.see(lock=LockState.LOCKED, link=LinkState.UP)
-    rig.sequence = 10_000
-    rig.command(replace(WITHDRAWN))
+        harness.do(action, argument)
+    harness.wait(2.5)
+    harness.see(resets=harness.board.resets, cp_state=ControlPilotState.B, errors=())
+    harness.see(lock=LockState.LOCKED, link=LinkState.UP)
+    harness.sequence = 10_000
+    harness.command(replace(WITHDRAWN))
     for _ in range(20):
-        rig.command(replug_counter=0)
-        rig.follow()
-        rig.wait(0.3)
-    rig.command()
-    rig.see(cp_state=ControlPilotState.C)
-    assert rig.power
+        harness.command(replug_counter=0)
+        harness.follow()
+        harness.wait(0.3)
+    harness.command()
+    harness.see(cp_state=ControlPilotState.C)
+    assert harness.power
 
 
 class LongWay(Watched):
-    """A rig whose controller weighs each command anew, also those that only renew the lease."""
+    """A harness whose controller weighs each command anew, also those that only renew the lease."""
 
     def take(self, command: BoardCommand) -> None:
         self.controller.command(command, self.now)
@@ -209,9 +211,9 @@ class LongWay(Watched):
 def test_a_renewal_gives_what_weighing_the_command_anew_gives(steps):
     short, long = Watched(), LongWay()
     for action, argument in steps:
-        for rig in (short, long):
-            rig.wait(0.0)  # what time brings about does not wait for a command
-            rig.do(action, argument)
+        for harness in (short, long):
+            harness.wait(0.0)  # what time brings about does not wait for a command
+            harness.do(action, argument)
         assert short.controller.outputs == long.controller.outputs
         assert short.state == long.state
         assert short.controller.lease_deadline() == long.controller.lease_deadline()

@@ -13,7 +13,7 @@ import pytest
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import Driver, DriverContext, PortMissingError
-from evse_manager.board.driver_io import Moment
+from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
 from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, PilotMode
 from evse_manager.interface.parameters import ConfigError
@@ -75,33 +75,33 @@ def board():
 
 
 @pytest.fixture
-def rig(board):
+def harness(board):
     woken = threading.Event()
     chip = example()
     context = DriverContext(clock=time.monotonic, wall=lambda: Time(time.time_ns()), wake=woken.set)
     driver = chip.ChipDriver(chip.ChipParameters(port=board.port), context)
     driver.open()
-    rig = types.SimpleNamespace(
+    harness = types.SimpleNamespace(
         driver=driver, loop=BoardLoop(driver, BoardController(driver.style)), woken=woken, sequence=0
     )
-    yield rig
+    yield harness
     driver.close()
 
 
-def run_until(rig, condition, command=None):
+def run_until(harness, condition, command=None):
     """Run the loop whenever the driver wakes it, with the lease renewed, until the condition holds."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        now = Moment(time.monotonic(), time.monotonic(), Time(time.time_ns()))
-        rig.loop.run(now)
+        now = ClockReadings(time.monotonic(), time.monotonic(), Time(time.time_ns()))
+        harness.loop.run(now)
         if command is not None:
-            rig.sequence += 1
-            rig.loop.command(BoardCommand(sequence_number=rig.sequence, **command), now)
-        if condition(rig.loop.controller.state(now)):
+            harness.sequence += 1
+            harness.loop.command(BoardCommand(sequence_number=harness.sequence, **command), now)
+        if condition(harness.loop.controller.state(now)):
             return
-        rig.woken.wait(0.1)
-        rig.woken.clear()
-    pytest.fail(f'not within {PATIENCE_S} s: {rig.loop.controller.state(now)}')
+        harness.woken.wait(0.1)
+        harness.woken.clear()
+    pytest.fail(f'not within {PATIENCE_S} s: {harness.loop.controller.state(now)}')
 
 
 OFFER = {
@@ -121,33 +121,33 @@ def test_the_example_is_a_driver():
     assert issubclass(chip.ChipDriver, Driver)
 
 
-def test_the_example_withdraws_power_before_anything_else(rig, board):
-    run_until(rig, lambda state: state.link_state is LinkState.UP)
+def test_the_example_withdraws_power_before_anything_else(harness, board):
+    run_until(harness, lambda state: state.link_state is LinkState.UP)
     assert board.heard[0] == b'O 10000 0 1'
 
 
-def test_the_example_charges_and_opens_when_the_car_leaves_c(rig, board):
+def test_the_example_charges_and_opens_when_the_car_leaves_c(harness, board):
     board.show('B')
-    run_until(rig, lambda state: state.cp_state is ControlPilotState.B, OFFER)
+    run_until(harness, lambda state: state.cp_state is ControlPilotState.B, OFFER)
     board.show('C')
-    run_until(rig, lambda state: state.contactor is ContactorState.CLOSED, OFFER)
+    run_until(harness, lambda state: state.contactor is ContactorState.CLOSED, OFFER)
     assert b'O 2666 1 1' in board.heard
     board.show('B')
-    run_until(rig, lambda state: state.contactor is ContactorState.OPEN)
+    run_until(harness, lambda state: state.contactor is ContactorState.OPEN)
     assert board.heard[-1] == b'O 2666 0 1'
 
 
-def test_the_example_opens_when_the_manager_falls_silent(rig, board):
+def test_the_example_opens_when_the_manager_falls_silent(harness, board):
     board.show('C')
-    run_until(rig, lambda state: state.contactor is ContactorState.CLOSED, OFFER)
-    run_until(rig, lambda state: state.contactor is ContactorState.OPEN)
+    run_until(harness, lambda state: state.contactor is ContactorState.CLOSED, OFFER)
+    run_until(harness, lambda state: state.contactor is ContactorState.OPEN)
 
 
-def test_the_example_drops_garbage(rig, board):
+def test_the_example_drops_garbage(harness, board):
     os.write(board.master, b'\x00\xff' * 500 + b'\nS X 9 9\nS C 1\n')
     board.show('B')
-    run_until(rig, lambda state: state.cp_state is ControlPilotState.B)
-    dropped = {name: value for name, value in rig.driver.diagnostics().items() if 'dropped' in name}
+    run_until(harness, lambda state: state.cp_state is ControlPilotState.B)
+    dropped = {name: value for name, value in harness.driver.diagnostics().items() if 'dropped' in name}
     assert any(int(value) >= 3 for value in dropped.values()), dropped
 
 

@@ -1,9 +1,9 @@
 """
-Millions of steps: the moves of the random walks, drawn by a seeded generator, judged by the same witness.
+Millions of steps: the moves of the random walks, drawn by a seeded generator, judged by the same invariants.
 
 ``make fuzz`` (STEPS=10000000, SEED=1) runs this file; ``test_fuzz.py`` runs a share of it.  Steps are the
-kernel's, as the witness counts them.  A walk that fails is named by its seed: ``--seed N --steps 1`` plays it
-again.
+kernel's, as the invariant checker counts them.  A walk that fails is named by its seed:
+``--seed N --steps 1`` repeats it.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def amperes(random: Random) -> float:
 
 
 def toggle_link(walk: Walk) -> None:
-    if walk.desk.silent:
+    if walk.harness.silent:
         Walk.find_board(walk)
     else:
         Walk.lose_board(walk)
@@ -88,7 +88,7 @@ MOVES: tuple[Move, ...] = (
 
 def play(seed: int) -> int:
     """Play the walk of a seed; return how many steps the kernel made."""
-    return walked(seed).desk.witness.steps
+    return walked(seed).harness.invariants.steps
 
 
 def walked(seed: int) -> Walk:
@@ -115,9 +115,9 @@ def digest(steps: int, seed: int) -> str:
     done = 0
     for number in count(seed):
         walk = walked(number)
-        for _, _, output in walk.desk.tape:
+        for _, _, output in walk.harness.tape:
             sha.update(repr(output).encode())
-        done += walk.desk.witness.steps
+        done += walk.harness.invariants.steps
         if done >= steps:
             return sha.hexdigest()
     raise AssertionError('unreachable: the seeds do not end')

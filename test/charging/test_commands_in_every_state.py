@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from charging.desk import Desk, entry, external, remote_stop, token
+from charging.kernel_harness import KernelHarness, entry, external, remote_stop, token
 from charging.states import STATES
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
@@ -136,35 +136,35 @@ class Course:
     status: object
 
 
-def course(desk: Desk, events: int, outputs: int, start: float) -> Course:
+def course(harness: KernelHarness, events: int, outputs: int, start: float) -> Course:
     return Course(
-        desk.codes(events),
-        tuple(round(at - start, 6) for at, _ in desk.events[events:]),
-        tuple((round(at - start, 6), command) for at, command in desk.history[outputs:]),
-        replace(desk.status, stamp=None),
+        harness.codes(events),
+        tuple(round(at - start, 6) for at, _ in harness.events[events:]),
+        tuple((round(at - start, 6), command) for at, command in harness.history[outputs:]),
+        replace(harness.status, stamp=None),
     )
 
 
 @cache
 def left_alone(state: str) -> Course:
     """Return what comes of a state without any command."""
-    desk = MAKE[state]()
-    begun = len(desk.events), len(desk.history), desk.t
-    return course(desk.run(LATER_S), *begun)
+    harness = MAKE[state]()
+    begun = len(harness.events), len(harness.history), harness.t
+    return course(harness.run(LATER_S), *begun)
 
 
 @pytest.mark.parametrize('rule', RULES, ids=lambda rule: rule.name)
 @pytest.mark.parametrize('state', sorted(EVERYWHERE))
 @pytest.mark.fault('C7')
 def test_command_in_state(rule: Rule, state: str) -> None:
-    desk, alone = MAKE[state](), left_alone(state)
-    events, outputs, start = len(desk.events), len(desk.history), desk.t
-    answer = desk.command(rule.command)
+    harness, alone = MAKE[state](), left_alone(state)
+    events, outputs, start = len(harness.events), len(harness.history), harness.t
+    answer = harness.command(rule.command)
     assert answer.success == (state in rule.accepted), answer.message
     assert answer.success or answer.message.endswith('.')
-    assert desk.t - start <= 1.0 or isinstance(rule.command, ForceUnlock)
-    desk.run(LATER_S - (desk.t - start))
-    seen = course(desk, events, outputs, start)
+    assert harness.t - start <= 1.0 or isinstance(rule.command, ForceUnlock)
+    harness.run(LATER_S - (harness.t - start))
+    seen = course(harness, events, outputs, start)
     assert seen.codes == rule.brings.get(state, alone.codes)
     if not answer.success and state not in rule.lasting:
         assert seen == alone

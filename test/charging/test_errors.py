@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from charging.desk import Desk, entry, external, remote_stop, token
+from charging.kernel_harness import KernelHarness, entry, external, remote_stop, token
 from evse_manager.charging.inputs import (
     ClearFault,
     Disable,
@@ -56,30 +56,30 @@ def test_every_report_of_a_board_is_an_error_or_a_warning() -> None:
 
 @pytest.mark.parametrize('code', ALL, ids=lambda code: code.name)
 def test_an_error_while_charging_withdraws_power(code: BoardErrorEnum) -> None:
-    desk = Desk().charging()
-    assert desk.says(lambda: desk.report(code)) == f'Error({ALL[code]})'
+    harness = KernelHarness().charging()
+    assert harness.says(lambda: harness.report(code)) == f'Error({ALL[code]})'
     if code in CONTROLLED:
-        assert (desk.outputs.pilot_mode, desk.outputs.allow_power_on) == (PilotMode.X1, True)
-        assert desk.until(lambda: not desk.flows) == pytest.approx(6.0, abs=0.01)
+        assert (harness.outputs.pilot_mode, harness.outputs.allow_power_on) == (PilotMode.X1, True)
+        assert harness.until(lambda: not harness.flows) == pytest.approx(6.0, abs=0.01)
     else:
-        assert (desk.outputs.pilot_mode, desk.outputs.allow_power_on) == (PilotMode.F, False)
-        assert not desk.flows
-    assert desk.says(lambda: desk.run(30.0)) == '', 'Announced once.'
+        assert (harness.outputs.pilot_mode, harness.outputs.allow_power_on) == (PilotMode.F, False)
+        assert not harness.flows
+    assert harness.says(lambda: harness.run(30.0)) == '', 'Announced once.'
 
 
 @pytest.mark.parametrize('code', BY_THEMSELVES, ids=lambda code: code.name)
 def test_errors_that_end_by_themselves(code: BoardErrorEnum) -> None:
-    desk = Desk().charging().report(code).pilot('B').run(5.0)
-    assert desk.says(desk.report) == 'AllErrorsCleared'
-    assert desk.says(lambda: desk.run(4.0).pilot('C').run(1.0)) == 'CR'
+    harness = KernelHarness().charging().report(code).pilot('B').run(5.0)
+    assert harness.says(harness.report) == 'AllErrorsCleared'
+    assert harness.says(lambda: harness.run(4.0).pilot('C').run(1.0)) == 'CR'
 
 
 @pytest.mark.parametrize('code', BY_UNPLUG, ids=lambda code: code.name)
 def test_errors_that_need_an_unplug_and_the_all_clear_whichever_is_later(code: BoardErrorEnum) -> None:
-    clear_first = Desk().charging().report(code).run(5.0)
+    clear_first = KernelHarness().charging().report(code).run(5.0)
     assert clear_first.says(lambda: clear_first.report().run(20.0)) == ''
     assert clear_first.says(lambda: clear_first.pilot('A').run(3.0)) == CLEARED_BY_UNPLUG
-    unplug_first = Desk().charging().report(code).run(5.0)
+    unplug_first = KernelHarness().charging().report(code).run(5.0)
     if code is B.EMERGENCY_STOP:
         return  # It shows F while it lasts, and in F an unplug is invisible; see below.
     assert unplug_first.says(lambda: unplug_first.pilot('A').run(3.0)) == 'SC CF TF(EVDisconnected) SF'
@@ -88,85 +88,85 @@ def test_errors_that_need_an_unplug_and_the_all_clear_whichever_is_later(code: B
 
 
 def test_an_emergency_stop_shows_f_until_released_and_then_waits_for_the_unplug() -> None:
-    desk = Desk().charging().report(B.EMERGENCY_STOP).run(60.0)
-    assert desk.outputs.pilot_mode is PilotMode.F
-    assert desk.says(lambda: desk.pilot('A').run(60.0)) == '', 'In F an unplug is invisible.'
-    assert desk.says(lambda: desk.report().run(3.0)) == CLEARED_BY_UNPLUG
+    harness = KernelHarness().charging().report(B.EMERGENCY_STOP).run(60.0)
+    assert harness.outputs.pilot_mode is PilotMode.F
+    assert harness.says(lambda: harness.pilot('A').run(60.0)) == '', 'In F an unplug is invisible.'
+    assert harness.says(lambda: harness.report().run(3.0)) == CLEARED_BY_UNPLUG
 
 
 @pytest.mark.parametrize('code', sorted(WARNINGS), ids=lambda code: code.name)
 def test_a_warning_blocks_nothing(code: BoardErrorEnum) -> None:
-    desk = Desk().charging()
-    assert desk.says(lambda: desk.report(code).run(10.0)) == ''
-    assert desk.flows
-    assert len(desk.status.warnings) == 1
+    harness = KernelHarness().charging()
+    assert harness.says(lambda: harness.report(code).run(10.0)) == ''
+    assert harness.flows
+    assert len(harness.status.warnings) == 1
 
 
 def test_a_board_without_safety_tests_can_be_accepted() -> None:
-    desk = Desk(Config(refuse_unsafe_board=False)).charging()
-    assert desk.says(lambda: desk.report(B.SAFETY_TESTS_OFF).run(5.0)) == ''
-    assert desk.status.warnings
+    harness = KernelHarness(Config(refuse_unsafe_board=False)).charging()
+    assert harness.says(lambda: harness.report(B.SAFETY_TESTS_OFF).run(5.0)) == ''
+    assert harness.status.warnings
 
 
 # --- several at once ---------------------------------------------------------------------------
 
 
 def test_several_errors_are_kept_apart_and_all_cleared_comes_with_the_last() -> None:
-    desk = Desk().charging()
-    assert desk.says(lambda: desk.report(B.ENCLOSURE_OPEN, B.TILT)) == 'Error(Other) Error(Other)'
-    assert desk.says(lambda: desk.report(B.TILT)) == ''
-    assert desk.says(lambda: desk.report(B.TILT, B.ENCLOSURE_OPEN)) == 'Error(Other)', (
+    harness = KernelHarness().charging()
+    assert harness.says(lambda: harness.report(B.ENCLOSURE_OPEN, B.TILT)) == 'Error(Other) Error(Other)'
+    assert harness.says(lambda: harness.report(B.TILT)) == ''
+    assert harness.says(lambda: harness.report(B.TILT, B.ENCLOSURE_OPEN)) == 'Error(Other)', (
         'A new one: announced again.'
     )
-    assert desk.says(lambda: desk.report(B.TILT, B.ENCLOSURE_OPEN).run(5.0)) == ''
-    assert [error.vendor_error.split(':')[0] for error in desk.status.active_errors] == [
+    assert harness.says(lambda: harness.report(B.TILT, B.ENCLOSURE_OPEN).run(5.0)) == ''
+    assert [error.vendor_error.split(':')[0] for error in harness.status.active_errors] == [
         'Tilt',
         'EnclosureOpen',
     ]
-    assert desk.says(lambda: desk.report(B.ENCLOSURE_OPEN)) == ''
-    assert desk.says(lambda: desk.pilot('B').report()) == 'AllErrorsCleared'
+    assert harness.says(lambda: harness.report(B.ENCLOSURE_OPEN)) == ''
+    assert harness.says(lambda: harness.pilot('B').report()) == 'AllErrorsCleared'
 
 
 def test_one_that_clears_and_one_that_needs_an_unplug() -> None:
-    desk = Desk().charging()
-    assert desk.says(lambda: desk.report(B.RCD_AC, B.UNDER_VOLTAGE)) == 'Error(RCD) Error(Other)'
-    assert desk.says(lambda: desk.report().run(10.0)) == ''
-    assert desk.says(lambda: desk.pilot('A').run(3.0)) == CLEARED_BY_UNPLUG
+    harness = KernelHarness().charging()
+    assert harness.says(lambda: harness.report(B.RCD_AC, B.UNDER_VOLTAGE)) == 'Error(RCD) Error(Other)'
+    assert harness.says(lambda: harness.report().run(10.0)) == ''
+    assert harness.says(lambda: harness.pilot('A').run(3.0)) == CLEARED_BY_UNPLUG
 
 
 def test_an_error_that_comes_back_before_the_unplug_is_not_announced_again() -> None:
-    desk = Desk().charging().report(B.RCD_AC).report()
-    assert desk.says(lambda: desk.report(B.RCD_AC)) == ''
-    assert desk.says(lambda: desk.report().run(1.0)) == ''
+    harness = KernelHarness().charging().report(B.RCD_AC).report()
+    assert harness.says(lambda: harness.report(B.RCD_AC)) == ''
+    assert harness.says(lambda: harness.report().run(1.0)) == ''
 
 
 def test_an_error_that_needs_an_unplug_while_nothing_is_plugged_ends_with_its_cause() -> None:
-    desk = Desk().run(4.0)
-    assert desk.says(lambda: desk.report(B.RCD_SELF_TEST).run(5.0)) == 'Error(RCD)'
-    assert desk.says(lambda: desk.report().run(1.0)) == 'AllErrorsCleared'
+    harness = KernelHarness().run(4.0)
+    assert harness.says(lambda: harness.report(B.RCD_SELF_TEST).run(5.0)) == 'Error(RCD)'
+    assert harness.says(lambda: harness.report().run(1.0)) == 'AllErrorsCleared'
 
 
 def test_the_rcd_is_reset_once_after_the_unplug() -> None:
-    desk = Desk().charging().report(B.RCD_AC).run(5.0)
-    before = desk.outputs.rcd_reset_counter
-    desk.pilot('A').run(5.0)
-    assert desk.outputs.rcd_reset_counter == before + 1
+    harness = KernelHarness().charging().report(B.RCD_AC).run(5.0)
+    before = harness.outputs.rcd_reset_counter
+    harness.pilot('A').run(5.0)
+    assert harness.outputs.rcd_reset_counter == before + 1
 
 
 def test_an_rcd_whose_cause_outlasts_the_unplug_is_reset_by_the_next_one() -> None:
-    desk = Desk().charging().report(B.RCD_AC).run(5.0)
-    desk.pilot('A').run(5.0)
-    before = desk.outputs.rcd_reset_counter
-    desk.run(600.0)
-    assert desk.outputs.rcd_reset_counter == before, 'nothing is tried without a person'
-    desk.plug().run(5.0).pilot('A').run(5.0)
-    assert desk.outputs.rcd_reset_counter == before + 1
-    assert desk.says(desk.report) == 'AllErrorsCleared'
+    harness = KernelHarness().charging().report(B.RCD_AC).run(5.0)
+    harness.pilot('A').run(5.0)
+    before = harness.outputs.rcd_reset_counter
+    harness.run(600.0)
+    assert harness.outputs.rcd_reset_counter == before, 'nothing is tried without a person'
+    harness.plug().run(5.0).pilot('A').run(5.0)
+    assert harness.outputs.rcd_reset_counter == before + 1
+    assert harness.says(harness.report) == 'AllErrorsCleared'
 
 
 def test_an_error_event_carries_a_stable_code_and_a_sentence() -> None:
-    desk = Desk().charging().report(B.RCD_DC)
-    error = desk.events[-1][1].error
+    harness = KernelHarness().charging().report(B.RCD_DC)
+    error = harness.events[-1][1].error
     assert error is not None
     assert error.error_code is ErrorEnum.RCD
     assert error.vendor_error.startswith('RcdDc: The residual current device tripped')
@@ -176,94 +176,95 @@ def test_an_error_event_carries_a_stable_code_and_a_sentence() -> None:
 
 
 def test_plugged_and_authorized_during_an_error_begins_when_it_is_over() -> None:
-    desk = Desk().run(4.0).plug().report(B.ENCLOSURE_OPEN)
-    assert desk.says(lambda: desk.authorize().run(5.0)) == ''
-    assert desk.says(lambda: desk.report().run(1.0)) == 'AllErrorsCleared TS PC'
+    harness = KernelHarness().run(4.0).plug().report(B.ENCLOSURE_OPEN)
+    assert harness.says(lambda: harness.authorize().run(5.0)) == ''
+    assert harness.says(lambda: harness.report().run(1.0)) == 'AllErrorsCleared TS PC'
 
 
 def test_a_token_during_an_error_can_be_withdrawn() -> None:
-    desk = Desk().run(4.0).plug().report(B.ENCLOSURE_OPEN).authorize()
-    assert desk.says(lambda: desk.command(WithdrawAuthorization())) == 'AR'
-    assert desk.says(lambda: desk.report().run(1.0)) == 'AllErrorsCleared'
+    harness = KernelHarness().run(4.0).plug().report(B.ENCLOSURE_OPEN).authorize()
+    assert harness.says(lambda: harness.command(WithdrawAuthorization())) == 'AR'
+    assert harness.says(lambda: harness.report().run(1.0)) == 'AllErrorsCleared'
 
 
 def test_a_car_that_came_during_an_error_and_left_again() -> None:
-    desk = Desk().run(4.0).report(B.ENCLOSURE_OPEN)
-    assert desk.says(lambda: desk.plug().run(1.0).pilot('A').run(1.0)) == ''
-    assert desk.says(lambda: desk.report().run(1.0)) == 'AllErrorsCleared'
+    harness = KernelHarness().run(4.0).report(B.ENCLOSURE_OPEN)
+    assert harness.says(lambda: harness.plug().run(1.0).pilot('A').run(1.0)) == ''
+    assert harness.says(lambda: harness.report().run(1.0)) == 'AllErrorsCleared'
 
 
 @pytest.mark.parametrize('steps', ['plug token unplug', 'token plug unplug'])
 def test_a_token_during_an_error_ends_with_the_car_it_was_for(steps: str) -> None:
-    desk = Desk().run(4.0).report(B.ENCLOSURE_OPEN)
-    moves = {'plug': desk.plug, 'token': desk.authorize, 'unplug': lambda: desk.pilot('A')}
+    harness = KernelHarness().run(4.0).report(B.ENCLOSURE_OPEN)
+    moves = {'plug': harness.plug, 'token': harness.authorize, 'unplug': lambda: harness.pilot('A')}
     for step in steps.split():
         moves[step]()
-        desk.run(1.0)
-    assert desk.says(lambda: desk.report().run(1.0)) == 'AllErrorsCleared'
-    assert desk.says(lambda: desk.plug().run(5.0)) == 'SS(EVConnected) AR'
+        harness.run(1.0)
+    assert harness.says(lambda: harness.report().run(1.0)) == 'AllErrorsCleared'
+    assert harness.says(lambda: harness.plug().run(5.0)) == 'SS(EVConnected) AR'
 
 
 # --- the pilot ---------------------------------------------------------------------------------
 
 
 def test_a_shorted_pilot_ends_when_the_pilot_is_valid_for_a_second() -> None:
-    desk = Desk().charging()
-    assert desk.says(lambda: desk.pilot('E')) == 'Error(Car)'
-    assert desk.outputs.pilot_mode is PilotMode.F
-    desk.run(5.0)
-    assert desk.says(lambda: desk.pilot('B').run(0.9)) == ''
-    assert desk.says(lambda: desk.pilot('E').run(0.5)) == ''
-    assert desk.says(lambda: desk.pilot('B').run(0.9)) == ''
-    assert desk.says(lambda: desk.run(0.2)) == 'AllErrorsCleared'
+    harness = KernelHarness().charging()
+    assert harness.says(lambda: harness.pilot('E')) == 'Error(Car)'
+    assert harness.outputs.pilot_mode is PilotMode.F
+    harness.run(5.0)
+    assert harness.says(lambda: harness.pilot('B').run(0.9)) == ''
+    assert harness.says(lambda: harness.pilot('E').run(0.5)) == ''
+    assert harness.says(lambda: harness.pilot('B').run(0.9)) == ''
+    assert harness.says(lambda: harness.run(0.2)) == 'AllErrorsCleared'
 
 
 def test_after_a_fault_the_pilot_shows_f_for_its_time_then_rests_in_x1() -> None:
-    desk = Desk().charging()
-    since = len(desk.history)
-    desk.report(B.TILT).report().run(10.0)
+    harness = KernelHarness().charging()
+    since = len(harness.history)
+    harness.report(B.TILT).report().run(10.0)
     shown = [
-        (round(at - desk.history[since][0], 2), command.pilot_mode) for at, command in desk.history[since:]
+        (round(at - harness.history[since][0], 2), command.pilot_mode)
+        for at, command in harness.history[since:]
     ]
     assert shown == [(0.0, PilotMode.F), (0.3, PilotMode.X1), (3.3, PilotMode.PWM)]
 
 
 def test_ventilation_ends_when_the_ev_leaves_d_without_unplug() -> None:
-    desk = Desk().charging()
-    assert desk.says(lambda: desk.pilot('D')) == 'Error(VentilationNotAvailable)'
-    assert not desk.flows
-    assert desk.says(lambda: desk.run(10.0)) == ''
-    assert desk.says(lambda: desk.pilot('C').run(5.0)) == 'AllErrorsCleared CR'
+    harness = KernelHarness().charging()
+    assert harness.says(lambda: harness.pilot('D')) == 'Error(VentilationNotAvailable)'
+    assert not harness.flows
+    assert harness.says(lambda: harness.run(10.0)) == ''
+    assert harness.says(lambda: harness.pilot('C').run(5.0)) == 'AllErrorsCleared CR'
 
 
 def test_with_ventilation_state_d_charges() -> None:
-    desk = Desk(Config(has_ventilation=True)).charging()
-    assert desk.says(lambda: desk.pilot('D').run(5.0)) == ''
-    assert desk.flows
+    harness = KernelHarness(Config(has_ventilation=True)).charging()
+    assert harness.says(lambda: harness.pilot('D').run(5.0)) == ''
+    assert harness.flows
 
 
 # --- the contactor -----------------------------------------------------------------------------
 
 
 def test_a_contactor_that_does_not_close_is_an_error_after_3_s() -> None:
-    desk = Desk().offered()
-    desk.blocked = True
-    desk.pilot('C')
-    assert desk.until(lambda: 'Error(Relais)' in desk.codes()) == pytest.approx(3.25, abs=0.26)
-    assert not desk.outputs.allow_power_on
-    desk.blocked = False
-    assert desk.says(lambda: desk.run(20.0)) == ''
-    assert desk.says(lambda: desk.pilot('A').run(3.0)) == CLEARED_BY_UNPLUG
+    harness = KernelHarness().offered()
+    harness.blocked = True
+    harness.pilot('C')
+    assert harness.until(lambda: 'Error(Relais)' in harness.codes()) == pytest.approx(3.25, abs=0.26)
+    assert not harness.outputs.allow_power_on
+    harness.blocked = False
+    assert harness.says(lambda: harness.run(20.0)) == ''
+    assert harness.says(lambda: harness.pilot('A').run(3.0)) == CLEARED_BY_UNPLUG
 
 
 def test_a_contactor_that_opens_by_itself_is_not_closed_again() -> None:
-    desk = Desk().charging()
-    desk.blocked, desk.contactor = True, ContactorState.OPEN
-    desk.fault_counter, desk.opening_reason = 1, OpeningReason.BY_ITSELF
-    assert desk.says(desk.observe) == 'Error(Relais)'
-    desk.blocked = False
-    assert desk.says(lambda: desk.run(20.0)) == ''
-    assert not desk.flows
+    harness = KernelHarness().charging()
+    harness.blocked, harness.contactor = True, ContactorState.OPEN
+    harness.fault_counter, harness.opening_reason = 1, OpeningReason.BY_ITSELF
+    assert harness.says(harness.observe) == 'Error(Relais)'
+    harness.blocked = False
+    assert harness.says(lambda: harness.run(20.0)) == ''
+    assert not harness.flows
 
 
 @pytest.mark.parametrize(
@@ -271,88 +272,88 @@ def test_a_contactor_that_opens_by_itself_is_not_closed_again() -> None:
     [OpeningReason.LEASE_LAPSED, OpeningReason.LINK_LOST, OpeningReason.BOARD_RESET, OpeningReason.COMMANDED],
 )
 def test_an_opening_for_another_reason_is_acknowledged_and_never_relais(reason: OpeningReason) -> None:
-    desk = Desk().charging()
-    desk.contactor, desk.fault_counter, desk.opening_reason = ContactorState.OPEN, 1, reason
-    desk.observe()
-    desk.run(5.0)
-    assert 'Error' not in desk.codes()
-    assert desk.outputs.acknowledged_fault_counter == 1
-    assert desk.codes().endswith('CS CR')
+    harness = KernelHarness().charging()
+    harness.contactor, harness.fault_counter, harness.opening_reason = ContactorState.OPEN, 1, reason
+    harness.observe()
+    harness.run(5.0)
+    assert 'Error' not in harness.codes()
+    assert harness.outputs.acknowledged_fault_counter == 1
+    assert harness.codes().endswith('CS CR')
 
 
 @pytest.mark.parametrize('end', ['stop', 'EV in B', 'unplug'])
 def test_a_contactor_that_is_not_open_after_a_second_is_welded(end: str) -> None:
-    desk = Desk().charging()
-    desk.welded = True
+    harness = KernelHarness().charging()
+    harness.welded = True
     if end == 'stop':
-        desk.command(remote_stop())
-    desk.pilot('A' if end == 'unplug' else 'B')
-    assert desk.until(lambda: 'Error(Relais)' in desk.codes()) == pytest.approx(1.25, abs=0.26)
-    assert desk.outputs.pilot_mode is PilotMode.F
-    assert desk.outputs.lock, 'A weld keeps it locked.'
+        harness.command(remote_stop())
+    harness.pilot('A' if end == 'unplug' else 'B')
+    assert harness.until(lambda: 'Error(Relais)' in harness.codes()) == pytest.approx(1.25, abs=0.26)
+    assert harness.outputs.pilot_mode is PilotMode.F
+    assert harness.outputs.lock, 'A weld keeps it locked.'
 
 
 def test_a_state_that_waited_while_this_process_stood_still_proves_no_weld() -> None:
-    desk = Desk().charging()
-    desk.welded = True  # it takes its time to open
-    desk.pilot('B')
-    opening = desk.state()
-    desk.t += 10.0
-    desk.do(Tick())
-    desk.do(BoardObserved(opening, True))
-    desk.welded = False
-    desk.observe()
-    desk.run(5.0)
-    assert 'Error' not in desk.codes()
-    desk.pilot('C').run(5.0)
-    assert desk.flows
+    harness = KernelHarness().charging()
+    harness.welded = True  # it takes its time to open
+    harness.pilot('B')
+    opening = harness.state()
+    harness.t += 10.0
+    harness.do(Tick())
+    harness.do(BoardObserved(opening, True))
+    harness.welded = False
+    harness.observe()
+    harness.run(5.0)
+    assert 'Error' not in harness.codes()
+    harness.pilot('C').run(5.0)
+    assert harness.flows
 
 
 def test_a_stall_of_this_process_does_not_count_as_time_to_close() -> None:
-    desk = Desk()
-    desk.blocked = True
-    desk.offered().pilot('C').run(1.0)
-    desk.t += 10.0
-    desk.observe()
-    assert 'Error' not in desk.codes()
-    assert 0.9 < desk.until(lambda: 'Error(Relais)' in desk.codes()) < 2.5
+    harness = KernelHarness()
+    harness.blocked = True
+    harness.offered().pilot('C').run(1.0)
+    harness.t += 10.0
+    harness.observe()
+    assert 'Error' not in harness.codes()
+    assert 0.9 < harness.until(lambda: 'Error(Relais)' in harness.codes()) < 2.5
 
 
 def test_a_weld_is_latched() -> None:
-    desk = Desk().charging()
-    desk.welded = True
-    desk.command(remote_stop())
-    desk.pilot('B').run(3.0)
-    assert not desk.command(ClearFault()).success, 'The board still says closed.'
-    desk.welded = False
-    desk.run(2.0)
+    harness = KernelHarness().charging()
+    harness.welded = True
+    harness.command(remote_stop())
+    harness.pilot('B').run(3.0)
+    assert not harness.command(ClearFault()).success, 'The board still says closed.'
+    harness.welded = False
+    harness.run(2.0)
     for command in (Disable(), Enable(), SetFaulted()):
-        desk.command(command)
-        desk.run(1.0)
-    desk.pilot('A').run(10.0)
-    assert [error.error_code for error in desk.status.active_errors] == [ErrorEnum.RELAIS]
-    assert desk.command(ClearFault()).success
-    desk.run(5.0)
-    assert desk.codes().endswith('AllErrorsCleared Enabled')
-    assert desk.says(desk.charging).endswith('CS')
+        harness.command(command)
+        harness.run(1.0)
+    harness.pilot('A').run(10.0)
+    assert [error.error_code for error in harness.status.active_errors] == [ErrorEnum.RELAIS]
+    assert harness.command(ClearFault()).success
+    harness.run(5.0)
+    assert harness.codes().endswith('AllErrorsCleared Enabled')
+    assert harness.says(harness.charging).endswith('CS')
 
 
 def test_a_weld_reported_by_the_board_while_idle_is_latched_too() -> None:
-    desk = Desk().run(4.0).report(B.CONTACTOR_WELDED)
-    assert desk.says(lambda: desk.report().run(10.0)) == ''
-    assert desk.says(lambda: desk.plug().authorize().run(5.0)) == ''
-    assert desk.outputs.pilot_mode is PilotMode.F
-    assert desk.command(ClearFault()).success
-    assert desk.run(1.0).codes().endswith('AllErrorsCleared SS(Authorized) TS PC')
+    harness = KernelHarness().run(4.0).report(B.CONTACTOR_WELDED)
+    assert harness.says(lambda: harness.report().run(10.0)) == ''
+    assert harness.says(lambda: harness.plug().authorize().run(5.0)) == ''
+    assert harness.outputs.pilot_mode is PilotMode.F
+    assert harness.command(ClearFault()).success
+    assert harness.run(1.0).codes().endswith('AllErrorsCleared SS(Authorized) TS PC')
 
 
 def test_a_contactor_that_is_closed_in_a_at_boot_is_welded() -> None:
-    desk = Desk(boot=False)
-    desk.welded, desk.contactor = True, ContactorState.CLOSED
-    desk.do(Start())
-    desk.run(2.0)
-    assert desk.codes() == 'Enabled Error(Relais)'
-    assert desk.outputs.pilot_mode is PilotMode.F
+    harness = KernelHarness(boot=False)
+    harness.welded, harness.contactor = True, ContactorState.CLOSED
+    harness.do(Start())
+    harness.run(2.0)
+    assert harness.codes() == 'Enabled Error(Relais)'
+    assert harness.outputs.pilot_mode is PilotMode.F
 
 
 # --- over-current ------------------------------------------------------------------------------
@@ -362,94 +363,101 @@ def test_a_contactor_that_is_closed_in_a_at_boot_is_welded() -> None:
 def test_soft_over_current_is_judged_by_signalled_plus_half_an_ampere_and_a_tenth(
     drawn_a: float, raises: bool
 ) -> None:
-    desk = Desk()
-    desk.command(external(entry(16.0)))
-    desk.charging().run(10.0)
-    desk.drawn_a = drawn_a
-    assert desk.says(lambda: desk.run(20.0)) == ('Error(OverCurrent)' if raises else '')
+    harness = KernelHarness()
+    harness.command(external(entry(16.0)))
+    harness.charging().run(10.0)
+    harness.drawn_a = drawn_a
+    assert harness.says(lambda: harness.run(20.0)) == ('Error(OverCurrent)' if raises else '')
 
 
 def test_soft_over_current_takes_7_s_and_no_less() -> None:
-    desk = Desk().charging().run(10.0)
-    desk.drawn_a = 40.0
-    desk.sample()
-    assert desk.says(lambda: desk.run(6.9)) == ''
-    assert desk.says(lambda: desk.run(0.1)) == 'Error(OverCurrent)'
-    assert not desk.flows
-    desk.drawn_a = 0.0
-    assert desk.says(lambda: desk.run(10.0)) == ''
-    assert desk.says(lambda: desk.pilot('A').run(3.0)) == CLEARED_BY_UNPLUG
+    harness = KernelHarness().charging().run(10.0)
+    harness.drawn_a = 40.0
+    harness.sample()
+    assert harness.says(lambda: harness.run(6.9)) == ''
+    assert harness.says(lambda: harness.run(0.1)) == 'Error(OverCurrent)'
+    assert not harness.flows
+    harness.drawn_a = 0.0
+    assert harness.says(lambda: harness.run(10.0)) == ''
+    assert harness.says(lambda: harness.pilot('A').run(3.0)) == CLEARED_BY_UNPLUG
 
 
 def test_an_excess_of_6_9_s_is_none() -> None:
-    desk = Desk().charging().run(10.0)
-    desk.metered = False
-    desk.drawn_a = 40.0
-    desk.sample().run(3.0).sample().run(3.9)
-    desk.drawn_a = 32.0
-    desk.sample()
-    desk.metered = True
-    assert desk.says(lambda: desk.run(20.0)) == ''
+    harness = KernelHarness().charging().run(10.0)
+    harness.metered = False
+    harness.drawn_a = 40.0
+    harness.sample().run(3.0).sample().run(3.9)
+    harness.drawn_a = 32.0
+    harness.sample()
+    harness.metered = True
+    assert harness.says(lambda: harness.run(20.0)) == ''
 
 
 def test_after_a_lower_limit_the_ev_has_5_s_to_follow() -> None:
-    desk = Desk().charging().run(10.0)
-    desk.drawn_a = 32.0
-    desk.run(2.0)
-    desk.command(external(entry(10.0)))
-    lowered = desk.t
-    assert desk.until(lambda: 'Error(OverCurrent)' in desk.codes(), 30.0) == pytest.approx(12.5, abs=0.6)
-    assert desk.t >= lowered + 12.0 - 1e-6
+    harness = KernelHarness().charging().run(10.0)
+    harness.drawn_a = 32.0
+    harness.run(2.0)
+    harness.command(external(entry(10.0)))
+    lowered = harness.t
+    assert harness.until(lambda: 'Error(OverCurrent)' in harness.codes(), 30.0) == pytest.approx(
+        12.5, abs=0.6
+    )
+    assert harness.t >= lowered + 12.0 - 1e-6
 
 
 def test_a_silent_meter_suspends_the_check() -> None:
-    desk = Desk().charging().run(10.0)
-    desk.drawn_a = 40.0
-    desk.sample()
-    desk.metered = False
-    assert desk.says(lambda: desk.run(6.0)) == ''
-    assert desk.says(lambda: desk.run(30.0)) == ''
-    assert any('silent' in warning for warning in desk.status.warnings)
+    harness = KernelHarness().charging().run(10.0)
+    harness.drawn_a = 40.0
+    harness.sample()
+    harness.metered = False
+    assert harness.says(lambda: harness.run(6.0)) == ''
+    assert harness.says(lambda: harness.run(30.0)) == ''
+    assert any('silent' in warning for warning in harness.status.warnings)
 
 
 @pytest.mark.parametrize('drawn_a', [math.nan, math.inf, -math.inf])
 def test_a_current_that_is_no_number_is_none(drawn_a: float) -> None:
-    desk = Desk().charging()
-    desk.drawn_a = drawn_a
-    assert desk.says(lambda: desk.run(20.0)) == ''
+    harness = KernelHarness().charging()
+    harness.drawn_a = drawn_a
+    assert harness.says(lambda: harness.run(20.0)) == ''
 
 
 # --- temperature -------------------------------------------------------------------------------
 
 
 def test_the_ladder_of_the_temperature() -> None:
-    desk = Desk().charging()
+    harness = KernelHarness().charging()
     seen = []
     for celsius in (60.0, 64.9, 65.0, 66.0, 63.0, 68.0, 66.0, 62.0, 61.9, 67.0):
-        desk.temperature(celsius).run(6.0)
-        seen.append(desk.signalled)
+        harness.temperature(celsius).run(6.0)
+        seen.append(harness.signalled)
     assert seen == [32.0, 32.0, 16.0, 16.0, 16.0, 8.0, 8.0, 8.0, 32.0, 16.0]
-    assert desk.says(lambda: desk.temperature(71.0)) == 'Error(Other)'
-    assert desk.outputs.pilot_mode is PilotMode.X1
-    desk.pilot('B')
-    assert desk.says(lambda: desk.temperature(62.0).run(10.0)) == ''
-    assert desk.says(lambda: desk.temperature(61.9).run(5.0).pilot('C').run(1.0)) == 'AllErrorsCleared CR'
+    assert harness.says(lambda: harness.temperature(71.0)) == 'Error(Other)'
+    assert harness.outputs.pilot_mode is PilotMode.X1
+    harness.pilot('B')
+    assert harness.says(lambda: harness.temperature(62.0).run(10.0)) == ''
+    assert (
+        harness.says(lambda: harness.temperature(61.9).run(5.0).pilot('C').run(1.0)) == 'AllErrorsCleared CR'
+    )
 
 
 @pytest.mark.parametrize('celsius', [None, math.nan, math.inf])
 def test_without_a_reading_nothing_is_derated(celsius: float | None) -> None:
-    desk = Desk().charging().temperature(celsius).run(5.0)
-    assert desk.signalled == 32.0
-    assert desk.flows
+    harness = KernelHarness().charging().temperature(celsius).run(5.0)
+    assert harness.signalled == 32.0
+    assert harness.flows
 
 
 # --- the meter ---------------------------------------------------------------------------------
 
 
 def test_a_lost_meter_is_a_warning_or_by_parameter_an_error() -> None:
-    tolerant, strict = Desk().charging(), Desk(Config(fail_on_powermeter_errors=True)).charging()
-    for desk in (tolerant, strict):
-        desk.metered = False
+    tolerant, strict = (
+        KernelHarness().charging(),
+        KernelHarness(Config(fail_on_powermeter_errors=True)).charging(),
+    )
+    for harness in (tolerant, strict):
+        harness.metered = False
     assert tolerant.says(lambda: tolerant.run(20.0)) == ''
     assert strict.says(lambda: strict.run(4.0)) == ''
     assert strict.says(lambda: strict.run(2.0)) == 'Error(Other)'
@@ -462,82 +470,82 @@ def test_a_lost_meter_is_a_warning_or_by_parameter_an_error() -> None:
 
 
 def test_a_lost_board_is_an_internal_error_and_charging_goes_on_after_it() -> None:
-    desk = Desk().charging()
-    assert desk.says(desk.lose_board) == 'Error(Internal)'
-    assert desk.status.reason is StatusReason.BOARD_LOST
-    assert desk.status.contactor is ContactorState.UNKNOWN
-    assert not desk.outputs.allow_power_on
-    desk.contactor = ContactorState.OPEN
-    desk.run(10.0)
-    assert desk.says(lambda: desk.find_board().run(5.0)) == 'AllErrorsCleared CR'
+    harness = KernelHarness().charging()
+    assert harness.says(harness.lose_board) == 'Error(Internal)'
+    assert harness.status.reason is StatusReason.BOARD_LOST
+    assert harness.status.contactor is ContactorState.UNKNOWN
+    assert not harness.outputs.allow_power_on
+    harness.contactor = ContactorState.OPEN
+    harness.run(10.0)
+    assert harness.says(lambda: harness.find_board().run(5.0)) == 'AllErrorsCleared CR'
 
 
 def test_an_opening_during_a_lost_link_is_never_a_contactor_fault() -> None:
-    desk = Desk().charging().lose_board().run(30.0)
-    assert desk.says(lambda: desk.find_board().run(5.0)) == 'AllErrorsCleared CR'
+    harness = KernelHarness().charging().lose_board().run(30.0)
+    assert harness.says(lambda: harness.find_board().run(5.0)) == 'AllErrorsCleared CR'
 
 
 @pytest.mark.parametrize('end', [remote_stop(), Disable(), SetFaulted()], ids=lambda end: type(end).__name__)
 def test_with_the_board_lost_an_end_closes_the_transaction_at_once(end: object) -> None:
-    desk = Desk().charging().lose_board()
-    assert desk.says(lambda: desk.send(end)).replace('PermanentFault ', '').startswith('SC CF TF(')  # type: ignore[arg-type]
+    harness = KernelHarness().charging().lose_board()
+    assert harness.says(lambda: harness.send(end)).replace('PermanentFault ', '').startswith('SC CF TF(')  # type: ignore[arg-type]
 
 
 def test_disable_with_the_board_lost_stays_wanted() -> None:
-    desk = Desk().run(4.0).lose_board()
-    answer = desk.command(Disable())
+    harness = KernelHarness().run(4.0).lose_board()
+    answer = harness.command(Disable())
     assert not answer.success
-    assert desk.says(lambda: desk.run(5.0)) == ''
-    assert desk.says(lambda: desk.find_board().run(1.0)) in (
+    assert harness.says(lambda: harness.run(5.0)) == ''
+    assert harness.says(lambda: harness.find_board().run(1.0)) in (
         'AllErrorsCleared Disabled',
         'Disabled AllErrorsCleared',
     )
 
 
 def test_enable_takes_a_disable_back_while_the_board_is_lost() -> None:
-    desk = Desk().charging().lose_board()
-    desk.command(Disable())
-    assert desk.command(Enable()).success
-    desk.run(2.0)
-    assert desk.says(lambda: desk.find_board().run(5.0)) == 'AllErrorsCleared SS(EVConnected) AR'
+    harness = KernelHarness().charging().lose_board()
+    harness.command(Disable())
+    assert harness.command(Enable()).success
+    harness.run(2.0)
+    assert harness.says(lambda: harness.find_board().run(5.0)) == 'AllErrorsCleared SS(EVConnected) AR'
 
 
 def test_a_board_that_offers_more_than_it_was_told() -> None:
-    desk = Desk().charging()
-    desk.offered_more_a = 0.4
-    assert desk.says(lambda: desk.run(10.0)) == ''
-    desk.offered_more_a = 4.0
-    assert desk.until(lambda: 'Error(Internal)' in desk.codes()) == pytest.approx(2.25, abs=0.26)
-    assert not desk.flows
+    harness = KernelHarness().charging()
+    harness.offered_more_a = 0.4
+    assert harness.says(lambda: harness.run(10.0)) == ''
+    harness.offered_more_a = 4.0
+    assert harness.until(lambda: 'Error(Internal)' in harness.codes()) == pytest.approx(2.25, abs=0.26)
+    assert not harness.flows
 
 
 def test_steps_that_were_missed_open_the_contactor_first() -> None:
-    desk = Desk().charging()
-    desk.transitions[-1] = replace(desk.transitions[-1], counter=100)
-    desk.observe()
-    assert not desk.flows
-    assert desk.until(lambda: desk.flows, 10.0) == pytest.approx(3.0, abs=0.3)
+    harness = KernelHarness().charging()
+    harness.transitions[-1] = replace(harness.transitions[-1], counter=100)
+    harness.observe()
+    assert not harness.flows
+    assert harness.until(lambda: harness.flows, 10.0) == pytest.approx(3.0, abs=0.3)
 
 
 def test_a_storm_of_steps_is_an_ev_that_toggles() -> None:
-    desk = Desk().charging().pilot_unseen(*'BCBCBCBCBCBCBCBCBCBC')
-    assert not desk.flows
-    assert desk.until(lambda: desk.flows, 100.0) == pytest.approx(60.0, abs=0.3)
+    harness = KernelHarness().charging().pilot_unseen(*'BCBCBCBCBCBCBCBCBCBC')
+    assert not harness.flows
+    assert harness.until(lambda: harness.flows, 100.0) == pytest.approx(60.0, abs=0.3)
 
 
 def test_steps_that_were_missed_while_open_do_no_harm() -> None:
-    desk = Desk().offered()
-    desk.pilot_unseen(*'ABABABABABABABABABABAB')
-    desk.run(5.0)
-    desk.pilot('A').run(3.0)
-    assert desk.says(desk.charging).endswith('TS PC CS')
+    harness = KernelHarness().offered()
+    harness.pilot_unseen(*'ABABABABABABABABABABAB')
+    harness.run(5.0)
+    harness.pilot('A').run(3.0)
+    assert harness.says(harness.charging).endswith('TS PC CS')
 
 
 def test_two_changes_in_one_report_are_two_steps() -> None:
-    desk = Desk().charging()
-    assert desk.says(lambda: desk.pilot_unseen('B', 'C')) == 'PEV CR'
+    harness = KernelHarness().charging()
+    assert harness.says(lambda: harness.pilot_unseen('B', 'C')) == 'PEV CR'
     assert (
-        desk.says(lambda: desk.pilot_unseen('A', 'B').run(3.0))
+        harness.says(lambda: harness.pilot_unseen('A', 'B').run(3.0))
         == 'SC CF TF(EVDisconnected) SF SS(EVConnected) AR'
     )
 
@@ -546,64 +554,64 @@ def test_two_changes_in_one_report_are_two_steps() -> None:
 
 
 def test_a_socket_whose_cable_cannot_be_read_needs_another_cable() -> None:
-    desk = Desk(Config(connector_type='socket'))
-    desk.ampacity_a, desk.proximity = 20.0, ProximityState.PLUG
-    desk.charging()
-    desk.proximity = ProximityState.INVALID
-    assert desk.says(desk.observe) == 'Error(Other)'
-    desk.proximity = ProximityState.PLUG
-    assert desk.says(lambda: desk.run(10.0)) == ''
-    assert desk.says(lambda: desk.pilot('A').run(3.0)) == CLEARED_BY_UNPLUG
+    harness = KernelHarness(Config(connector_type='socket'))
+    harness.ampacity_a, harness.proximity = 20.0, ProximityState.PLUG
+    harness.charging()
+    harness.proximity = ProximityState.INVALID
+    assert harness.says(harness.observe) == 'Error(Other)'
+    harness.proximity = ProximityState.PLUG
+    assert harness.says(lambda: harness.run(10.0)) == ''
+    assert harness.says(lambda: harness.pilot('A').run(3.0)) == CLEARED_BY_UNPLUG
 
 
 # --- boot --------------------------------------------------------------------------------------
 
 
 def test_the_first_event_follows_the_first_board_state() -> None:
-    desk = Desk(boot=False)
-    desk.silent = True
-    desk.do(Start())
-    assert desk.says(lambda: desk.run(3.0)) == ''
-    assert desk.says(desk.find_board) == 'Enabled'
+    harness = KernelHarness(boot=False)
+    harness.silent = True
+    harness.do(Start())
+    assert harness.says(lambda: harness.run(3.0)) == ''
+    assert harness.says(harness.find_board) == 'Enabled'
 
 
 def test_without_a_board_the_boot_ends_after_5_s() -> None:
-    desk = Desk(boot=False)
-    desk.silent = True
-    desk.do(Start())
-    assert desk.until(lambda: desk.codes() == 'Enabled Error(Internal)', 10.0) == pytest.approx(5.0)
-    assert desk.says(lambda: desk.find_board().run(0.5)) == 'AllErrorsCleared'
+    harness = KernelHarness(boot=False)
+    harness.silent = True
+    harness.do(Start())
+    assert harness.until(lambda: harness.codes() == 'Enabled Error(Internal)', 10.0) == pytest.approx(5.0)
+    assert harness.says(lambda: harness.find_board().run(0.5)) == 'AllErrorsCleared'
 
 
 def test_without_capabilities_nothing_is_offered() -> None:
-    desk = Desk(hardware=None)
-    desk.plug()
-    desk.run(10.0)
-    desk.command(token())
-    desk.run(10.0)
-    assert {command.pilot_mode for _, command in desk.history} <= {PilotMode.X1, PilotMode.F}
+    harness = KernelHarness(hardware=None)
+    harness.plug()
+    harness.run(10.0)
+    harness.command(token())
+    harness.run(10.0)
+    assert {command.pilot_mode for _, command in harness.history} <= {PilotMode.X1, PilotMode.F}
 
 
 def test_a_car_plugged_in_at_boot_starts_a_session_and_no_first_command_allows_power() -> None:
-    desk = Desk(boot=False)
-    desk.ev = 'C'
-    desk.do(Start())
-    desk.run(1.0)
-    assert desk.codes() == 'Enabled SS(EVConnected) AR'
-    assert not any(command.allow_power_on for _, command in desk.history)
+    harness = KernelHarness(boot=False)
+    harness.ev = 'C'
+    harness.do(Start())
+    harness.run(1.0)
+    assert harness.codes() == 'Enabled SS(EVConnected) AR'
+    assert not any(command.allow_power_on for _, command in harness.history)
 
 
 def test_an_error_at_boot() -> None:
-    desk = Desk(boot=False)
-    desk.errors = (B.TILT,)
-    desk.do(Start())
-    desk.run(1.0)
-    assert desk.codes() == 'Enabled Error(Other)'
+    harness = KernelHarness(boot=False)
+    harness.errors = (B.TILT,)
+    harness.do(Start())
+    harness.run(1.0)
+    assert harness.codes() == 'Enabled Error(Other)'
 
 
 def test_a_board_without_f_shows_x1_instead() -> None:
-    desk = Desk(board=BoardCapabilities()).charging()
-    desk.report(B.RCD_AC).run(2.0).report().pilot('A').run(5.0)
-    desk.command(Disable())
-    desk.run(2.0)
-    assert {command.pilot_mode for _, command in desk.history} == {PilotMode.X1, PilotMode.PWM}
+    harness = KernelHarness(board=BoardCapabilities()).charging()
+    harness.report(B.RCD_AC).run(2.0).report().pilot('A').run(5.0)
+    harness.command(Disable())
+    harness.run(2.0)
+    assert {command.pilot_mode for _, command in harness.history} == {PilotMode.X1, PilotMode.PWM}

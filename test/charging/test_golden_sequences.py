@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from charging.desk import remote_stop, token
-from charging.witness import Witness
+from charging.invariants import InvariantChecker
+from charging.kernel_harness import remote_stop, token
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
     CancelReservation,
@@ -188,7 +188,7 @@ TABLE = (
 @pytest.mark.parametrize('row', TABLE, ids=lambda row: f'{row.number}: {row.scenario}')
 def test_golden_sequence(row: Row) -> None:
     bench = Bench(row.config, leases=True)
-    Witness.watch(bench.kernel, row.config, [recorded.event for recorded in bench.events])
+    InvariantChecker.watch(bench.kernel, row.config, [recorded.event for recorded in bench.events])
     seen, said = [], 0
     for step, _ in row.steps:
         step(bench)

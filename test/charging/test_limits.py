@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charging.desk import EPOCH, HARDWARE, SECOND, Desk, entry, external, token
+from charging.kernel_harness import EPOCH, HARDWARE, SECOND, KernelHarness, entry, external, token
 from evse_manager.charging import allowance
 from evse_manager.charging.allowance import Bound
 from evse_manager.charging.inputs import (
@@ -28,7 +28,7 @@ from evse_manager.interface.types import (
 
 HOUR = 3600 * SECOND
 START = EPOCH + 1000 * SECOND
-"""The wall time at which a desk begins."""
+"""The wall time at which a harness begins."""
 
 
 # --- every source ------------------------------------------------------------------------------
@@ -65,18 +65,18 @@ def test_the_lowest_source_counts(  # noqa: PLR0917
     source: LimitSource,
 ) -> None:
     config = Config(max_current_import_a=parameter_a, connector_type='socket' if cable_a else 'cable')
-    desk = Desk(config, hardware=HardwareCapabilities(hardware_a, 6.0, 3, 1))
-    desk.ampacity_a, desk.proximity = (
+    harness = KernelHarness(config, hardware=HardwareCapabilities(hardware_a, 6.0, 3, 1))
+    harness.ampacity_a, harness.proximity = (
         cable_a,
         ProximityState.PLUG if cable_a else ProximityState.NOT_AVAILABLE,
     )
-    desk.temperature(celsius)
+    harness.temperature(celsius)
     if external_a is not None:
-        assert desk.command(external(entry(external_a))).success
+        assert harness.command(external(entry(external_a))).success
     if enforced_a is not None:
-        desk.grant(enforced_a)
-    desk.offered()
-    assert (desk.signalled, desk.status.limit_source) == (signalled_a, source)
+        harness.grant(enforced_a)
+    harness.offered()
+    assert (harness.signalled, harness.status.limit_source) == (signalled_a, source)
 
 
 BOUNDS = st.lists(
@@ -140,99 +140,103 @@ def test_no_bound_is_ever_exceeded(
 def test_power_counts_through_voltage_and_the_phases_connected(
     hardware: HardwareCapabilities, power_w: float, phases: int, signalled_a: float, connected: int
 ) -> None:
-    desk = Desk(hardware=hardware)
-    assert desk.command(external(entry(power_w=power_w, phases=phases))).success
-    desk.offered()
-    assert desk.signalled == pytest.approx(signalled_a)
-    assert desk.outputs.phases == connected
+    harness = KernelHarness(hardware=hardware)
+    assert harness.command(external(entry(power_w=power_w, phases=phases))).success
+    harness.offered()
+    assert harness.signalled == pytest.approx(signalled_a)
+    assert harness.outputs.phases == connected
 
 
 def test_fewer_phases_allowed_than_can_be_connected_is_no_energy_with_its_own_reason() -> None:
-    desk = Desk(hardware=HardwareCapabilities(32.0, 6.0, 3, 3))
-    desk.command(external(entry(16.0, phases=1)))
-    assert desk.says(desk.offered) == 'SS(EVConnected) AR TS PC WE'
-    assert desk.status.reason is StatusReason.TOO_FEW_PHASES
+    harness = KernelHarness(hardware=HardwareCapabilities(32.0, 6.0, 3, 3))
+    harness.command(external(entry(16.0, phases=1)))
+    assert harness.says(harness.offered) == 'SS(EVConnected) AR TS PC WE'
+    assert harness.status.reason is StatusReason.TOO_FEW_PHASES
 
 
 def test_three_phases_can_be_taken_away_by_parameter() -> None:
-    desk = Desk(Config(three_phases=False)).charging()
-    assert desk.outputs.phases == 1
+    harness = KernelHarness(Config(three_phases=False)).charging()
+    assert harness.outputs.phases == 1
 
 
 def test_capabilities_that_shrink_lower_the_limit_at_once() -> None:
-    desk = Desk().charging()
-    desk.do(CapabilitiesReceived(HardwareCapabilities(16.0, 6.0, 3, 1)))
-    assert desk.signalled == 16.0
+    harness = KernelHarness().charging()
+    harness.do(CapabilitiesReceived(HardwareCapabilities(16.0, 6.0, 3, 1)))
+    assert harness.signalled == 16.0
 
 
 def test_published_limits_and_over_current_limit_follow_the_lowest_source() -> None:
-    desk = Desk(Config(connector_type='socket'))
-    desk.ampacity_a, desk.proximity = 13.0, ProximityState.PLUG
-    desk.charging()
-    assert (desk.signalled, desk.outputs.over_current_limit_a, desk.status.limit_a) == (13.0, 13.0, 13.0)
+    harness = KernelHarness(Config(connector_type='socket'))
+    harness.ampacity_a, harness.proximity = 13.0, ProximityState.PLUG
+    harness.charging()
+    assert (harness.signalled, harness.outputs.over_current_limit_a, harness.status.limit_a) == (
+        13.0,
+        13.0,
+        13.0,
+    )
 
 
 @pytest.mark.parametrize('proximity', [ProximityState.INVALID, ProximityState.NO_PLUG])
 def test_a_cable_that_cannot_be_read_gets_no_offer(proximity: ProximityState) -> None:
-    desk = Desk(Config(connector_type='socket'))
-    desk.proximity = proximity
-    assert desk.says(desk.plug) == 'Error(Other)'
-    desk.command(token())
-    desk.run(10.0)
-    assert desk.outputs.pilot_mode is not PilotMode.PWM
+    harness = KernelHarness(Config(connector_type='socket'))
+    harness.proximity = proximity
+    assert harness.says(harness.plug) == 'Error(Other)'
+    harness.command(token())
+    harness.run(10.0)
+    assert harness.outputs.pilot_mode is not PilotMode.PWM
 
 
 def test_a_cable_that_shrinks_while_charging_lowers_the_limit_at_once() -> None:
-    desk = Desk(Config(connector_type='socket'))
-    desk.ampacity_a, desk.proximity = 32.0, ProximityState.PLUG
-    desk.charging()
-    desk.ampacity_a = 13.0
-    desk.observe()
-    assert desk.signalled == 13.0
+    harness = KernelHarness(Config(connector_type='socket'))
+    harness.ampacity_a, harness.proximity = 32.0, ProximityState.PLUG
+    harness.charging()
+    harness.ampacity_a = 13.0
+    harness.observe()
+    assert harness.signalled == 13.0
 
 
 # --- external limits: schedules ----------------------------------------------------------------
 
 
 def test_a_schedule_is_a_step_function_over_wall_time() -> None:
-    desk = Desk()
-    desk.command(
+    harness = KernelHarness()
+    harness.command(
         external(
             entry(10.0, at=START + 3600 * SECOND),
             entry(16.0, at=START + 7200 * SECOND),
             entry(8.0, at=START + 7300 * SECOND),
         )
     )
-    desk.charging()
-    assert desk.signalled == 10.0, 'The first entry is in force at once, even if dated later.'
+    harness.charging()
+    assert harness.signalled == 10.0, 'The first entry is in force at once, even if dated later.'
     seen = {}
     for seconds in (3500.0, 7190.0, 7210.0, 7290.0, 7301.0, 90_000.0):
-        desk.metered = False
-        desk.t = 1000.0 + seconds
-        desk._next_report = desk.t
-        desk.run(0.3)
-        seen[seconds] = desk.signalled
+        harness.metered = False
+        harness.t = 1000.0 + seconds
+        harness._next_report = harness.t
+        harness.run(0.3)
+        seen[seconds] = harness.signalled
     assert seen == {3500.0: 10.0, 7190.0: 10.0, 7210.0: 16.0, 7290.0: 16.0, 7301.0: 8.0, 90_000.0: 8.0}
 
 
 def test_the_kernel_asks_to_be_woken_when_the_schedule_changes() -> None:
-    desk = Desk().charging()
-    desk.command(external(entry(16.0), entry(8.0, at=desk.wall + 20 * SECOND)))
-    start = desk.t
-    assert desk.until(lambda: desk.signalled == 8.0, 30.0) == pytest.approx(20.0, abs=0.01)
-    assert desk.t == pytest.approx(start + 20.0, abs=0.01)
+    harness = KernelHarness().charging()
+    harness.command(external(entry(16.0), entry(8.0, at=harness.wall + 20 * SECOND)))
+    start = harness.t
+    assert harness.until(lambda: harness.signalled == 8.0, 30.0) == pytest.approx(20.0, abs=0.01)
+    assert harness.t == pytest.approx(start + 20.0, abs=0.01)
 
 
 def test_a_jump_of_the_wall_clock_moves_schedules_and_nothing_else() -> None:
-    desk = Desk().charging()
-    desk.command(external(entry(16.0), entry(8.0, at=desk.wall + HOUR)))
-    desk.grant(12.0, 10.0)
+    harness = KernelHarness().charging()
+    harness.command(external(entry(16.0), entry(8.0, at=harness.wall + HOUR)))
+    harness.grant(12.0, 10.0)
     seen = []
     for days in (+1, -1, -1000):
-        desk.wall_offset += days * 24 * HOUR
-        seen.append(desk.run(2.0).signalled)
+        harness.wall_offset += days * 24 * HOUR
+        seen.append(harness.run(2.0).signalled)
     assert seen == [8.0, 8.0, 12.0], 'Down at once, and up again 5 s later.'
-    assert desk.until(lambda: desk.signalled == 0.0, 6.0) == pytest.approx(4.0, abs=0.01)
+    assert harness.until(lambda: harness.signalled == 0.0, 6.0) == pytest.approx(4.0, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -251,10 +255,10 @@ def test_a_jump_of_the_wall_clock_moves_schedules_and_nothing_else() -> None:
 def test_both_sides_of_an_entry_count(
     root: LimitsReq, leaves: LimitsReq, efficiency: float, signalled_a: float
 ) -> None:
-    desk = Desk()
-    assert desk.command(external(ScheduleReqEntry(Time(0), root, leaves, efficiency))).success
-    desk.offered()
-    assert desk.signalled == pytest.approx(signalled_a)
+    harness = KernelHarness()
+    assert harness.command(external(ScheduleReqEntry(Time(0), root, leaves, efficiency))).success
+    harness.offered()
+    assert harness.signalled == pytest.approx(signalled_a)
 
 
 def limits(**values: float) -> ScheduleReqEntry:
@@ -291,21 +295,21 @@ REFUSED = {
 def test_bad_limits_refuse_the_whole_request_and_what_was_in_force_stays(
     entries: tuple[ScheduleReqEntry, ...], side: str
 ) -> None:
-    desk = Desk()
-    desk.command(external(entry(10.0)))
-    desk.charging()
-    answer = desk.command(SetExternalLimits(ExternalLimits(**{side: entries})))
+    harness = KernelHarness()
+    harness.command(external(entry(10.0)))
+    harness.charging()
+    answer = harness.command(SetExternalLimits(ExternalLimits(**{side: entries})))
     assert not answer.success
     assert answer.message.startswith(side)
-    desk.run(10.0)
-    assert desk.signalled == 10.0
+    harness.run(10.0)
+    assert harness.signalled == 10.0
 
 
 def test_an_empty_schedule_means_hardware_limits_and_export_has_no_effect() -> None:
-    desk = Desk()
-    desk.command(external(entry(10.0)))
-    desk.command(SetExternalLimits(ExternalLimits(schedule_export=(entry(0.0),))))
-    assert desk.offered().signalled == 32.0
+    harness = KernelHarness()
+    harness.command(external(entry(10.0)))
+    harness.command(SetExternalLimits(ExternalLimits(schedule_export=(entry(0.0),))))
+    assert harness.offered().signalled == 32.0
 
 
 # --- enforced limits: grants -------------------------------------------------------------------
@@ -319,104 +323,106 @@ MANAGED = Config(energy_source='manager')
 def test_a_grant_lives_as_its_sender_meant_but_no_longer_than_the_maximum(
     life_s: float, lasts_s: float
 ) -> None:
-    desk = Desk(MANAGED).run(4.0).plug()
-    desk.grant(16.0, 10.0).authorize()
-    desk.pilot('C').run(1.0)
-    assert desk.flows
-    desk.grant(16.0, life_s)
-    assert desk.until(lambda: desk.signalled == 0.0, 12.0) == pytest.approx(lasts_s, abs=0.01)
-    assert desk.status.reason is StatusReason.LIMIT_EXPIRED
-    assert desk.codes().endswith('CS WE')
+    harness = KernelHarness(MANAGED).run(4.0).plug()
+    harness.grant(16.0, 10.0).authorize()
+    harness.pilot('C').run(1.0)
+    assert harness.flows
+    harness.grant(16.0, life_s)
+    assert harness.until(lambda: harness.signalled == 0.0, 12.0) == pytest.approx(lasts_s, abs=0.01)
+    assert harness.status.reason is StatusReason.LIMIT_EXPIRED
+    assert harness.codes().endswith('CS WE')
 
 
 def test_a_grant_that_is_renewed_never_ends() -> None:
-    desk = Desk(MANAGED).run(4.0).plug()
-    desk.grant(16.0).authorize()
-    desk.pilot('C')
+    harness = KernelHarness(MANAGED).run(4.0).plug()
+    harness.grant(16.0).authorize()
+    harness.pilot('C')
     for _ in range(60):
-        desk.grant(16.0, 10.0).run(3.0)
-    assert desk.flows
-    assert desk.codes() == 'Enabled SS(EVConnected) AR TS PC CS'
+        harness.grant(16.0, 10.0).run(3.0)
+    assert harness.flows
+    assert harness.codes() == 'Enabled SS(EVConnected) AR TS PC CS'
 
 
 def test_what_the_senders_clock_says_is_of_no_matter() -> None:
-    desk = Desk(MANAGED).run(4.0).plug().grant(16.0)
-    desk.wall_offset = -1000 * HOUR
-    desk.grant(16.0).authorize()
-    desk.pilot('C').run(9.0)
-    assert desk.flows
+    harness = KernelHarness(MANAGED).run(4.0).plug().grant(16.0)
+    harness.wall_offset = -1000 * HOUR
+    harness.grant(16.0).authorize()
+    harness.pilot('C').run(9.0)
+    assert harness.flows
 
 
 def test_before_the_first_grant_nothing_charges_and_energy_is_waited_for_after_3_s() -> None:
-    desk = Desk(MANAGED).run(4.0).plug().authorize()
-    assert desk.run(2.9).status.reason is StatusReason.WAITING_FOR_FIRST_LIMIT
-    assert desk.codes().endswith('TS PC')
-    assert desk.run(0.2).codes().endswith('TS PC WE')
-    assert desk.says(lambda: desk.grant(16.0).run(0.1).pilot('C').run(1.0)) == 'CS'
+    harness = KernelHarness(MANAGED).run(4.0).plug().authorize()
+    assert harness.run(2.9).status.reason is StatusReason.WAITING_FOR_FIRST_LIMIT
+    assert harness.codes().endswith('TS PC')
+    assert harness.run(0.2).codes().endswith('TS PC WE')
+    assert harness.says(lambda: harness.grant(16.0).run(0.1).pilot('C').run(1.0)) == 'CS'
 
 
 def test_after_a_resume_the_manager_has_3_s_again() -> None:
 
-    desk = Desk(MANAGED).run(4.0).plug().grant(16.0).authorize()
-    desk.pilot('C').run(1.0)
-    desk.command(PauseCharging())
-    desk.pilot('B').run(20.0)
-    assert desk.command(ResumeCharging()).success
-    assert desk.says(lambda: desk.run(2.9)) == ''
-    assert desk.says(lambda: desk.run(0.2)) == 'WE'
+    harness = KernelHarness(MANAGED).run(4.0).plug().grant(16.0).authorize()
+    harness.pilot('C').run(1.0)
+    harness.command(PauseCharging())
+    harness.pilot('B').run(20.0)
+    assert harness.command(ResumeCharging()).success
+    assert harness.says(lambda: harness.run(2.9)) == ''
+    assert harness.says(lambda: harness.run(0.2)) == 'WE'
 
 
 def test_zero_or_a_limit_lost_while_charging_is_waiting_for_energy_at_once() -> None:
-    desk = Desk(MANAGED).run(4.0).plug().grant(16.0).authorize()
-    desk.pilot('C').run(1.0)
-    assert desk.says(lambda: desk.grant(0.0)) == 'WE'
-    local = Desk()
+    harness = KernelHarness(MANAGED).run(4.0).plug().grant(16.0).authorize()
+    harness.pilot('C').run(1.0)
+    assert harness.says(lambda: harness.grant(0.0)) == 'WE'
+    local = KernelHarness()
     local.command(external(entry(0.0)))
     assert local.says(local.offered).endswith('TS PC WE')
 
 
 def test_a_grant_for_somebody_else_is_none() -> None:
-    desk = Desk(MANAGED, uuid='/bay_1').run(4.0).plug().authorize()
-    desk.grant(16.0, uuid='/bay_2').run(1.0)
-    assert desk.signalled == 0.0
-    desk.grant(16.0, uuid='/bay_1').run(1.0)
-    assert desk.signalled == 16.0
+    harness = KernelHarness(MANAGED, uuid='/bay_1').run(4.0).plug().authorize()
+    harness.grant(16.0, uuid='/bay_2').run(1.0)
+    assert harness.signalled == 0.0
+    harness.grant(16.0, uuid='/bay_1').run(1.0)
+    assert harness.signalled == 16.0
 
 
 @pytest.mark.parametrize('current_a', [math.nan, -1e9, -0.5, 0.0, 5.9])
 def test_a_grant_that_signals_nothing(current_a: float) -> None:
-    desk = Desk(MANAGED).run(4.0).plug().grant(current_a).authorize().run(2.0)
-    assert desk.outputs.pilot_mode is PilotMode.X1
+    harness = KernelHarness(MANAGED).run(4.0).plug().grant(current_a).authorize().run(2.0)
+    assert harness.outputs.pilot_mode is PilotMode.X1
 
 
 def test_a_grant_without_any_number_grants_nothing() -> None:
-    desk = Desk(MANAGED).run(4.0).plug().grant(None).authorize().run(2.0)
-    assert desk.signalled == 0.0
+    harness = KernelHarness(MANAGED).run(4.0).plug().grant(None).authorize().run(2.0)
+    assert harness.signalled == 0.0
 
 
 # --- pacing ------------------------------------------------------------------------------------
 
 
 def test_while_charging_the_duty_rises_every_5_s_at_most_and_falls_at_once() -> None:
-    desk = Desk().charging()
-    desk.command(external(entry(10.0)))
-    assert desk.signalled == 10.0
-    since = len(desk.history)
+    harness = KernelHarness().charging()
+    harness.command(external(entry(10.0)))
+    assert harness.signalled == 10.0
+    since = len(harness.history)
     for step in range(510):
-        desk.command(external(entry(10.0 + step * 0.02)))
-        desk.run(0.02)
-    rises = [at for at, command in desk.history[since:]]
+        harness.command(external(entry(10.0 + step * 0.02)))
+        harness.run(0.02)
+    rises = [at for at, command in harness.history[since:]]
     assert all(later - earlier >= 5.0 - 1e-9 for earlier, later in itertools.pairwise(rises))
     assert len(rises) == 2
-    desk.command(external(entry(7.0)))
-    assert desk.signalled == 7.0
+    harness.command(external(entry(7.0)))
+    assert harness.signalled == 7.0
 
 
 def test_a_limit_that_flutters_around_6_a_rests_3_s_in_x1() -> None:
-    desk = Desk().charging()
-    desk.command(external(entry(5.9)))
-    desk.pilot('B')
-    assert desk.outputs.pilot_mode is PilotMode.X1
-    desk.command(external(entry(6.0)))
-    assert desk.until(lambda: desk.outputs.pilot_mode is PilotMode.PWM, 5.0) == pytest.approx(3.0, abs=0.01)
-    assert desk.signalled == 6.0
+    harness = KernelHarness().charging()
+    harness.command(external(entry(5.9)))
+    harness.pilot('B')
+    assert harness.outputs.pilot_mode is PilotMode.X1
+    harness.command(external(entry(6.0)))
+    assert harness.until(lambda: harness.outputs.pilot_mode is PilotMode.PWM, 5.0) == pytest.approx(
+        3.0, abs=0.01
+    )
+    assert harness.signalled == 6.0

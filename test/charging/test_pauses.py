@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from charging.desk import Desk, entry, external, remote_stop
+from charging.kernel_harness import KernelHarness, entry, external, remote_stop
 from evse_manager.charging.inputs import PauseCharging, ResumeCharging, Tick
 from evse_manager.interface.enums import BoardErrorEnum, PilotMode, StatusReason
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import BoardCapabilities
 
-Change = Callable[[Desk], object]
+Change = Callable[[KernelHarness], object]
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Cause:
     """Its event, when nothing above it is there."""
 
 
-def error(desk: Desk) -> None:
-    desk.report(BoardErrorEnum.ENCLOSURE_OPEN)
+def error(harness: KernelHarness) -> None:
+    harness.report(BoardErrorEnum.ENCLOSURE_OPEN)
 
 
-def no_error(desk: Desk) -> None:
-    desk.report()
+def no_error(harness: KernelHarness) -> None:
+    harness.report()
 
 
 CAUSES = (
@@ -69,21 +69,21 @@ def expected(history: list[str]) -> list[str]:
     return lines
 
 
-def play(desk: Desk, history: list[str]) -> list[str]:
-    """Play the same on the desk, with an EV that asks whenever it is offered a current."""
+def play(harness: KernelHarness, history: list[str]) -> list[str]:
+    """Play the same on the harness, with an EV that asks whenever it is offered a current."""
     moves = {f'+{cause.name}': cause.comes for cause in CAUSES} | {
         f'-{cause.name}': cause.goes for cause in CAUSES
     }
     lines = []
     for move in history:
-        since = len(desk.events)
-        moves[move](desk)
-        desk.run(0.5)
-        if desk.outputs.pilot_mode is not PilotMode.PWM:
-            desk.pilot('B').run(5.0)
-        if desk.outputs.pilot_mode is PilotMode.PWM:
-            desk.pilot('C').run(1.0)
-        lines.append(desk.codes(since))
+        since = len(harness.events)
+        moves[move](harness)
+        harness.run(0.5)
+        if harness.outputs.pilot_mode is not PilotMode.PWM:
+            harness.pilot('B').run(5.0)
+        if harness.outputs.pilot_mode is PilotMode.PWM:
+            harness.pilot('C').run(1.0)
+        lines.append(harness.codes(since))
     return lines
 
 
@@ -102,149 +102,151 @@ PAIRS = [order for pair in itertools.combinations(('error', 'user', 'energy'), 2
 
 @pytest.mark.parametrize('history', PAIRS, ids=' '.join)
 def test_every_pair_of_causes_in_every_order(history: list[str]) -> None:
-    assert play(Desk().charging(), history) == expected(history)
+    assert play(KernelHarness().charging(), history) == expected(history)
 
 
 @pytest.mark.parametrize('history', orders(('error', 'user', 'energy'))[::9], ids=' '.join)
 def test_all_three_causes(history: list[str]) -> None:
-    assert play(Desk().charging(), history) == expected(history)
+    assert play(KernelHarness().charging(), history) == expected(history)
 
 
 @pytest.mark.parametrize('cause', CAUSES, ids=lambda cause: cause.name)
 def test_a_pause_by_the_ev_is_below_every_other(cause: Cause) -> None:
-    desk = Desk().charging()
-    assert desk.says(lambda: desk.pilot('B').run(1.0)) == 'PEV'
-    assert desk.says(lambda: (cause.comes(desk), desk.run(5.0))) == cause.says
+    harness = KernelHarness().charging()
+    assert harness.says(lambda: harness.pilot('B').run(1.0)) == 'PEV'
+    assert harness.says(lambda: (cause.comes(harness), harness.run(5.0))) == cause.says
     cleared = 'AllErrorsCleared' if cause.name == 'error' else ''
-    assert desk.says(lambda: (cause.goes(desk), desk.run(20.0))) == cleared, (
+    assert harness.says(lambda: (cause.goes(harness), harness.run(20.0))) == cleared, (
         'After a new offer: nothing until C.'
     )
-    assert desk.says(lambda: desk.pilot('C').run(1.0)) == 'CR'
+    assert harness.says(lambda: harness.pilot('C').run(1.0)) == 'CR'
 
 
 @pytest.mark.parametrize('cause', CAUSES, ids=lambda cause: cause.name)
 def test_state_b_that_follows_from_our_own_doing_is_no_pause_of_the_ev(cause: Cause) -> None:
-    desk = Desk().charging()
-    cause.comes(desk)
-    assert desk.says(lambda: desk.pilot('B').run(10.0)) == ''
-    assert desk.says(lambda: desk.pilot('C', 'B', 'C', 'B').run(10.0)) == ''
+    harness = KernelHarness().charging()
+    cause.comes(harness)
+    assert harness.says(lambda: harness.pilot('B').run(10.0)) == ''
+    assert harness.says(lambda: harness.pilot('C', 'B', 'C', 'B').run(10.0)) == ''
 
 
 def test_an_ev_that_was_never_allowed_power_does_not_pause() -> None:
-    desk = Desk()
-    desk.jammed = True
-    assert desk.says(lambda: desk.offered().pilot('C').run(1.0)) == 'SS(EVConnected) AR TS PC'
-    assert desk.status.reason is StatusReason.WAITING_FOR_LOCK
-    assert desk.says(lambda: desk.pilot('B').run(20.0)) == ''
-    desk.jammed = False
-    assert desk.says(lambda: desk.observe() and desk.pilot('C').run(1.0)) == 'CS'
+    harness = KernelHarness()
+    harness.jammed = True
+    assert harness.says(lambda: harness.offered().pilot('C').run(1.0)) == 'SS(EVConnected) AR TS PC'
+    assert harness.status.reason is StatusReason.WAITING_FOR_LOCK
+    assert harness.says(lambda: harness.pilot('B').run(20.0)) == ''
+    harness.jammed = False
+    assert harness.says(lambda: harness.observe() and harness.pilot('C').run(1.0)) == 'CS'
 
 
 def test_an_ev_that_gives_up_before_the_contactor_closed_pauses() -> None:
-    desk = Desk().offered()
-    desk.blocked = True
-    assert desk.says(lambda: desk.pilot('C').run(1.0).pilot('B').run(1.0)) == 'PEV'
+    harness = KernelHarness().offered()
+    harness.blocked = True
+    assert harness.says(lambda: harness.pilot('C').run(1.0).pilot('B').run(1.0)) == 'PEV'
 
 
 def test_commands_and_limits_below_the_dominant_cause_only_change_facts() -> None:
-    desk = Desk().charging()
-    desk.command(PauseCharging())
-    desk.pilot('B').run(4.0)
-    assert desk.says(lambda: desk.command(external(entry(0.0)))) == ''
-    assert desk.says(lambda: desk.command(PauseCharging())) == ''
-    assert desk.says(lambda: desk.command(external())) == ''
+    harness = KernelHarness().charging()
+    harness.command(PauseCharging())
+    harness.pilot('B').run(4.0)
+    assert harness.says(lambda: harness.command(external(entry(0.0)))) == ''
+    assert harness.says(lambda: harness.command(PauseCharging())) == ''
+    assert harness.says(lambda: harness.command(external())) == ''
 
 
 def test_a_pause_never_closes_the_transaction() -> None:
-    desk = Desk().charging()
-    desk.command(PauseCharging())
-    desk.pilot('B').run(24 * 3600.0 / 100)
-    assert desk.status.transaction_active
-    assert desk.says(lambda: desk.pilot('A').run(3.0)) == 'SC CF TF(EVDisconnected) SF'
+    harness = KernelHarness().charging()
+    harness.command(PauseCharging())
+    harness.pilot('B').run(24 * 3600.0 / 100)
+    assert harness.status.transaction_active
+    assert harness.says(lambda: harness.pilot('A').run(3.0)) == 'SC CF TF(EVDisconnected) SF'
 
 
 # --- X1 and the forced opening -----------------------------------------------------------------
 
 
 def test_x1_once_set_lasts_3_s() -> None:
-    desk = Desk().charging()
-    desk.command(PauseCharging())
-    desk.pilot('B')
-    desk.command(ResumeCharging())
-    assert desk.until(lambda: desk.outputs.pilot_mode is PilotMode.PWM, 10.0) == pytest.approx(3.0, abs=0.01)
+    harness = KernelHarness().charging()
+    harness.command(PauseCharging())
+    harness.pilot('B')
+    harness.command(ResumeCharging())
+    assert harness.until(lambda: harness.outputs.pilot_mode is PilotMode.PWM, 10.0) == pytest.approx(
+        3.0, abs=0.01
+    )
 
 
 def test_an_ev_that_leaves_c_is_not_opened_under_load() -> None:
-    desk = Desk().charging()
-    desk.command(PauseCharging())
-    assert desk.outputs.allow_power_on, 'The EV gets time to stop drawing.'
-    desk.run(2.0).pilot('B')
-    assert not desk.outputs.allow_power_on
+    harness = KernelHarness().charging()
+    harness.command(PauseCharging())
+    assert harness.outputs.allow_power_on, 'The EV gets time to stop drawing.'
+    harness.run(2.0).pilot('B')
+    assert not harness.outputs.allow_power_on
 
 
 @pytest.mark.parametrize(
     'withdraw',
     [
-        lambda desk: desk.command(PauseCharging()),
-        lambda desk: desk.command(external(entry(0.0))),
-        lambda desk: desk.command(remote_stop()),
-        lambda desk: desk.temperature(75.0),
+        lambda harness: harness.command(PauseCharging()),
+        lambda harness: harness.command(external(entry(0.0))),
+        lambda harness: harness.command(remote_stop()),
+        lambda harness: harness.temperature(75.0),
     ],
     ids=['pause', 'no energy', 'stop', 'controlled error'],
 )
 def test_an_ev_that_stays_in_c_is_opened_after_6_s(withdraw: Change) -> None:
-    desk = Desk().charging()
-    withdraw(desk)
-    assert desk.outputs.pilot_mode is PilotMode.X1
-    assert desk.until(lambda: not desk.flows, 10.0) == pytest.approx(6.0, abs=0.01)
+    harness = KernelHarness().charging()
+    withdraw(harness)
+    assert harness.outputs.pilot_mode is PilotMode.X1
+    assert harness.until(lambda: not harness.flows, 10.0) == pytest.approx(6.0, abs=0.01)
 
 
 def test_a_resume_while_the_contactor_is_still_closed() -> None:
-    desk = Desk().charging()
-    desk.command(PauseCharging())
-    desk.run(1.0)
-    desk.command(ResumeCharging())
-    assert desk.says(lambda: desk.run(3.0)) == 'CR'
-    assert desk.flows
+    harness = KernelHarness().charging()
+    harness.command(PauseCharging())
+    harness.run(1.0)
+    harness.command(ResumeCharging())
+    assert harness.says(lambda: harness.run(3.0)) == 'CR'
+    assert harness.flows
 
 
 @pytest.mark.parametrize(
     'emergency', [BoardErrorEnum.RCD_AC, BoardErrorEnum.DIODE_FAULT, BoardErrorEnum.EMERGENCY_STOP]
 )
 def test_an_emergency_does_not_wait_for_the_ev(emergency: BoardErrorEnum) -> None:
-    desk = Desk().charging()
-    desk.report(emergency)
-    assert not desk.outputs.allow_power_on
-    assert desk.outputs.pilot_mode is PilotMode.F
+    harness = KernelHarness().charging()
+    harness.report(emergency)
+    assert not harness.outputs.allow_power_on
+    assert harness.outputs.pilot_mode is PilotMode.F
 
 
 # --- the wake-up -------------------------------------------------------------------------------
 
 
-def modes(desk: Desk, since: int) -> list[tuple[str, float]]:
+def modes(harness: KernelHarness, since: int) -> list[tuple[str, float]]:
     """Return the pilot's modes and how long after the first change each began."""
     changes, last = [], None
-    for at, command in desk.history[since:]:
+    for at, command in harness.history[since:]:
         if command.pilot_mode is not last:
-            changes.append((command.pilot_mode.name, round(at - desk.history[since][0], 2)))
+            changes.append((command.pilot_mode.name, round(at - harness.history[since][0], 2)))
             last = command.pilot_mode
     return changes
 
 
 def test_an_ev_that_does_not_ask_is_woken_once_per_offer() -> None:
-    desk = Desk().run(4.0).plug()
-    since = len(desk.history)
-    desk.authorize().run(300.0)
-    start = desk.history[since][0]
-    shown = [(command.pilot_mode.name, round(at - start, 2)) for at, command in desk.history[since:]]
+    harness = KernelHarness().run(4.0).plug()
+    since = len(harness.history)
+    harness.authorize().run(300.0)
+    start = harness.history[since][0]
+    shown = [(command.pilot_mode.name, round(at - start, 2)) for at, command in harness.history[since:]]
     assert shown == [('PWM', 0.0), ('F', 30.0), ('X1', 34.0), ('PWM', 34.75)]
-    pause = next(at for at, event in desk.events if event.event.name == 'CHARGING_PAUSED_EV')
+    pause = next(at for at, event in harness.events if event.event.name == 'CHARGING_PAUSED_EV')
     assert pause - start == pytest.approx(44.75, abs=0.01)
 
 
 def test_an_ev_that_wakes_up_charges() -> None:
-    desk = Desk().offered()
-    assert desk.says(lambda: desk.run(36.0).pilot('C').run(1.0)) == 'CS'
+    harness = KernelHarness().offered()
+    assert harness.says(lambda: harness.run(36.0).pilot('C').run(1.0)) == 'CS'
 
 
 @pytest.mark.parametrize(
@@ -258,100 +260,105 @@ def test_an_ev_that_wakes_up_charges() -> None:
 def test_without_a_wake_up_the_ev_counts_as_pausing_after_40_s(
     config: Config, board: BoardCapabilities
 ) -> None:
-    desk = Desk(config, board=board).offered()
-    assert desk.says(lambda: desk.run(39.0)) == ''
-    assert desk.says(lambda: desk.run(1.0)) == 'PEV'
-    assert {command.pilot_mode for _, command in desk.history} == {PilotMode.X1, PilotMode.PWM}
+    harness = KernelHarness(config, board=board).offered()
+    assert harness.says(lambda: harness.run(39.0)) == ''
+    assert harness.says(lambda: harness.run(1.0)) == 'PEV'
+    assert {command.pilot_mode for _, command in harness.history} == {PilotMode.X1, PilotMode.PWM}
 
 
 @pytest.mark.parametrize('during', [31.0, 34.3], ids=['F', 'X1'])
 def test_a_cable_pulled_during_the_wake_up(during: float) -> None:
-    desk = Desk().offered().run(during)
-    desk.pilot('A')
-    wait = desk.until(lambda: 'SF' in desk.codes(), 10.0)
-    ended = next(at for at, command in reversed(desk.history) if command.pilot_mode is PilotMode.X1)
-    assert desk.codes().endswith('TS PC SC CF TF(EVDisconnected) SF')
+    harness = KernelHarness().offered().run(during)
+    harness.pilot('A')
+    wait = harness.until(lambda: 'SF' in harness.codes(), 10.0)
+    ended = next(at for at, command in reversed(harness.history) if command.pilot_mode is PilotMode.X1)
+    assert harness.codes().endswith('TS PC SC CF TF(EVDisconnected) SF')
     assert wait <= 4.0 + 2.0
-    assert next(at for at, event in desk.events if event.event.name == 'STOPPING_CHARGING') <= ended + 0.3
+    assert next(at for at, event in harness.events if event.event.name == 'STOPPING_CHARGING') <= ended + 0.3
 
 
 def test_a_pause_ends_the_wake_up_and_the_next_offer_has_its_own() -> None:
-    desk = Desk().offered().run(31.0)
-    assert desk.outputs.pilot_mode is PilotMode.F
-    desk.command(PauseCharging())
-    assert desk.outputs.pilot_mode is PilotMode.X1
-    desk.run(10.0)
-    desk.command(ResumeCharging())
-    assert desk.until(lambda: desk.outputs.pilot_mode is PilotMode.F, 40.0) == pytest.approx(30.0, abs=0.1)
+    harness = KernelHarness().offered().run(31.0)
+    assert harness.outputs.pilot_mode is PilotMode.F
+    harness.command(PauseCharging())
+    assert harness.outputs.pilot_mode is PilotMode.X1
+    harness.run(10.0)
+    harness.command(ResumeCharging())
+    assert harness.until(lambda: harness.outputs.pilot_mode is PilotMode.F, 40.0) == pytest.approx(
+        30.0, abs=0.1
+    )
 
 
 # --- toggling ----------------------------------------------------------------------------------
 
 
 def test_an_ev_that_stops_and_starts_three_times_in_a_minute_waits_a_minute() -> None:
-    desk = Desk().charging()
+    harness = KernelHarness().charging()
     for _ in range(2):
-        desk.pilot('B').run(5.0).pilot('C').run(5.0)
-    desk.pilot('B').run(1.0)
-    assert desk.outputs.pilot_mode is PilotMode.X1
-    assert desk.status.reason is StatusReason.EV_TOGGLES
-    desk.pilot('C')
-    assert desk.until(lambda: desk.flows, 100.0) == pytest.approx(59.0, abs=0.5)
-    assert desk.codes().endswith('CS PEV CR PEV CR PEV CR')
+        harness.pilot('B').run(5.0).pilot('C').run(5.0)
+    harness.pilot('B').run(1.0)
+    assert harness.outputs.pilot_mode is PilotMode.X1
+    assert harness.status.reason is StatusReason.EV_TOGGLES
+    harness.pilot('C')
+    assert harness.until(lambda: harness.flows, 100.0) == pytest.approx(59.0, abs=0.5)
+    assert harness.codes().endswith('CS PEV CR PEV CR PEV CR')
 
 
 def test_an_ev_that_pauses_now_and_then_is_let_be() -> None:
-    desk = Desk().charging()
+    harness = KernelHarness().charging()
     for _ in range(5):
-        assert desk.says(lambda: desk.pilot('B').run(20.0).pilot('C').run(20.0)) == 'PEV CR'
+        assert harness.says(lambda: harness.pilot('B').run(20.0).pilot('C').run(20.0)) == 'PEV CR'
 
 
 # --- the virtual replug ------------------------------------------------------------------------
 
 
-def replug(desk: Desk, *during: str) -> None:
-    desk.replugging = True
-    desk.observe()
-    desk.pilot(*during).run(4.0)
-    desk.replugging = False
-    desk.observe()
-    desk.run(4.0)
+def replug(harness: KernelHarness, *during: str) -> None:
+    harness.replugging = True
+    harness.observe()
+    harness.pilot(*during).run(4.0)
+    harness.replugging = False
+    harness.observe()
+    harness.run(4.0)
 
 
 def test_a_virtual_replug_is_no_unplug() -> None:
-    desk = Desk().charging()
+    harness = KernelHarness().charging()
     assert (
-        desk.says(lambda: (replug(desk, 'A', 'B'), desk.pilot('C').run(1.0)))
+        harness.says(lambda: (replug(harness, 'A', 'B'), harness.pilot('C').run(1.0)))
         == 'ReplugStarted ReplugFinished CR'
     )
 
 
 def test_a_cable_pulled_during_a_virtual_replug_ends_the_session_afterwards() -> None:
-    desk = Desk().charging()
-    assert desk.says(lambda: replug(desk, 'A')) == 'ReplugStarted ReplugFinished SC CF TF(EVDisconnected) SF'
+    harness = KernelHarness().charging()
+    assert (
+        harness.says(lambda: replug(harness, 'A'))
+        == 'ReplugStarted ReplugFinished SC CF TF(EVDisconnected) SF'
+    )
 
 
 # --- time --------------------------------------------------------------------------------------
 
 
 def test_a_tick_at_any_other_time_changes_nothing() -> None:
-    quiet, ticked = Desk().charging(), Desk().charging()
-    for desk in (quiet, ticked):
-        desk.command(PauseCharging())
+    quiet, ticked = KernelHarness().charging(), KernelHarness().charging()
+    for harness in (quiet, ticked):
+        harness.command(PauseCharging())
         for _ in range(400):
-            desk.run(0.1)
-            if desk is ticked:
-                desk.do(Tick())
+            harness.run(0.1)
+            if harness is ticked:
+                harness.do(Tick())
     assert ticked.codes() == quiet.codes()
     assert ticked.history == quiet.history
 
 
 def test_an_error_that_comes_and_goes_makes_power_wait_a_minute() -> None:
-    desk = Desk().charging()
+    harness = KernelHarness().charging()
     for _ in range(3):
-        desk.pilot('E').run(0.5)
-        desk.pilot('B').run(5.0)
-    assert desk.status.reason is StatusReason.EV_TOGGLES
-    assert desk.signalled == 0.0
-    desk.run(60.0)
-    assert desk.signalled > 0.0
+        harness.pilot('E').run(0.5)
+        harness.pilot('B').run(5.0)
+    assert harness.status.reason is StatusReason.EV_TOGGLES
+    assert harness.signalled == 0.0
+    harness.run(60.0)
+    assert harness.signalled > 0.0

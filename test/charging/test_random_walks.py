@@ -1,9 +1,9 @@
 """
 Random walks: commands, pilot, limits, errors, meter, link and time in any order.
 
-The witness judges every single step (``witness.py``).  At the end of each walk everything that was broken is
-mended and a fresh session has to charge; then the node shuts down; then the same inputs have to give the same
-outputs once more.
+The invariants are checked at every single step (``invariants.py``).  At the end of each walk everything that
+was broken is repaired and a fresh session has to charge; then the node shuts down; then the same inputs have
+to give the same outputs once more.
 ``EVSE_WALKS`` sets how many walks there are, ``EVSE_WALK_STEPS`` how long they are.
 """
 
@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from charging.desk import BOARD, HARDWARE, Desk, entry, external, remote_stop, token
+from charging.kernel_harness import BOARD, HARDWARE, KernelHarness, entry, external, remote_stop, token
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
     CancelReservation,
@@ -98,15 +98,15 @@ COMMANDS: tuple[Command, ...] = (
     external(entry(math.nan)),
 )  # fmt: skip
 
-WITHDRAWALS: tuple[Callable[[Desk], object], ...] = (
-    lambda desk: desk.send(PauseCharging()),
-    lambda desk: desk.send(remote_stop()),
-    lambda desk: desk.send(Disable()),
-    lambda desk: desk.send(external(entry(0.0))),
-    lambda desk: desk.send(SwitchThreePhasesWhileCharging(False)),
-    lambda desk: desk.temperature(72.0),
-    lambda desk: desk.report(BoardErrorEnum.RCD_DC),
-    lambda desk: desk.lose_board(),
+WITHDRAWALS: tuple[Callable[[KernelHarness], object], ...] = (
+    lambda harness: harness.send(PauseCharging()),
+    lambda harness: harness.send(remote_stop()),
+    lambda harness: harness.send(Disable()),
+    lambda harness: harness.send(external(entry(0.0))),
+    lambda harness: harness.send(SwitchThreePhasesWhileCharging(False)),
+    lambda harness: harness.temperature(72.0),
+    lambda harness: harness.report(BoardErrorEnum.RCD_DC),
+    lambda harness: harness.lose_board(),
 )
 """What takes the power from an EV that charges; it is given time to leave C where that is safe."""
 
@@ -120,44 +120,46 @@ TEMPERATURES = (None, -40.0, 20.0, 20.5, 63.0, 65.0, 69.0, 72.0, math.nan)
 class Walk(RuleBasedStateMachine):
     """One connector and everything that can happen to it."""
 
-    desk: Desk
+    harness: KernelHarness
 
     @initialize(
         config=st.sampled_from(CONFIGS), board=st.sampled_from(BOARDS), hardware=st.sampled_from(HARDWARES)
     )
     def begin(self, config: Config, board: BoardCapabilities, hardware: HardwareCapabilities) -> None:
         self.config = config
-        self.desk = Desk(config, hardware=hardware, board=board)
+        self.harness = KernelHarness(config, hardware=hardware, board=board)
         if config.connector_type == 'socket':
-            self.desk.ampacity_a, self.desk.proximity = 32.0, ProximityState.PLUG
-        self.desk.run(4.0)
+            self.harness.ampacity_a, self.harness.proximity = 32.0, ProximityState.PLUG
+        self.harness.run(4.0)
 
     # --- what people and cars do ---------------------------------------------------------------
 
     @rule(state=st.sampled_from('ABBBCCCCCDE'))
     def pilot(self, state: str) -> None:
-        self.desk.pilot(state)
+        self.harness.pilot(state)
 
     @rule(states=st.lists(st.sampled_from('ABCCDE'), min_size=2, max_size=20))
     def pilot_between_two_reports(self, states: list[str]) -> None:
-        self.desk.pilot_unseen(*states)
+        self.harness.pilot_unseen(*states)
 
     @rule()
     def charge(self) -> None:
-        self.desk.pilot('B').send(token())
-        self.desk.run(4.0).pilot('C').run(1.0)
+        self.harness.pilot('B').send(token())
+        self.harness.run(4.0).pilot('C').run(1.0)
 
     @rule(command=st.sampled_from(COMMANDS))
     def command(self, command: Command) -> None:
-        ticket = self.desk.send(command)
+        ticket = self.harness.send(command)
         slow = isinstance(command, Disable | ForceUnlock)
-        assert slow or ticket in self.desk.answers
+        assert slow or ticket in self.harness.answers
 
     @rule(withdraw=st.sampled_from(WITHDRAWALS), seconds=st.sampled_from([5.0, 7.0]))
-    def withdraw_from_an_ev_that_stays_in_c(self, withdraw: Callable[[Desk], object], seconds: float) -> None:
+    def withdraw_from_an_ev_that_stays_in_c(
+        self, withdraw: Callable[[KernelHarness], object], seconds: float
+    ) -> None:
         self.charge()
-        withdraw(self.desk)
-        self.desk.run(seconds)
+        withdraw(self.harness)
+        self.harness.run(seconds)
 
     # --- limits --------------------------------------------------------------------------------
 
@@ -165,106 +167,106 @@ class Walk(RuleBasedStateMachine):
     def external_limit(self, amperes: float, phases: int, later: bool) -> None:
         entries = [entry(amperes, phases=phases)]
         if later:
-            entries.append(entry(16.0, at=self.desk.wall + 10_000_000_000))
-        self.desk.command(external(*entries))
+            entries.append(entry(16.0, at=self.harness.wall + 10_000_000_000))
+        self.harness.command(external(*entries))
 
     @rule(amperes=AMPERES, life_s=st.sampled_from([-1.0, 0.0, 1.0, 10.0, 1e9]), phases=st.integers(0, 3))
     def grant(self, amperes: float, life_s: float, phases: int) -> None:
-        self.desk.grant(amperes, life_s, phases=phases)
+        self.harness.grant(amperes, life_s, phases=phases)
 
     @rule(power_w=WATTS, granted=st.booleans(), phases=st.integers(0, 3))
     def power_limit(self, power_w: float, granted: bool, phases: int) -> None:
         if granted:
-            self.desk.grant(None, power_w=power_w, phases=phases)
+            self.harness.grant(None, power_w=power_w, phases=phases)
         else:
-            self.desk.command(external(entry(power_w=power_w, phases=phases)))
+            self.harness.command(external(entry(power_w=power_w, phases=phases)))
 
     @rule(celsius=st.sampled_from(TEMPERATURES))
     def temperature(self, celsius: float | None) -> None:
-        self.desk.temperature(celsius)
+        self.harness.temperature(celsius)
 
     @rule(readings=st.lists(st.sampled_from(TEMPERATURES), min_size=2, max_size=4))
     def temperatures_among_quiet_states(self, readings: list[float | None]) -> None:
         for celsius in readings:
             for _ in range(3):
-                self.desk.observe()
-            self.desk.temperature(celsius)
+                self.harness.observe()
+            self.harness.temperature(celsius)
 
     @rule(most_a=st.sampled_from([0.0, 6.0, 16.0, 32.0, 80.0]))
     def capabilities(self, most_a: float) -> None:
-        self.desk.do(CapabilitiesReceived(HardwareCapabilities(most_a, 6.0, 3, 1, 0.0, 0.0, 0, 0, True)))
+        self.harness.do(CapabilitiesReceived(HardwareCapabilities(most_a, 6.0, 3, 1, 0.0, 0.0, 0, 0, True)))
 
     # --- what breaks ---------------------------------------------------------------------------
 
     @rule(errors=st.lists(st.sampled_from([e for e in BoardErrorEnum if e]), max_size=2, unique=True))
     def errors(self, errors: list[BoardErrorEnum]) -> None:
-        self.desk.report(*errors)
+        self.harness.report(*errors)
 
     @rule(
         what=st.sampled_from(['welded', 'blocked', 'jammed', 'deaf', 'phases_stuck', 'metered']),
         on=st.booleans(),
     )
     def breakage(self, what: str, on: bool) -> None:
-        setattr(self.desk, what, on)
+        setattr(self.harness, what, on)
 
     @rule(reason=st.sampled_from(OpeningReason))
     def board_opens(self, reason: OpeningReason) -> None:
-        desk = self.desk
-        desk.fault_counter += 1
-        desk.opening_reason = reason
-        if not desk.welded:
-            desk.contactor = ContactorState.OPEN
-        desk.observe()
+        harness = self.harness
+        harness.fault_counter += 1
+        harness.opening_reason = reason
+        if not harness.welded:
+            harness.contactor = ContactorState.OPEN
+        harness.observe()
 
     @rule()
     def replug(self) -> None:
-        self.desk.replugging = not self.desk.replugging
-        self.desk.observe()
+        self.harness.replugging = not self.harness.replugging
+        self.harness.observe()
 
     @rule(more_a=st.sampled_from([0.0, 0.3, 5.0]))
     def board_disagrees(self, more_a: float) -> None:
-        self.desk.offered_more_a = more_a
+        self.harness.offered_more_a = more_a
 
-    @precondition(lambda self: not self.desk.silent)
+    @precondition(lambda self: not self.harness.silent)
     @rule()
     def lose_board(self) -> None:
-        self.desk.lose_board()
+        self.harness.lose_board()
 
-    @precondition(lambda self: self.desk.silent)
+    @precondition(lambda self: self.harness.silent)
     @rule()
     def find_board(self) -> None:
-        self.desk.find_board()
+        self.harness.find_board()
 
     @rule(proximity=st.sampled_from(ProximityState), ampacity_a=st.sampled_from([None, 13.0, 32.0]))
     def cable(self, proximity: ProximityState, ampacity_a: float | None) -> None:
-        self.desk.proximity, self.desk.ampacity_a = proximity, ampacity_a
+        self.harness.proximity, self.harness.ampacity_a = proximity, ampacity_a
 
     @rule(register_wh=st.sampled_from([None, 0.0, 5000.0, 1e6, math.nan, -1.0, math.inf]), drawn_a=AMPERES)
     def meter(self, register_wh: float | None, drawn_a: float) -> None:
-        self.desk.energy_wh, self.desk.drawn_a = register_wh, drawn_a
-        self.desk.sample()
+        self.harness.energy_wh, self.harness.drawn_a = register_wh, drawn_a
+        self.harness.sample()
 
     # --- time and the rest ---------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([0.001, 0.3, 1.0, 1.0, 2.9, 3.1, 6.1, 12.0, 45.0]))
     def wait(self, seconds: float) -> None:
-        self.desk.run(seconds)
+        self.harness.run(seconds)
 
     @rule(hours=st.sampled_from([-1_000_000, -24, 24, 1_000]))
     def wall_clock_jumps(self, hours: int) -> None:
-        self.desk.wall_offset = hours * 3_600_000_000_000
+        self.harness.wall_offset = hours * 3_600_000_000_000
 
     @rule(present=st.booleans())
     def others(self, present: bool) -> None:
-        self.desk.do(HlcPresence(present))
-        self.desk.do(EvInfoReceived(EVInfo(soc_percent=math.nan)))
-        self.desk.do(EvccIdReceived('98:ED:5C:00:00:00'))
-        self.desk.do(Tick())
+        self.harness.do(HlcPresence(present))
+        self.harness.do(EvInfoReceived(EVInfo(soc_percent=math.nan)))
+        self.harness.do(EvccIdReceived('98:ED:5C:00:00:00'))
+        self.harness.do(Tick())
 
     # --- the end -------------------------------------------------------------------------------
 
     def teardown(self) -> None:
-        if not hasattr(self, 'desk'):
+        if not hasattr(self, 'harness'):
             return
         self.mend()
         self.charge_afresh()
@@ -273,38 +275,43 @@ class Walk(RuleBasedStateMachine):
 
     def mend(self) -> None:
         """End every cause of trouble, and unplug."""
-        desk = self.desk
-        desk.welded = desk.blocked = desk.jammed = desk.deaf = desk.phases_stuck = desk.replugging = False
-        desk.metered, desk.energy_wh, desk.drawn_a = True, 5000.0, None
-        desk.offered_more_a, desk.wall_offset = 0.0, 0
-        desk.ampacity_a, desk.proximity = 32.0, ProximityState.PLUG
-        desk.errors, desk.ev, desk.silent = (), 'A', False
-        desk.temperature(20.0).sample().observe()
-        desk.do(CapabilitiesReceived(HARDWARE))
-        desk.run(12.0)
-        desk.command(external())
-        desk.command(ClearFault())
-        desk.command(Enable())
-        desk.command(WithdrawAuthorization())
-        desk.run(12.0)
-        assert not desk.status.active_errors, desk.status.active_errors
-        assert not desk.status.session_uuid, desk.codes()
+        harness = self.harness
+        harness.welded = harness.blocked = harness.jammed = harness.deaf = harness.phases_stuck = (
+            harness.replugging
+        ) = False
+        harness.metered, harness.energy_wh, harness.drawn_a = True, 5000.0, None
+        harness.offered_more_a, harness.wall_offset = 0.0, 0
+        harness.ampacity_a, harness.proximity = 32.0, ProximityState.PLUG
+        harness.errors, harness.ev, harness.silent = (), 'A', False
+        harness.temperature(20.0).sample().observe()
+        harness.do(CapabilitiesReceived(HARDWARE))
+        harness.run(12.0)
+        harness.command(external())
+        harness.command(ClearFault())
+        harness.command(Enable())
+        harness.command(WithdrawAuthorization())
+        harness.run(12.0)
+        assert not harness.status.active_errors, harness.status.active_errors
+        assert not harness.status.session_uuid, harness.codes()
 
     def charge_afresh(self) -> None:
         """Begin a fresh session: there is no dead end."""
-        desk = self.desk
-        since = len(desk.events)
-        desk.grant(16.0).plug().send(token('FRESH'))
-        desk.run(4.0).grant(16.0).pilot('C')
-        desk.until(lambda: desk.flows, 5.0)
-        assert desk.codes(since).split('TS', 1)[-1].endswith('PC CS'), (desk.codes(), desk.status.reason_text)
+        harness = self.harness
+        since = len(harness.events)
+        harness.grant(16.0).plug().send(token('FRESH'))
+        harness.run(4.0).grant(16.0).pilot('C')
+        harness.until(lambda: harness.flows, 5.0)
+        assert harness.codes(since).split('TS', 1)[-1].endswith('PC CS'), (
+            harness.codes(),
+            harness.status.reason_text,
+        )
 
     def shut_down(self) -> None:
-        desk = self.desk
-        desk.do(Shutdown())
-        assert not desk.outputs.allow_power_on
-        assert desk.until(lambda: desk.finished, 3.0) <= 3.0
-        assert desk.codes().endswith('SC CF TF(Reboot) SF')
+        harness = self.harness
+        harness.do(Shutdown())
+        assert not harness.outputs.allow_power_on
+        assert harness.until(lambda: harness.finished, 3.0) <= 3.0
+        assert harness.codes().endswith('SC CF TF(Reboot) SF')
 
     def repeat(self) -> None:
         """
@@ -315,7 +322,7 @@ class Walk(RuleBasedStateMachine):
         kernel = Kernel(self.config, lambda: f'uuid-{next(numbers)}')
         thorough = Kernel(self.config, lambda: f'uuid-{next(thorough_numbers)}')
         thorough._repetition.covers = lambda *_: False
-        for happened, now, output in self.desk.tape:
+        for happened, now, output in self.harness.tape:
             assert repr(kernel.step(happened, now)) == repr(output)
             looked_through = thorough.step(happened, now)
             assert repr(replace(looked_through, deadline=output.deadline)) == repr(output)
@@ -338,46 +345,46 @@ def test_random_walks() -> None:
 # --- deadlines ---------------------------------------------------------------------------------
 
 
-def ticks(desk: Desk, seconds: float) -> int:
+def ticks(harness: KernelHarness, seconds: float) -> int:
     """Return how often the kernel asked to be woken for nothing but time."""
-    before = len(desk.tape)
-    desk.run(seconds)
-    return sum(isinstance(happened, Tick) for happened, _, _ in desk.tape[before:])
+    before = len(harness.tape)
+    harness.run(seconds)
+    return sum(isinstance(happened, Tick) for happened, _, _ in harness.tape[before:])
 
 
 def test_an_idle_connector_has_no_deadline() -> None:
-    desk = Desk().run(10.0)
-    assert desk.deadline is None
-    desk.charging().pilot('A').run(20.0)
-    assert desk.deadline is None
-    desk.command(Disable())
-    assert desk.run(20.0).deadline is None
+    harness = KernelHarness().run(10.0)
+    assert harness.deadline is None
+    harness.charging().pilot('A').run(20.0)
+    assert harness.deadline is None
+    harness.command(Disable())
+    assert harness.run(20.0).deadline is None
 
 
 def test_a_connector_that_charges_has_none_either() -> None:
-    desk = Desk().charging().run(60.0)
-    assert ticks(desk, 600.0) == 0
-    assert desk.deadline is None
+    harness = KernelHarness().charging().run(60.0)
+    assert ticks(harness, 600.0) == 0
+    assert harness.deadline is None
 
 
 def test_a_waiting_car_costs_nothing() -> None:
     for states in ('B', 'BC'):
-        desk = Desk().run(4.0).pilot(*states).run(10.0)
-        assert ticks(desk, 600.0) == 0
+        harness = KernelHarness().run(4.0).pilot(*states).run(10.0)
+        assert ticks(harness, 600.0) == 0
 
 
 def test_a_board_lost_during_boot_does_not_hold_the_kernel_up() -> None:
-    desk = Desk(boot=False)
-    desk.do(BoardLost('No board.'))
-    assert desk.last.deadline is None, 'Nothing begins before Start.'
+    harness = KernelHarness(boot=False)
+    harness.do(BoardLost('No board.'))
+    assert harness.last.deadline is None, 'Nothing begins before Start.'
 
 
 def test_no_power_before_start() -> None:
-    desk = Desk(boot=False)
-    desk.ev = 'C'
-    desk.observe()
-    desk.send(token())
-    desk.run(20.0)
-    assert desk.events == []
-    assert desk.outputs.pilot_mode in (PilotMode.UNSPECIFIED, PilotMode.X1)
-    assert not desk.outputs.allow_power_on
+    harness = KernelHarness(boot=False)
+    harness.ev = 'C'
+    harness.observe()
+    harness.send(token())
+    harness.run(20.0)
+    assert harness.events == []
+    assert harness.outputs.pilot_mode in (PilotMode.UNSPECIFIED, PilotMode.X1)
+    assert not harness.outputs.allow_power_on

@@ -100,15 +100,15 @@ def test_more_connectors_than_lines_are_scrolled():
 
 def test_a_silent_connector_is_told_from_one_that_is_gone():
     monitor = monitor_of(CHARGING)
-    (bay,) = monitor.in_order()
-    assert bay.silence(NOW + 1.0) is None
+    (view,) = monitor.in_order()
+    assert view.silence(NOW + 1.0) is None
     late = NOW + SILENT_AFTER_S + 0.1
-    assert 'still there' in text(card(bay, 100, late))
+    assert 'still there' in text(card(view, 100, late))
     monitor.offered([])
-    assert 'gone' in text(rows([bay], 100, NOW + 0.1))
+    assert 'gone' in text(rows([view], 100, NOW + 0.1))
     assert '0 charging · 0 W · 1 in trouble' in text(Screen().draw(monitor, 80, 24, late))
-    monitor.offered([bay.name])
-    monitor.status(bay.name, CHARGING, late)
+    monitor.offered([view.name])
+    monitor.status(view.name, CHARGING, late)
     assert '1 charging' in text(Screen().draw(monitor, 80, 24, late))
 
 
@@ -134,7 +134,7 @@ def test_an_empty_graph_says_that_it_waits():
 
 def test_a_long_reason_is_wrapped_in_the_card_and_nothing_is_markup():
     status = EvseStatus(reason_text='word ' * 60 + '[bold]end[/bold]')
-    (bay,) = monitor_of(status).in_order()
-    assert '[bold]end[/bold]' in text(card(bay, 80, NOW))
+    (view,) = monitor_of(status).in_order()
+    assert '[bold]end[/bold]' in text(card(view, 80, NOW))
     event = SessionEvent(event=SessionEventEnum.ERROR, error=Error(ErrorEnum.OTHER, '[red]x[/red]'))
     assert '[red]x[/red]' in event_line('/evse_1', event, 100, named=True).plain

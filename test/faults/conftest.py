@@ -2,16 +2,16 @@
 
 import pytest
 
-from faults.bay import Bay
+from faults.fault_bench import FaultBench
 
 
 @pytest.fixture
-def bay() -> Bay:
+def bench() -> FaultBench:
     """A connector at rest."""
-    return Bay()
+    return FaultBench()
 
 
 @pytest.fixture
-def charging() -> Bay:
+def charging() -> FaultBench:
     """A connector that charges."""
-    return Bay().charge()
+    return FaultBench().charge()

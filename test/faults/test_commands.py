@@ -36,17 +36,17 @@ from evse_manager.interface.types import (
     Time,
 )
 from evse_manager.simulation.world import WorldSettings
-from faults.bay import Bay
+from faults.fault_bench import FaultBench
 
 DAY_S = 86_400.0
 SECOND = 1_000_000_000
 
 
-def grant(bay: Bay, current_a: float, life_s: float = 10.0) -> None:
+def grant(bench: FaultBench, current_a: float, life_s: float = 10.0) -> None:
     """Let the energy manager hand out a limit."""
-    stamp = bay.wall
+    stamp = bench.wall
     limits = EnforcedLimits('', stamp, Time(stamp + round(life_s * SECOND)), LimitsRes(None, current_a, 0))
-    bay.tell(LimitsEnforced(limits))
+    bench.tell(LimitsEnforced(limits))
 
 
 @pytest.mark.parametrize('current_a', [math.nan, math.inf, -math.inf, -1.0, 1e9, 80.2])
@@ -74,59 +74,61 @@ def test_C2_less_than_6_a(charging, measured):
 
 
 def test_C3_between_51_and_52_5_a():
-    bay = Bay(Config(max_current_import_a=63.0), WorldSettings(max_current_a=63.0))
-    bay.limit(51.5)
-    bay.charge()
-    bay.run_for(20.0)
-    assert bay.board_state.duty_cycle_percent == pytest.approx(85.0)
-    assert bay.status.signalled_current_a == 51.0
+    bench = FaultBench(Config(max_current_import_a=63.0), WorldSettings(max_current_a=63.0))
+    bench.limit(51.5)
+    bench.charge()
+    bench.run_for(20.0)
+    assert bench.board_state.duty_cycle_percent == pytest.approx(85.0)
+    assert bench.status.signalled_current_a == 51.0
 
 
 def test_C4_more_than_can_be_signalled():
     assert pilot.duty_cycle(80.0) <= 96.0
-    bay = Bay(Config(energy_source='manager', max_current_import_a=80.0), WorldSettings(max_current_a=80.0))
-    bay.plug_in(max_current_a=80.0)
-    grant(bay, 80.2)
-    bay.authorize()
-    bay.run_until(lambda b: b.pilot is PilotMode.PWM, 10.0)
-    assert bay.status.signalled_current_a == 80.0, 'what the hardware carries'
-    assert bay.board_state.duty_cycle_percent <= 96.0
+    bench = FaultBench(
+        Config(energy_source='manager', max_current_import_a=80.0), WorldSettings(max_current_a=80.0)
+    )
+    bench.plug_in(max_current_a=80.0)
+    grant(bench, 80.2)
+    bench.authorize()
+    bench.run_until(lambda b: b.pilot is PilotMode.PWM, 10.0)
+    assert bench.status.signalled_current_a == 80.0, 'what the hardware carries'
+    assert bench.board_state.duty_cycle_percent <= 96.0
 
 
-def test_C5_enable_twice(bay):
-    assert bay.says(bay.enable) == ''
-    assert bay.enable().success
-    assert bay.says(bay.disable, 1.0) == 'Disabled'
-    assert bay.says(bay.enable) == 'Enabled'
-    assert bay.says(bay.enable) == ''
+def test_C5_enable_twice(bench):
+    assert bench.says(bench.enable) == ''
+    assert bench.enable().success
+    assert bench.says(bench.disable, 1.0) == 'Disabled'
+    assert bench.says(bench.enable) == 'Enabled'
+    assert bench.says(bench.enable) == ''
 
 
 @pytest.mark.parametrize(('profile', 'bound'), [('default', 3.0), ('stays_in_c', 6.5)])
-def test_C6_disable_while_charging(bay, profile, bound, measured):
-    bay.charge(profile)
-    since, begun = len(bay.events), bay.now
-    assert bay.disable().success
-    bay.until_open()
-    measured(bay.now - begun, bound)
-    bay.run_for(3.0)
-    assert bay.codes(since, details=True) == 'SC CF TF(Other) SF Disabled'
+def test_C6_disable_while_charging(bench, profile, bound, measured):
+    bench.charge(profile)
+    since, begun = len(bench.events), bench.now
+    assert bench.disable().success
+    bench.until_open()
+    measured(bench.now - begun, bound)
+    bench.run_for(3.0)
+    assert bench.codes(since, details=True) == 'SC CF TF(Other) SF Disabled'
 
 
-def test_C8_a_token_while_disabled_or_faulted(bay):
-    bay.disable()
-    answer = bay.authorize()
+def test_C8_a_token_while_disabled_or_faulted(bench):
+    bench.disable()
+    answer = bench.authorize()
     assert not answer.success
     assert 'disabled' in answer.message
-    bay.enable()
-    bay.do(SetFaulted())
-    answer = bay.authorize()
+    bench.enable()
+    bench.do(SetFaulted())
+    answer = bench.authorize()
     assert not answer.success
     assert 'fault' in answer.message
-    bay.plug_in()
-    bay.run_for(30.0)
-    assert 'TS' not in bay.codes().split()
-    bay.do(ClearFault())
-    bay.fresh_session()
+    bench.plug_in()
+    bench.run_for(30.0)
+    assert 'TS' not in bench.codes().split()
+    bench.do(ClearFault())
+    bench.fresh_session()
 
 
 def test_C9_the_same_token_again_and_another(charging):
@@ -139,26 +141,26 @@ def test_C9_the_same_token_again_and_another(charging):
     assert charging.flows, 'to stop by a second token is the duty of the authorization node'
 
 
-def test_C10_nobody_plugs_in(bay, measured):
-    bay.authorize()
-    bay.run_for(60.0)
-    begun = bay.now
-    bay.do(WithdrawAuthorization())
-    measured(bay.now - begun, 0.3)
-    assert bay.codes(details=True) == 'Enabled SS(Authorized) SF'
-    bay.fresh_session()
+def test_C10_nobody_plugs_in(bench, measured):
+    bench.authorize()
+    bench.run_for(60.0)
+    begun = bench.now
+    bench.do(WithdrawAuthorization())
+    measured(bench.now - begun, 0.3)
+    assert bench.codes(details=True) == 'Enabled SS(Authorized) SF'
+    bench.fresh_session()
 
 
-def test_C11_a_reservation_that_is_impossible(bay):
-    bay.do(Reserve(1))
-    answer = bay.command(Reserve(2))
+def test_C11_a_reservation_that_is_impossible(bench):
+    bench.do(Reserve(1))
+    answer = bench.command(Reserve(2))
     assert not answer.success
     assert 'reserved' in answer.message
-    assert bay.codes() == 'Enabled ReservationStart'
-    bay.charge()
-    since = len(bay.events)
-    assert not bay.command(Reserve(3)).success, 'while charging'
-    assert bay.codes(since) == ''
+    assert bench.codes() == 'Enabled ReservationStart'
+    bench.charge()
+    since = len(bench.events)
+    assert not bench.command(Reserve(3)).success, 'while charging'
+    assert bench.codes(since) == ''
 
 
 def test_C13_stop_with_an_unknown_reason_and_twice(charging):
@@ -170,15 +172,15 @@ def test_C13_stop_with_an_unknown_reason_and_twice(charging):
     assert charging.codes(since, details=True) == 'SC CF TF(Other)'
 
 
-def test_C14_a_start_during_a_fault(bay):
-    bay.trips(BoardErrorEnum.ENCLOSURE_OPEN)
-    bay.plug_in()
-    bay.authorize()
-    bay.run_for(30.0)
-    assert 'TS' not in bay.codes().split()
-    bay.trips(BoardErrorEnum.ENCLOSURE_OPEN, False)
-    bay.run_until(lambda b: b.flows, 20.0)
-    assert bay.codes().endswith('TS PC CS'), 'the token is remembered'
+def test_C14_a_start_during_a_fault(bench):
+    bench.trips(BoardErrorEnum.ENCLOSURE_OPEN)
+    bench.plug_in()
+    bench.authorize()
+    bench.run_for(30.0)
+    assert 'TS' not in bench.codes().split()
+    bench.trips(BoardErrorEnum.ENCLOSURE_OPEN, False)
+    bench.run_until(lambda b: b.flows, 20.0)
+    assert bench.codes().endswith('TS PC CS'), 'the token is remembered'
 
 
 def test_C15_pause_during_a_phase_switch(charging):
@@ -196,24 +198,24 @@ def test_C15_pause_during_a_phase_switch(charging):
 
 
 def test_C16_phase_switch_without_support():
-    bay = Bay(settings=WorldSettings(phases=1)).charge()
-    since = len(bay.events)
-    answer = bay.command(SwitchThreePhasesWhileCharging(True))
+    bench = FaultBench(settings=WorldSettings(phases=1)).charge()
+    since = len(bench.events)
+    answer = bench.command(SwitchThreePhasesWhileCharging(True))
     assert answer.result is SwitchThreePhasesWhileChargingResult.ERROR_NOT_SUPPORTED
-    bay.run_for(20.0)
-    assert bay.codes(since) == ''
-    assert bay.flows
+    bench.run_for(20.0)
+    assert bench.codes(since) == ''
+    assert bench.flows
 
 
 def test_C17_fifty_limits_a_second(charging):
     rises: list[float] = []
     before = charging.board_state.current_a
 
-    def watch(bay):
+    def watch(bench):
         nonlocal before
-        current_a = bay.world.outputs.current_a
+        current_a = bench.world.outputs.current_a
         if current_a > before:
-            rises.append(bay.now)
+            rises.append(bench.now)
         before = current_a
 
     charging.watchers.append(watch)
@@ -246,42 +248,42 @@ def test_C18_a_schedule_of_the_past_and_one_out_of_order(charging):
 
 
 def test_C19_the_energy_manager_falls_silent(measured):
-    bay = Bay(Config(energy_source='manager'))
-    bay.plug_in()
-    grant(bay, 16.0)
-    bay.authorize()
+    bench = FaultBench(Config(energy_source='manager'))
+    bench.plug_in()
+    grant(bench, 16.0)
+    bench.authorize()
     for _ in range(10):
-        grant(bay, 16.0)
-        bay.run_for(2.0)
-    assert bay.flows
-    grant(bay, 16.0, life_s=3600.0)
-    measured(bay.run_until(lambda b: b.pilot is PilotMode.X1, 15.0), 10.5)
-    bay.until_open()
-    assert bay.codes().endswith('CS WE')
-    assert bay.status.reason is StatusReason.LIMIT_EXPIRED
-    grant(bay, 16.0)
-    bay.run_until(lambda b: b.flows, 10.0)
-    assert bay.codes().endswith('WE CR')
+        grant(bench, 16.0)
+        bench.run_for(2.0)
+    assert bench.flows
+    grant(bench, 16.0, life_s=3600.0)
+    measured(bench.run_until(lambda b: b.pilot is PilotMode.X1, 15.0), 10.5)
+    bench.until_open()
+    assert bench.codes().endswith('CS WE')
+    assert bench.status.reason is StatusReason.LIMIT_EXPIRED
+    grant(bench, 16.0)
+    bench.run_until(lambda b: b.flows, 10.0)
+    assert bench.codes().endswith('WE CR')
 
 
 @pytest.mark.parametrize('days', [1.0, -1.0])
 @pytest.mark.parametrize('leases', [True, False])
 def test_C20_the_wall_clock_jumps(days, leases):
-    def life(jumps: bool) -> Bay:
-        bay = Bay(Config(energy_source='manager'), leases=leases)
-        bay.plug_in(soc_percent=20.0)
-        grant(bay, 16.0)
-        bay.authorize()
+    def life(jumps: bool) -> FaultBench:
+        bench = FaultBench(Config(energy_source='manager'), leases=leases)
+        bench.plug_in(soc_percent=20.0)
+        grant(bench, 16.0)
+        bench.authorize()
         for second in range(60):
             if jumps and second in (10, 35):
-                bay.set_wall_clock(days * DAY_S)
+                bench.set_wall_clock(days * DAY_S)
             if second == 40:
-                bay.stop_transaction()
-            grant(bay, 16.0)
-            bay.run_for(1.0)
-        bay.unplug()
-        bay.run_for(5.0)
-        return bay
+                bench.stop_transaction()
+            grant(bench, 16.0)
+            bench.run_for(1.0)
+        bench.unplug()
+        bench.run_for(5.0)
+        return bench
 
     still, jumped = life(False), life(True)
     assert [(r.at, r.code) for r in jumped.events] == [(r.at, r.code) for r in still.events]

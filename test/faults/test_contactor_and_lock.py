@@ -2,7 +2,7 @@
 
 import pytest
 
-from charging.desk import Desk
+from charging.kernel_harness import KernelHarness
 from evse_manager.charging.inputs import ClearFault, ForceUnlock, Start
 from evse_manager.interface.enums import (
     BoardErrorEnum,
@@ -12,21 +12,21 @@ from evse_manager.interface.enums import (
     LockState,
     PilotMode,
 )
-from faults.bay import Bay
+from faults.fault_bench import FaultBench
 
 
-def test_F16_contactor_never_closes(bay, measured):
-    bay.inject('relay_stuck_open')
-    bay.plug_in()
-    bay.authorize()
-    bay.run_until(lambda b: b.board.outputs.power, 20.0)
-    measured(bay.until_error(ErrorEnum.RELAIS), 3.5, 3.0)
-    assert bay.codes(details=True).endswith('TS PC Error(Relais)')
-    assert not bay.board.outputs.power
-    bay.clear()
-    bay.run_for(30.0)
-    assert bay.error_codes == {'ContactorNotClosing'}, 'until unplugged'
-    bay.fresh_session()
+def test_F16_contactor_never_closes(bench, measured):
+    bench.inject('relay_stuck_open')
+    bench.plug_in()
+    bench.authorize()
+    bench.run_until(lambda b: b.board.outputs.power, 20.0)
+    measured(bench.until_error(ErrorEnum.RELAIS), 3.5, 3.0)
+    assert bench.codes(details=True).endswith('TS PC Error(Relais)')
+    assert not bench.board.outputs.power
+    bench.clear()
+    bench.run_for(30.0)
+    assert bench.error_codes == {'ContactorNotClosing'}, 'until unplugged'
+    bench.fresh_session()
 
 
 def test_F17_contactor_opens_by_itself(charging, measured):
@@ -69,66 +69,66 @@ def test_F18_contactor_is_welded_at_the_stop(charging, measured):
 
 
 def test_F19_a_weld_is_told_late_after_the_unplug():
-    desk = Desk().charging()
-    desk.welded = True
-    desk.pilot('A').run(1.6)
-    desk.report(BoardErrorEnum.CONTACTOR_WELDED)
-    assert 'Error(Relais)' in desk.codes()
-    since = len(desk.events)
-    desk.plug().run(1.0)
-    assert 'SS' not in desk.codes(since).split(), 'no session within 2 s after the unplug, nor later'
-    desk.run(30.0)
-    assert 'SS' not in desk.codes(since).split()
-    desk.welded = False
-    desk.report().pilot('A').run(1.0)
-    assert desk.command(ClearFault()).success
-    assert desk.run(1.0).plug().codes().endswith('AllErrorsCleared SS(EVConnected) AR')
+    harness = KernelHarness().charging()
+    harness.welded = True
+    harness.pilot('A').run(1.6)
+    harness.report(BoardErrorEnum.CONTACTOR_WELDED)
+    assert 'Error(Relais)' in harness.codes()
+    since = len(harness.events)
+    harness.plug().run(1.0)
+    assert 'SS' not in harness.codes(since).split(), 'no session within 2 s after the unplug, nor later'
+    harness.run(30.0)
+    assert 'SS' not in harness.codes(since).split()
+    harness.welded = False
+    harness.report().pilot('A').run(1.0)
+    assert harness.command(ClearFault()).success
+    assert harness.run(1.0).plug().codes().endswith('AllErrorsCleared SS(EVConnected) AR')
 
 
 def test_F20_the_contactor_is_closed_in_a_at_boot(measured):
-    desk = Desk(boot=False)
-    desk.contactor, desk.welded = ContactorState.CLOSED, True
-    desk.do(Start())
-    desk.observe()
-    measured(desk.until(lambda: 'Error(Relais)' in desk.codes()), 1.25)
-    assert desk.outputs.pilot_mode is PilotMode.F
-    assert desk.codes() == 'Enabled Error(Relais)'
-    desk.plug().run(10.0)
-    assert desk.codes() == 'Enabled Error(Relais)'
-    assert not desk.command(ClearFault()).success
-    desk.pilot('A')
-    desk.welded = False
-    desk.observe()
-    assert desk.run(5.0).codes() == 'Enabled Error(Relais)', 'latched'
-    assert desk.command(ClearFault()).success
+    harness = KernelHarness(boot=False)
+    harness.contactor, harness.welded = ContactorState.CLOSED, True
+    harness.do(Start())
+    harness.observe()
+    measured(harness.until(lambda: 'Error(Relais)' in harness.codes()), 1.25)
+    assert harness.outputs.pilot_mode is PilotMode.F
+    assert harness.codes() == 'Enabled Error(Relais)'
+    harness.plug().run(10.0)
+    assert harness.codes() == 'Enabled Error(Relais)'
+    assert not harness.command(ClearFault()).success
+    harness.pilot('A')
+    harness.welded = False
+    harness.observe()
+    assert harness.run(5.0).codes() == 'Enabled Error(Relais)', 'latched'
+    assert harness.command(ClearFault()).success
 
 
-def count_moves(bay: Bay) -> list[float]:
+def count_moves(bench: FaultBench) -> list[float]:
     """Return a list that grows with every move of the lock's motor."""
     moves: list[float] = []
-    lock, move = bay.world.lock, bay.world.lock._move
+    lock, move = bench.world.lock, bench.world.lock._move
 
     def counted(seconds: float, attempt: int) -> None:
-        moves.append(bay.now)
+        moves.append(bench.now)
         move(seconds, attempt)
 
     lock._move = counted  # type: ignore[method-assign]
     return moves
 
 
-def test_F24_the_lock_does_not_lock(bay, measured):
-    bay.inject('lock_jam')
-    moves = count_moves(bay)
-    bay.plug_in()
-    measured(bay.run_until(lambda b: 'LockFailed' in b.error_codes), 5.0)
-    bay.authorize()
-    bay.run_for(30.0)
+def test_F24_the_lock_does_not_lock(bench, measured):
+    bench.inject('lock_jam')
+    moves = count_moves(bench)
+    bench.plug_in()
+    measured(bench.run_until(lambda b: 'LockFailed' in b.error_codes), 5.0)
+    bench.authorize()
+    bench.run_for(30.0)
     assert len(moves) == 3, 'tries of the motor'
-    assert bay.status.contactor_cycles == 0
-    bay.clear()
-    bay.run_for(5.0)
-    assert bay.error_codes == {'LockFailed'}, 'until unplugged'
-    bay.fresh_session()
+    assert bench.status.contactor_cycles == 0
+    bench.clear()
+    bench.run_for(5.0)
+    assert bench.error_codes == {'LockFailed'}, 'until unplugged'
+    bench.fresh_session()
 
 
 def test_F25_the_lock_opens_while_charging(charging, measured):
@@ -156,14 +156,14 @@ def test_F26_the_lock_does_not_unlock(charging, measured):
 
 
 @pytest.mark.parametrize('profile', ['default', 'stays_in_c'])
-def test_F27_force_unlock_while_charging(bay, profile, measured):
-    charging = bay.charge(profile)
+def test_F27_force_unlock_while_charging(bench, profile, measured):
+    charging = bench.charge(profile)
     begun = charging.now
     order: list[str] = []
 
-    def watch(bay):
-        seen = 'unlocked' if bay.board_state.lock is LockState.UNLOCKED else 'locked'
-        seen += ' closed' if bay.closed else ' open'
+    def watch(bench):
+        seen = 'unlocked' if bench.board_state.lock is LockState.UNLOCKED else 'locked'
+        seen += ' closed' if bench.closed else ' open'
         if not order or order[-1] != seen:
             order.append(seen)
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from charging.desk import Desk
+from charging.kernel_harness import KernelHarness
 from evse_manager.charging.inputs import MeterSampled
 from evse_manager.interface.enums import PilotMode
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import Current, Energy, Frequency, Power, Powermeter, Voltage
-from faults.bay import Bay
+from faults.fault_bench import FaultBench
 
 PLAIN = Powermeter(
     energy_wh_import=Energy(5000.0),
@@ -22,29 +22,29 @@ PLAIN = Powermeter(
 
 
 @pytest.fixture
-def desk() -> Desk:
+def harness() -> KernelHarness:
     """A connector that charges, whose meter is in the hands of the test."""
-    desk = Desk().charging().run(10.0)
-    desk.metered = False
-    return desk
+    harness = KernelHarness().charging().run(10.0)
+    harness.metered = False
+    return harness
 
 
-def told(desk: Desk, **changes: object) -> Powermeter:
+def told(harness: KernelHarness, **changes: object) -> Powermeter:
     """Let the meter send a sample, and return what is published of it."""
-    output = desk.do(MeterSampled(replace(PLAIN, timestamp=desk.now.wall, **changes)))
+    output = harness.do(MeterSampled(replace(PLAIN, timestamp=harness.now.wall, **changes)))
     assert output.powermeter is not None
     return output.powermeter
 
 
-def sold(bay: Bay | Desk) -> float:
+def sold(bench: FaultBench | KernelHarness) -> float:
     """Return the energy of the transaction."""
-    energy = bay.status.session_energy_wh
+    energy = bench.status.session_energy_wh
     assert energy is not None
     return energy
 
 
-def warned(bay: Bay | Desk, word: str) -> bool:
-    return any(word in warning for warning in bay.status.warnings)
+def warned(bench: FaultBench | KernelHarness, word: str) -> bool:
+    return any(word in warning for warning in bench.status.warnings)
 
 
 def test_M1_no_reply(charging, measured):
@@ -67,34 +67,34 @@ SWAPPED = 4.6e30
 
 
 @pytest.mark.parametrize('wrong', [math.nan, math.inf, -math.inf, SWAPPED])
-def test_M2_impossible_numbers(desk, wrong):
-    before = sold(desk)
+def test_M2_impossible_numbers(harness, wrong):
+    before = sold(harness)
     for _ in range(20):
         published = told(
-            desk,
+            harness,
             current_a=Current(None, wrong, 31.0, wrong),
             power_w=Power(wrong, 7360.0),
             energy_wh_import=Energy(wrong),
         )
-        desk.run(1.0)
+        harness.run(1.0)
     assert published.current_a == Current(None, None, 31.0, None)
     assert published.power_w == Power(None, 7360.0)
     assert published.energy_wh_import == Energy()
-    assert sold(desk) == before
-    assert not desk.status.active_errors
-    assert warned(desk, 'impossible')
+    assert sold(harness) == before
+    assert not harness.status.active_errors
+    assert warned(harness, 'impossible')
 
 
 @pytest.mark.parametrize('later_wh', [0.0, 4000.0])
-def test_M3_energy_runs_back(desk, later_wh):
-    told(desk)
-    before = sold(desk)
-    told(desk, energy_wh_import=Energy(later_wh))
-    assert sold(desk) == before
-    assert warned(desk, 'ran back')
-    desk.run(10.0)
-    told(desk, energy_wh_import=Energy(later_wh + 50.0))
-    assert sold(desk) == before + 50.0, 'it goes on from where it was'
+def test_M3_energy_runs_back(harness, later_wh):
+    told(harness)
+    before = sold(harness)
+    told(harness, energy_wh_import=Energy(later_wh))
+    assert sold(harness) == before
+    assert warned(harness, 'ran back')
+    harness.run(10.0)
+    told(harness, energy_wh_import=Energy(later_wh + 50.0))
+    assert sold(harness) == before + 50.0, 'it goes on from where it was'
 
 
 def test_M4_energy_jumps(charging):
@@ -107,9 +107,9 @@ def test_M4_energy_jumps(charging):
     assert sold(charging) - before == pytest.approx(32.0 * 230.0 * 3 / 60.0, rel=0.05)
 
 
-def test_M5_one_phase_is_missing(desk):
+def test_M5_one_phase_is_missing(harness):
     published = told(
-        desk, voltage_v=Voltage(None, 230.0, None, 230.0), current_a=Current(None, 32.0, None, 0.0)
+        harness, voltage_v=Voltage(None, 230.0, None, 230.0), current_a=Current(None, 32.0, None, 0.0)
     )
     assert published.voltage_v is not None
     assert published.voltage_v.l2 is None
@@ -117,38 +117,38 @@ def test_M5_one_phase_is_missing(desk):
     assert (published.current_a.l2, published.current_a.l3) == (None, 0.0)
 
 
-def test_M6_the_power_is_reversed(desk, measured):
-    begun = desk.t
-    while not warned(desk, 'flowing back'):
-        told(desk, power_w=Power(-22080.0))
-        desk.run(1.0)
-        assert desk.t < begun + 30.0
-    measured(desk.t - begun, 12.0, 10.0)
-    assert desk.flows
-    told(desk)
-    assert not warned(desk, 'flowing back')
+def test_M6_the_power_is_reversed(harness, measured):
+    begun = harness.t
+    while not warned(harness, 'flowing back'):
+        told(harness, power_w=Power(-22080.0))
+        harness.run(1.0)
+        assert harness.t < begun + 30.0
+    measured(harness.t - begun, 12.0, 10.0)
+    assert harness.flows
+    told(harness)
+    assert not warned(harness, 'flowing back')
 
 
-def test_M7_the_phases_are_in_the_wrong_order(desk):
-    assert told(desk, phase_seq_error=True).phase_seq_error is True
-    assert warned(desk, 'wrong order')
-    assert desk.flows
+def test_M7_the_phases_are_in_the_wrong_order(harness):
+    assert told(harness, phase_seq_error=True).phase_seq_error is True
+    assert warned(harness, 'wrong order')
+    assert harness.flows
 
 
 @pytest.mark.parametrize(
     ('sent_hz', 'published_hz'), [(500.0, 50.0), (600.0, 60.0), (50.0, 50.0), (0.0, None), (5000.0, None)]
 )
-def test_M8_the_frequency_is_tenfold(desk, sent_hz, published_hz):
-    assert told(desk, frequency_hz=Frequency(sent_hz)).frequency_hz == Frequency(published_hz)
+def test_M8_the_frequency_is_tenfold(harness, sent_hz, published_hz):
+    assert told(harness, frequency_hz=Frequency(sent_hz)).frequency_hz == Frequency(published_hz)
 
 
 def test_M9_the_meter_is_dead_at_the_start(measured):
-    tolerant = Bay()
+    tolerant = FaultBench()
     tolerant.inject('meter_silent')
     tolerant.run_for(10.0)
     tolerant.charge()
     assert warned(tolerant, 'energy is not counted')
-    strict = Bay(Config(fail_on_powermeter_errors=True))
+    strict = FaultBench(Config(fail_on_powermeter_errors=True))
     strict.inject('meter_silent')
     measured(strict.run_until(lambda b: 'MeterLost' in b.error_codes, 10.0), 6.0)
     strict.plug_in()

@@ -2,10 +2,10 @@
 
 import pytest
 
-from charging.desk import Desk
+from charging.kernel_harness import KernelHarness
 from evse_manager.interface.enums import BoardErrorEnum, ErrorEnum, PilotMode, StatusReason
 from evse_manager.interface.parameters import Config
-from faults.bay import Bay
+from faults.fault_bench import FaultBench
 
 Board = BoardErrorEnum
 
@@ -37,17 +37,17 @@ def test_F28_residual_current_that_outlasts_the_unplug(charging):
     charging.fresh_session()
 
 
-def test_F30_the_self_test_fails(bay, measured):
-    bay.inject('rcd_self_test')
-    bay.plug_in()
-    bay.authorize()
-    bay.run_until(lambda b: b.board.outputs.power, 20.0)
-    measured(bay.until_error(ErrorEnum.RCD), 3.0)
-    bay.run_for(60.0)
-    assert bay.error_codes == {'RcdSelfTest'}
-    assert bay.status.contactor_cycles == 0
-    bay.clear()
-    bay.fresh_session()
+def test_F30_the_self_test_fails(bench, measured):
+    bench.inject('rcd_self_test')
+    bench.plug_in()
+    bench.authorize()
+    bench.run_until(lambda b: b.board.outputs.power, 20.0)
+    measured(bench.until_error(ErrorEnum.RCD), 3.0)
+    bench.run_for(60.0)
+    assert bench.error_codes == {'RcdSelfTest'}
+    assert bench.status.contactor_cycles == 0
+    bench.clear()
+    bench.fresh_session()
 
 
 def test_F31_two_faults_and_one_clears(charging):
@@ -65,72 +65,72 @@ def test_F31_two_faults_and_one_clears(charging):
     assert charging.codes().endswith('CS Error Error AllErrorsCleared CR')
 
 
-def draw(desk: Desk, amperes: float, seconds: float) -> None:
+def draw(harness: KernelHarness, amperes: float, seconds: float) -> None:
     """Let the EV draw so much for so long, sampled once a second."""
-    desk.drawn_a = amperes
-    desk.sample()
-    desk.run(seconds)
+    harness.drawn_a = amperes
+    harness.sample()
+    harness.run(seconds)
 
 
 def test_F32_soft_over_current_for_7_s(measured):
-    desk = Desk().charging()
-    desk.run(30.0)
-    begun = desk.t
-    desk.drawn_a = (32.0 + 0.5) * 1.10 + 0.1
-    desk.sample()
-    desk.until(lambda: 'Error(OverCurrent)' in desk.codes(), 20.0)
-    measured(desk.t - begun, 7.6, 7.0)
-    assert not desk.flows
-    desk.drawn_a = 0.0
-    desk.run(10.0)
-    assert not desk.codes().endswith('AllErrorsCleared'), 'until unplugged'
-    desk.pilot('A').run(3.0)
-    assert desk.codes().endswith('AllErrorsCleared SC CF TF(EVDisconnected) SF')
+    harness = KernelHarness().charging()
+    harness.run(30.0)
+    begun = harness.t
+    harness.drawn_a = (32.0 + 0.5) * 1.10 + 0.1
+    harness.sample()
+    harness.until(lambda: 'Error(OverCurrent)' in harness.codes(), 20.0)
+    measured(harness.t - begun, 7.6, 7.0)
+    assert not harness.flows
+    harness.drawn_a = 0.0
+    harness.run(10.0)
+    assert not harness.codes().endswith('AllErrorsCleared'), 'until unplugged'
+    harness.pilot('A').run(3.0)
+    assert harness.codes().endswith('AllErrorsCleared SC CF TF(EVDisconnected) SF')
 
 
 def test_F33_soft_over_current_for_6_9_s():
-    desk = Desk().charging().run(30.0)
-    draw(desk, 40.0, 6.9)
-    draw(desk, 32.0, 60.0)
-    assert desk.codes().endswith('CS')
+    harness = KernelHarness().charging().run(30.0)
+    draw(harness, 40.0, 6.9)
+    draw(harness, 32.0, 60.0)
+    assert harness.codes().endswith('CS')
 
 
 def test_F34_the_ev_follows_a_lower_limit_late():
-    bay = Bay().charge('slow')
-    bay.run_for(30.0)
-    bay.limit(10.0)
-    bay.run_for(4.0)
-    assert max(bay.world.currents_a) > 20.0, 'the EV has not followed yet'
-    bay.run_for(60.0)
-    assert max(bay.world.currents_a) <= 10.1
-    assert not bay.active
+    bench = FaultBench().charge('slow')
+    bench.run_for(30.0)
+    bench.limit(10.0)
+    bench.run_for(4.0)
+    assert max(bench.world.currents_a) > 20.0, 'the EV has not followed yet'
+    bench.run_for(60.0)
+    assert max(bench.world.currents_a) <= 10.1
+    assert not bench.active
 
 
 def test_F35_the_ladder_of_temperatures(measured):
-    desk = Desk().charging().run(10.0)
-    desk.temperature(65.0)
-    assert desk.signalled == 16.0
-    desk.temperature(68.0)
-    assert desk.signalled == 8.0
-    desk.temperature(71.0)
-    begun = desk.t
-    assert desk.codes().endswith('Error(Other)')
-    assert desk.outputs.pilot_mode is PilotMode.X1, 'the EV may end in order'
-    desk.pilot('B')
-    assert not desk.flows
-    measured(desk.t - begun, 5.0)
-    desk.temperature(63.0).run(10.0)
-    assert desk.codes().endswith('Error(Other)'), 'hysteresis'
-    desk.temperature(61.9).run(5.0)
-    desk.pilot('C').run(1.0)
-    assert desk.codes().endswith('AllErrorsCleared CR')
-    assert desk.run(10.0).signalled == 32.0
+    harness = KernelHarness().charging().run(10.0)
+    harness.temperature(65.0)
+    assert harness.signalled == 16.0
+    harness.temperature(68.0)
+    assert harness.signalled == 8.0
+    harness.temperature(71.0)
+    begun = harness.t
+    assert harness.codes().endswith('Error(Other)')
+    assert harness.outputs.pilot_mode is PilotMode.X1, 'the EV may end in order'
+    harness.pilot('B')
+    assert not harness.flows
+    measured(harness.t - begun, 5.0)
+    harness.temperature(63.0).run(10.0)
+    assert harness.codes().endswith('Error(Other)'), 'hysteresis'
+    harness.temperature(61.9).run(5.0)
+    harness.pilot('C').run(1.0)
+    assert harness.codes().endswith('AllErrorsCleared CR')
+    assert harness.run(10.0).signalled == 32.0
 
 
 def test_F35_derating_ends_at_6_a():
-    desk = Desk(Config(max_current_import_a=16.0)).charging().run(10.0)
-    desk.temperature(68.0)
-    assert desk.signalled == 6.0, 'not a quarter of 16 A, which cannot be signalled'
+    harness = KernelHarness(Config(max_current_import_a=16.0)).charging().run(10.0)
+    harness.temperature(68.0)
+    assert harness.signalled == 6.0, 'not a quarter of 16 A, which cannot be signalled'
 
 
 def test_F35_an_overheated_enclosure_stops_and_recovers(charging):
@@ -145,10 +145,10 @@ def test_F35_an_overheated_enclosure_stops_and_recovers(charging):
 
 @pytest.mark.parametrize('reading', [None, float('nan')])
 def test_F36_the_temperature_sensor_is_absent(reading):
-    desk = Desk().charging().run(10.0)
-    desk.temperature(reading)
-    assert desk.run(10.0).signalled == 32.0
-    assert any('temperature' in warning for warning in desk.status.warnings)
+    harness = KernelHarness().charging().run(10.0)
+    harness.temperature(reading)
+    assert harness.run(10.0).signalled == 32.0
+    assert any('temperature' in warning for warning in harness.status.warnings)
 
 
 TEMPERATURES = pytest.mark.parametrize(
@@ -163,20 +163,20 @@ TEMPERATURES = pytest.mark.parametrize(
 @TEMPERATURES
 @pytest.mark.parametrize('leaves_c', [True, False])
 def test_F37_the_cable_is_too_hot(error, code, leaves_c, measured):
-    desk = Desk().charging()
-    begun = desk.t
-    desk.report(error)
-    assert desk.outputs.pilot_mode is PilotMode.X1, 'the EV may end in order'
-    assert desk.flows
-    assert [each.vendor_error.split(':')[0] for each in desk.status.active_errors] == [code]
+    harness = KernelHarness().charging()
+    begun = harness.t
+    harness.report(error)
+    assert harness.outputs.pilot_mode is PilotMode.X1, 'the EV may end in order'
+    assert harness.flows
+    assert [each.vendor_error.split(':')[0] for each in harness.status.active_errors] == [code]
     if leaves_c:
-        desk.run(0.5).pilot('B')
-    desk.until(lambda: not desk.flows)
-    measured(desk.t - begun, 1.0 if leaves_c else 6.5)
-    desk.run(30.0)
-    assert not desk.flows
-    desk.report().pilot('C').run(5.0)
-    assert desk.codes().endswith('CS Error(Other) AllErrorsCleared CR'), 'cooled'
+        harness.run(0.5).pilot('B')
+    harness.until(lambda: not harness.flows)
+    measured(harness.t - begun, 1.0 if leaves_c else 6.5)
+    harness.run(30.0)
+    assert not harness.flows
+    harness.report().pilot('C').run(5.0)
+    assert harness.codes().endswith('CS Error(Other) AllErrorsCleared CR'), 'cooled'
 
 
 @TEMPERATURES
@@ -192,20 +192,20 @@ def test_F37_a_board_that_opens_by_itself_when_too_hot_has_no_fault_of_the_conta
 
 @pytest.mark.parametrize('cause', [Board.OVER_VOLTAGE, Board.UNDER_VOLTAGE, Board.SUPPLY_LOST])
 def test_F38_the_supply_is_bad_and_returns(cause, measured):
-    bay = Bay(Config(restart_delay_max_s=20.0), random=lambda: 0.5)
-    bay.charge()
-    bay.trips(cause)
-    measured(bay.until_open(), 1.0)
-    assert bay.active == {ErrorEnum.OTHER}
-    bay.run_for(30.0)
-    bay.trips(cause, False)
-    returned = bay.now
-    bay.run_for(5.0)
-    assert bay.status.reason is StatusReason.RESTART_DELAY
-    bay.run_until(lambda b: b.flows, 60.0)
-    assert 10.0 <= bay.now - returned <= 15.0, 'after a delay of its own, for the sake of the fuse'
-    assert bay.codes().endswith('CS Error AllErrorsCleared CR')
-    bay.fresh_session()
+    bench = FaultBench(Config(restart_delay_max_s=20.0), random=lambda: 0.5)
+    bench.charge()
+    bench.trips(cause)
+    measured(bench.until_open(), 1.0)
+    assert bench.active == {ErrorEnum.OTHER}
+    bench.run_for(30.0)
+    bench.trips(cause, False)
+    returned = bench.now
+    bench.run_for(5.0)
+    assert bench.status.reason is StatusReason.RESTART_DELAY
+    bench.run_until(lambda b: b.flows, 60.0)
+    assert 10.0 <= bench.now - returned <= 15.0, 'after a delay of its own, for the sake of the fuse'
+    assert bench.codes().endswith('CS Error AllErrorsCleared CR')
+    bench.fresh_session()
 
 
 def test_F39_emergency_stop(charging, measured):

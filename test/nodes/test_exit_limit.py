@@ -18,9 +18,9 @@ def hang():
 
 runtime.LEAVING_S, runtime.STUCK_LIMIT_S = 0.5, %s
 
-class Role:
+class NodeApp:
     finished = False
-    alarm = runtime.Alarm()
+    alarm = runtime.LoopDeadline()
 
     def __init__(self):
         self.node = Node('hanging')
@@ -35,7 +35,7 @@ class Role:
     def withdraw(self):
         print('withdrawn', flush=True)
 
-sys.exit(runtime.run('hanging', Role))
+sys.exit(runtime.run('hanging', NodeApp))
 """
 
 REFUSED = f"""

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from evse_manager.interface.endpoints import Party, Service
-from evse_manager.nodes.runtime import Alarm, DeadlineTimer, Guard, new_executor, steady_clock
+from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, new_executor, steady_clock
 from evse_manager.nodes.services import create_service
 
 TRIGGER = Service('later', 'std_srvs/srv/Trigger', Party.ANYONE, 'for this test')
@@ -163,7 +163,7 @@ def test_a_task_from_another_thread_runs_at_once(spinning):
 
 def test_an_alarm_rings_once_when_its_time_has_come():
     rung = []
-    alarm = Alarm(lambda: rung.append(time.monotonic()))
+    alarm = LoopDeadline(lambda: rung.append(time.monotonic()))
     alarm.ring()
     assert not rung
     assert alarm.left_s() > 1e9
@@ -183,7 +183,7 @@ def test_an_alarm_rings_once_when_its_time_has_come():
 
 
 def test_an_alarm_may_be_armed_again_when_it_rings():
-    alarm = Alarm(lambda: alarm.arm(deadline))
+    alarm = LoopDeadline(lambda: alarm.arm(deadline))
     deadline = time.monotonic() + 60.0
     alarm.arm(time.monotonic())
     alarm.ring()
@@ -193,11 +193,11 @@ def test_an_alarm_may_be_armed_again_when_it_rings():
 BROKEN_END = """
 import os, signal, sys
 from rclpy.node import Node
-from evse_manager.nodes.runtime import Alarm, run
+from evse_manager.nodes.runtime import LoopDeadline, run
 
-class Role:
+class NodeApp:
     finished = False
-    alarm = Alarm()
+    alarm = LoopDeadline()
 
     def __init__(self):
         self.node = Node('broken')
@@ -211,7 +211,7 @@ class Role:
     def withdraw(self):
         print('withdrawn', flush=True)
 
-sys.exit(run('broken', Role))
+sys.exit(run('broken', NodeApp))
 """
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.virtual import main as virtual
 from evse_manager.simulation.virtual.board import BOARDS
-from evse_manager.simulation.virtual.host import COMMANDS, Rig
+from evse_manager.simulation.virtual.host import COMMANDS, VirtualBoardHost
 from evse_manager.simulation.virtual.line import FAULTS
 
 pytestmark = pytest.mark.timeout(60)
@@ -32,32 +32,34 @@ WRONG = (
 
 
 @pytest.fixture(params=BOARDS)
-def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
-    rig = Rig(request.param)
-    rig.board.power_up()
-    rig.board.advance(10.0)
-    yield rig
-    rig.close()
+def host(request: pytest.FixtureRequest) -> Iterator[VirtualBoardHost]:
+    host = VirtualBoardHost(request.param)
+    host.board.power_up()
+    host.board.advance(10.0)
+    yield host
+    host.close()
 
 
 @pytest.mark.parametrize('text', WRONG, ids=lambda text: text[:40])
-def test_what_cannot_be_done_is_refused_with_a_sentence_and_changes_nothing(rig: Rig, text: str) -> None:
-    before = rig.describe()
+def test_what_cannot_be_done_is_refused_with_a_sentence_and_changes_nothing(
+    host: VirtualBoardHost, text: str
+) -> None:
+    before = host.describe()
     with pytest.raises(SimulationError) as refused:
-        rig.execute(text)
+        host.execute(text)
     assert len(str(refused.value)) < 1000
-    assert rig.describe() == before
+    assert host.describe() == before
 
 
-def test_a_value_is_only_made_what_a_board_can_send(rig: Rig) -> None:
-    for name, value in rig.board.values.items():
+def test_a_value_is_only_made_what_a_board_can_send(host: VirtualBoardHost) -> None:
+    for name, value in host.board.values.items():
         for text in ('abc', '-1', '1e300', 'nan', '99999999999999999999', 'ä', 'x' * 100):
             if value.accepts(text):
-                rig.execute(f'wrong {name} {text}')
+                host.execute(f'wrong {name} {text}')
                 continue
             with pytest.raises(SimulationError, match='must be'):
-                rig.execute(f'wrong {name} {text}')
-    rig.board.advance(rig.board.now + 10.0)
+                host.execute(f'wrong {name} {text}')
+    host.board.advance(host.board.now + 10.0)
 
 
 KNOWN = (*COMMANDS, *FAULTS, 'diode', 'state', 'pilot', 'energy', 'to_board', '0', '1', '-1', 'nan')
@@ -67,15 +69,15 @@ LINES = st.lists(st.sampled_from(KNOWN) | st.text(max_size=8), max_size=4)
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(sorted(BOARDS)), st.lists(LINES, max_size=12))
 def test_whatever_is_typed_the_board_lives_on(board: str, lines: list[list[str]]) -> None:
-    rig = Rig(board)
+    host = VirtualBoardHost(board)
     try:
-        rig.board.power_up()
+        host.board.power_up()
         for words in lines:
             with suppress(SimulationError):
-                rig.execute(' '.join(words))
-            rig.board.advance(rig.board.now + 0.5)
+                host.execute(' '.join(words))
+            host.board.advance(host.board.now + 0.5)
     finally:
-        rig.close()
+        host.close()
 
 
 def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch, typed: bytes = b'quit\n') -> int:
@@ -101,13 +103,13 @@ def test_it_begins_with_commands_and_a_script(
     script.write_text('# a comment\n\n0.0  wrong state 42\n0.01 inject diode  # and another\n')
     ended = threading.Event()
 
-    def look(rig: Rig) -> object:
+    def look(host: VirtualBoardHost) -> object:
         def watch(_: float, state: dict[str, str]) -> None:
             if {'line_drop', 'diode', 'state=42'} <= set(state['faults'].split()):
                 ended.set()
-                rig.stop()
+                host.stop()
 
-        rig.watch = watch
+        host.watch = watch
         return lambda: None
 
     monkeypatch.setattr('signal.signal', lambda number, handler: None)

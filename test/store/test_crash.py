@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evse_manager.charging.persisted_state import Memory
+from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.enums import SessionEventEnum as Event
 from evse_manager.interface.types import SessionEvent
 from evse_manager.store import Entry, Remembered
@@ -51,11 +51,11 @@ class Told:
             )
 
 
-def without_stamp(remembered: Remembered) -> tuple[Memory, int]:
+def without_stamp(remembered: Remembered) -> tuple[PersistedState, int]:
     memory = remembered.memory
-    return Memory(*(getattr(memory, name) for name in Memory.__slots__ if name != 'written')), (
-        remembered.last_sequence_number
-    )
+    return PersistedState(
+        *(getattr(memory, name) for name in PersistedState.__slots__ if name != 'written')
+    ), (remembered.last_sequence_number)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

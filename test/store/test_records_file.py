@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evse_manager.charging.persisted_state import Memory, OpenSession, OpenTransaction
+from evse_manager.charging.persisted_state import OpenSession, OpenTransaction, PersistedState
 from evse_manager.interface.enums import ErrorEnum, StartSessionReason, StopTransactionReason
 from evse_manager.interface.enums import SessionEventEnum as Event
 from evse_manager.interface.types import (
@@ -58,7 +58,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     }[hint]
 
 
-@pytest.mark.parametrize('cls', [Memory, SessionEvent], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize('cls', [PersistedState, SessionEvent], ids=lambda cls: cls.__name__)
 def test_every_value_comes_back_from_json(cls: type) -> None:
     @settings(max_examples=150, deadline=None)
     @given(value=values(cls))
@@ -72,20 +72,20 @@ def test_every_value_comes_back_from_json(cls: type) -> None:
     ('text', 'why'),
     [
         ('nonsense', 'Expecting value'),
-        ('[]', 'Memory is []'),
-        ('{"enabled": 1}', 'Memory.enabled is 1'),
-        ('{"session": {"reason": "NEVER"}}', 'Memory.session.reason'),
+        ('[]', 'PersistedState is []'),
+        ('{"enabled": 1}', 'PersistedState.enabled is 1'),
+        ('{"session": {"reason": "NEVER"}}', 'PersistedState.session.reason'),
         ('{"external_limits": {"schedule_import": 3}}', 'must be a list'),
         ('{"session": {"reason": ["A"]}}', 'unhashable'),
     ],
 )
 def test_what_is_no_record_is_refused(text: str, why: str) -> None:
     with pytest.raises(DecodeError, match=why.replace('[', r'\[')):
-        decode(text, Memory)
+        decode(text, PersistedState)
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:
-    assert decode('{"enabled": false, "mood": "good"}', Memory) == Memory(enabled=False)
+    assert decode('{"enabled": false, "mood": "good"}', PersistedState) == PersistedState(enabled=False)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_fields_of_a_later_version_are_passed_over() -> None:
         ('auto', '/depot/evse_7', {'ROS_HOME': '/ros'}, '/ros/evse_manager/depot.evse_7.sqlite3'),
         ('auto', '/', {'ROS_HOME': '/ros'}, '/ros/evse_manager/root_namespace.sqlite3'),
         ('auto', '/evse_1', {}, '~/.ros/evse_manager/evse_1.sqlite3'),
-        ('/data/bay.sqlite3', '/evse_1', {}, '/data/bay.sqlite3'),
-        ('~/bay.sqlite3', '/evse_1', {}, '~/bay.sqlite3'),
+        ('/data/bench.sqlite3', '/evse_1', {}, '/data/bench.sqlite3'),
+        ('~/bench.sqlite3', '/evse_1', {}, '~/bench.sqlite3'),
     ],
 )
 def test_where_the_file_is(
@@ -111,7 +111,7 @@ def test_where_the_file_is(
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / 'bay.sqlite3'
+    return tmp_path / 'bench.sqlite3'
 
 
 @pytest.fixture
@@ -153,24 +153,24 @@ STOP = SessionEvent(
 END = SessionEvent(at(91), 4, 'a', 1, Event.SESSION_FINISHED)
 
 
-def open_transaction(wh: float, seconds: float) -> Memory:
+def open_transaction(wh: float, seconds: float) -> PersistedState:
     value = meter(wh, seconds)
     transaction = OpenTransaction(ProvidedIdToken('ALICE'), at(2), 100.0, 7, value)
-    return Memory(session=OpenSession('a', StartSessionReason.EV_CONNECTED, at(1), transaction))
+    return PersistedState(session=OpenSession('a', StartSessionReason.EV_CONNECTED, at(1), transaction))
 
 
 WHOLE = (
-    Entry(at(0), memory=Memory(reservation_id=7)),
+    Entry(at(0), memory=PersistedState(reservation_id=7)),
     Entry(at(1), (SESSION,)),
     Entry(at(2), (START,), open_transaction(100.0, 2)),
     Entry(at(32), memory=open_transaction(130.0, 32)),
     Entry(at(62), memory=open_transaction(160.0, 62)),
-    Entry(at(91), (STOP, END), Memory()),
+    Entry(at(91), (STOP, END), PersistedState()),
 )
 
 
 def test_a_transaction_in_rows(file: RecordsFile, path: Path) -> None:
-    file.write(WHOLE, Memory(), 0)
+    file.write(WHOLE, PersistedState(), 0)
     assert rows(path, 'SELECT uuid, started, reason, finished FROM sessions') == [
         ('a', at(1), 'EV_CONNECTED', at(91))
     ]
@@ -204,7 +204,7 @@ def test_what_is_written_twice_counts_once(file: RecordsFile, path: Path) -> Non
         'errors',
         'events',
     )
-    memory = file.write(WHOLE, Memory(), 0)
+    memory = file.write(WHOLE, PersistedState(), 0)
     before = [rows(path, f'SELECT * FROM {table}') for table in tables]
     file.write([replace(entry, memory=None) for entry in WHOLE], memory, 0)
     file.write([replace(WHOLE[-1], events=(replace(STOP, sequence_number=9), END))], memory, 0)
@@ -215,9 +215,9 @@ def test_what_is_written_twice_counts_once(file: RecordsFile, path: Path) -> Non
 
 def test_a_failure_in_the_middle_leaves_nothing_behind(file: RecordsFile, path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
-        file.write([*WHOLE, event(5, uuid='\ud800')], Memory(), 0)
+        file.write([*WHOLE, event(5, uuid='\ud800')], PersistedState(), 0)
     assert rows(path, 'SELECT * FROM events') == []
-    assert file.write(WHOLE, Memory(), 0) == Memory()
+    assert file.write(WHOLE, PersistedState(), 0) == PersistedState()
 
 
 def test_errors_are_rows_from_raised_to_cleared(file: RecordsFile, path: Path) -> None:
@@ -228,7 +228,7 @@ def test_errors_are_rows_from_raised_to_cleared(file: RecordsFile, path: Path) -
         Entry(at(3), errors=(hot,)),
         Entry(at(4), errors=(hot, relais)),
     ]
-    file.write(entries, Memory(session=OpenSession('a')), 0)
+    file.write(entries, PersistedState(session=OpenSession('a')), 0)
     query = 'SELECT session_uuid, code, raised, cleared, ended_by_restart FROM errors ORDER BY id'
     assert rows(path, query) == [
         ('a', 'RELAIS', at(1), at(3), 0),
@@ -236,7 +236,7 @@ def test_errors_are_rows_from_raised_to_cleared(file: RecordsFile, path: Path) -
         ('a', 'RELAIS', at(4), None, 0),
     ]
     again = RecordsFile(path)
-    again.write([Entry(at(9), errors=(relais,))], Memory(), 0)
+    again.write([Entry(at(9), errors=(relais,))], PersistedState(), 0)
     again.close()
     assert rows(path, query)[1:] == [
         ('a', 'OTHER', at(2), at(9), 1),
@@ -248,9 +248,9 @@ def test_errors_are_rows_from_raised_to_cleared(file: RecordsFile, path: Path) -
 def test_a_session_that_the_kernel_could_not_know_of_is_closed_with_its_newest_value(
     file: RecordsFile, path: Path
 ) -> None:
-    file.write(WHOLE[:-1], Memory(), 0)
+    file.write(WHOLE[:-1], PersistedState(), 0)
     again = RecordsFile(path)
-    again.write([Entry(at(500), memory=Memory())], open_transaction(160.0, 62), 0)
+    again.write([Entry(at(500), memory=PersistedState())], open_transaction(160.0, 62), 0)
     again.close()
     assert rows(path, 'SELECT finished, stop_reason, stop_wh FROM transactions') == [
         (at(500), 'POWER_LOSS', 160.0)
@@ -266,15 +266,15 @@ def test_a_session_that_the_kernel_could_not_know_of_is_closed_with_its_newest_v
         (event(1, Event.DISABLED), True),
         (event(1, Event.CHARGING_STARTED), False),
         (event(1, Event.CHARGING_PAUSED_EVSE), False),
-        (Entry(EPOCH, memory=Memory(enabled=False)), True),
-        (Entry(EPOCH, memory=Memory(welded=True)), True),
+        (Entry(EPOCH, memory=PersistedState(enabled=False)), True),
+        (Entry(EPOCH, memory=PersistedState(welded=True)), True),
         (Entry(EPOCH, memory=open_transaction(100.0, 2)), True),
-        (Entry(EPOCH, memory=Memory()), False),
+        (Entry(EPOCH, memory=PersistedState()), False),
         (Entry(EPOCH, errors=()), False),
     ],
 )
 def test_what_must_survive_the_loss_of_power(entry: Entry, durable: bool) -> None:
-    assert is_durable(entry, Memory()) is durable
+    assert is_durable(entry, PersistedState()) is durable
 
 
 def test_meter_values_need_not_survive_the_loss_of_power() -> None:
@@ -282,7 +282,7 @@ def test_meter_values_need_not_survive_the_loss_of_power() -> None:
 
 
 def test_what_ended_long_ago_goes_and_what_is_open_stays(file: RecordsFile, path: Path) -> None:
-    memory = file.write(WHOLE, Memory(), 4)
+    memory = file.write(WHOLE, PersistedState(), 4)
     later = open_transaction(100.0, 2)
     assert later.session is not None
     open_session = replace(later, session=replace(later.session, uuid='b'), reservation_id=8)
@@ -311,7 +311,7 @@ def test_what_ended_long_ago_goes_and_what_is_open_stays(file: RecordsFile, path
 
 
 def test_room_is_given_back(file: RecordsFile, path: Path) -> None:
-    memory = Memory()
+    memory = PersistedState()
     for number in range(1, 1200, 4):
         events = (
             replace(SESSION, uuid=str(number), sequence_number=number),

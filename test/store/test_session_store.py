@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from evse_manager.charging.persisted_state import Memory, OpenSession
+from evse_manager.charging.persisted_state import OpenSession, PersistedState
 from evse_manager.interface.enums import ErrorEnum, StartSessionReason
 from evse_manager.interface.enums import SessionEventEnum as Event
 from evse_manager.interface.types import Error
@@ -29,7 +29,7 @@ HOT = Error(ErrorEnum.OTHER, 'TemperatureStop: The charger is too hot.')
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / 'records' / 'bay.sqlite3'
+    return tmp_path / 'records' / 'bench.sqlite3'
 
 
 def numbers(path: Path) -> list[int]:
@@ -116,7 +116,9 @@ def test_a_store_that_never_opened_can_be_closed(path: Path) -> None:
 
 
 def test_memory_comes_back(path: Path) -> None:
-    memory = Memory(enabled=False, reservation_id=3, session=OpenSession('a', StartSessionReason.AUTHORIZED))
+    memory = PersistedState(
+        enabled=False, reservation_id=3, session=OpenSession('a', StartSessionReason.AUTHORIZED)
+    )
     owner = Owner(path)
     owner.keep(replace(event(5), memory=memory))
     owner.close()
@@ -130,12 +132,14 @@ def test_memory_comes_back(path: Path) -> None:
 
 def test_the_outage_lasts_until_the_connector_has_announced_itself(path: Path) -> None:
     owner = Owner(path)
-    owner.keep(replace(event(1), memory=Memory(enabled=False)))
+    owner.keep(replace(event(1), memory=PersistedState(enabled=False)))
     owner.close()
     with closing(sqlite3.connect(path)) as other, other:
         other.execute('UPDATE connector SET alive = 77')
     booting = Owner(path)
-    booting.keep(Entry(EPOCH, memory=Memory(enabled=False)))  # what the kernel says of its memory at once
+    booting.keep(
+        Entry(EPOCH, memory=PersistedState(enabled=False))
+    )  # what the kernel says of its memory at once
     booting.close()
     again = Owner(path)
     assert again.remembered.memory.written == 77
@@ -150,7 +154,7 @@ def test_a_damaged_file_is_kept_and_a_fresh_one_begun(path: Path, content: bytes
     path.parent.mkdir()
     path.write_bytes(content)
     owner = Owner(path)
-    assert owner.remembered.memory == Memory()
+    assert owner.remembered.memory == PersistedState()
     assert 'was damaged' in owner.store.warning
     (kept,) = path.parent.glob('*.bad-*')
     assert kept.read_bytes() == content
@@ -163,7 +167,7 @@ def written(path: Path) -> None:
     owner = Owner(path)
     for number in range(1, 60):
         owner.keep(event(number))
-    owner.keep(replace(event(60), memory=Memory(enabled=False)))
+    owner.keep(replace(event(60), memory=PersistedState(enabled=False)))
     owner.close()
 
 
@@ -194,7 +198,7 @@ def test_a_file_that_makes_no_sense_is_kept_and_a_fresh_one_begun(path: Path, da
     with closing(sqlite3.connect(path)) as other, other:
         other.execute(damage)
     owner = Owner(path)
-    assert owner.remembered.memory == Memory()
+    assert owner.remembered.memory == PersistedState()
     assert 'was damaged' in owner.store.warning
     owner.close()
     assert len(list(path.parent.glob('*.bad-*'))) == 1
@@ -203,27 +207,27 @@ def test_a_file_that_makes_no_sense_is_kept_and_a_fresh_one_begun(path: Path, da
 def test_damage_while_at_work_begins_a_fresh_file_with_what_is_in_force(path: Path) -> None:
     session = OpenSession('a', StartSessionReason.EV_CONNECTED, EPOCH)
     before = Owner(path)
-    before.keep(replace(event(1, Event.SESSION_STARTED), memory=Memory(session=session)))
+    before.keep(replace(event(1, Event.SESSION_STARTED), memory=PersistedState(session=session)))
     before.close()
     owner = Owner(path)
     with path.open('r+b') as file:
         file.seek(4096)  # the first page has been read
         file.write(os.urandom(path.stat().st_size - 4096))
-    owner.keep(replace(event(2), memory=Memory(enabled=False, session=session)), '2')
+    owner.keep(replace(event(2), memory=PersistedState(enabled=False, session=session)), '2')
     owner.wait(lambda: 'was damaged' in owner.store.warning)
     owner.wait(lambda: owner.told)
     owner.close()
     assert rows(path, 'SELECT uuid FROM sessions') == [('a',)]
     assert numbers(path) == [2]
     again = Owner(path)
-    assert replace(again.remembered.memory, written=None) == Memory(enabled=False, session=session)
+    assert replace(again.remembered.memory, written=None) == PersistedState(enabled=False, session=session)
     assert again.remembered.last_sequence_number == 2
     again.close()
 
 
 def test_a_file_taken_away_is_begun_again(path: Path) -> None:
     owner = Owner(path)
-    owner.keep(replace(event(1), memory=Memory(reservation_id=9)), '1')
+    owner.keep(replace(event(1), memory=PersistedState(reservation_id=9)), '1')
     owner.wait(lambda: owner.told)
     shutil.rmtree(path.parent)
     owner.keep(event(2), '2')
@@ -278,7 +282,7 @@ def public_path() -> Iterator[Path]:
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         (Path(folder) / 'records').mkdir()
-        yield Path(folder) / 'records' / 'bay.sqlite3'
+        yield Path(folder) / 'records' / 'bench.sqlite3'
 
 
 PREPARE = """
@@ -414,7 +418,7 @@ def test_so_many_entries_wait_and_no_more(path: Path, monkeypatch: pytest.Monkey
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute('BEGIN IMMEDIATE')
         for number in range(1, 31):
-            owner.keep(replace(event(number), memory=Memory(reservation_id=number)), str(number))
+            owner.keep(replace(event(number), memory=PersistedState(reservation_id=number)), str(number))
         owner.wait(lambda: len(owner.told) == 30)
         other.execute('ROLLBACK')
     owner.wait(lambda: 'session records were lost' in owner.store.warning)
@@ -434,7 +438,7 @@ def test_what_begins_and_ends_outlasts_what_passes(path: Path, monkeypatch: pyte
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute('BEGIN IMMEDIATE')
         owner.keep(event(1, Event.SESSION_STARTED), '1')
-        owner.keep(Entry(EPOCH, memory=Memory(reservation_id=9), errors=(HOT,)), 'in force')
+        owner.keep(Entry(EPOCH, memory=PersistedState(reservation_id=9), errors=(HOT,)), 'in force')
         for number in range(2, 31):
             owner.keep(event(number, Event.SESSION_FINISHED if number == 15 else Event.CHARGING_RESUMED))
         owner.wait(lambda: len(owner.told) == 31)

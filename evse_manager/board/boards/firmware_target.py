@@ -18,7 +18,7 @@ CURRENT_TOLERANCE_A = 0.05
 """So much below a whole ampere still counts as that (charging.md 5)."""
 
 
-class Wish(Enum):
+class FirmwareTarget(Enum):
     """What the firmware shall do."""
 
     CHARGE = auto()
@@ -38,7 +38,7 @@ def whole_amperes(asked_a: float, least_a: int, most_a: int) -> int:
     return amperes if amperes >= least_a else 0
 
 
-class Wishes:
+class TargetTracker:
     """Keeps the newest outputs and plays replugs; times are seconds of one clock."""
 
     def __init__(self) -> None:
@@ -69,17 +69,17 @@ class Wishes:
         ends = (self._replug_from + REPLUG_F_S, self._replug_from + REPLUG_F_S + REPLUG_X1_S)
         return [end for end in ends if end > after]
 
-    def wish(self, now: float, *, may_charge: bool) -> Wish:
+    def wish(self, now: float, *, may_charge: bool) -> FirmwareTarget:
         """Return what the firmware shall do; without ``may_charge`` it pauses instead of charging."""
         outputs = self.outputs
         if now < self._replug_from + REPLUG_F_S:
-            return Wish.UNAVAILABLE
+            return FirmwareTarget.UNAVAILABLE
         if now < self._replug_from + REPLUG_F_S + REPLUG_X1_S:
-            return Wish.STOP
+            return FirmwareTarget.STOP
         if outputs.pilot_mode in {PilotMode.F, PilotMode.E}:
-            return Wish.UNAVAILABLE
+            return FirmwareTarget.UNAVAILABLE
         if not outputs.power:
-            return Wish.STOP
+            return FirmwareTarget.STOP
         if outputs.pilot_mode is PilotMode.PWM and may_charge:
-            return Wish.CHARGE
-        return Wish.PAUSE
+            return FirmwareTarget.CHARGE
+        return FirmwareTarget.PAUSE

@@ -3,11 +3,11 @@ A virtual board at work: board, line and terminal in real time, and the commands
 
 In a process of its own ``run`` is the main loop; a test or a notebook runs it in a thread::
 
-    with Rig('openevse') as rig:
-        driver_port = rig.port
-        rig.execute('plug_in single_phase soc_percent=20')
-        rig.execute('inject line_drop 3')
-        rig.execute('clear')
+    with VirtualBoardHost('openevse') as host:
+        driver_port = host.port
+        host.execute('plug_in single_phase soc_percent=20')
+        host.execute('inject line_drop 3')
+        host.execute('clear')
 
 ``COMMANDS`` lists all commands; ``execute`` takes them as a person types them, raises ``SimulationError``
 with a sentence for what cannot be done, and may be called from any thread.
@@ -60,7 +60,7 @@ ALIASES = {'link_lost': 'line_stall'}
 """Names of the simulated board's faults that are faults of the line here."""
 
 
-class Rig:
+class VirtualBoardHost:
     """See the module's description."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Rig:
         if isinstance(board, str):
             board = board_class(board)(settings)
         self.board = board
-        """The board, to be touched inside of ``call`` only while the rig runs."""
+        """The board, to be touched inside of ``call`` only while the host runs."""
         self.terminal = Terminal(link)
         self.watch: Callable[[float, dict[str, str]], None] = lambda seconds, state: None
         """Called with what ``describe`` tells, each time that it has changed."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from evse_manager.interface.parameters import ConfigError
 from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.virtual.board import BOARDS
-from evse_manager.simulation.virtual.host import COMMANDS, Rig
+from evse_manager.simulation.virtual.host import COMMANDS, VirtualBoardHost
 from evse_manager.simulation.world import WorldSettings
 
 DESCRIPTION = f"""
@@ -41,12 +41,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(
-    arguments: Sequence[str] | None = None, with_rig: Callable[[Rig], Callable[[], None]] | None = None
+    arguments: Sequence[str] | None = None,
+    with_rig: Callable[[VirtualBoardHost], Callable[[], None]] | None = None,
 ) -> int:
     """
     Run a virtual board until a signal, or ``quit``; return the exit code.
 
-    ``with_rig`` is called with the rig before it starts, and what it returns when it has ended.
+    ``with_rig`` is called with the host before it starts, and what it returns when it has ended.
     """
     options = parser().parse_args(arguments)
     try:
@@ -57,22 +58,22 @@ def main(
         steps = [(0.0, _known(command, f'--do {command!r}')) for command in options.do]
         if options.script is not None:
             steps += read_script(options.script)
-        rig = Rig(options.board, options.link, settings)
+        host = VirtualBoardHost(options.board, options.link, settings)
     except (ConfigError, SimulationError, OSError) as error:
         print(f'evse_virtual_board: {error}', file=sys.stderr)
         return 2
     for seconds, command in steps:
-        rig.at(seconds, lambda command=command: _execute(rig, command))  # type: ignore[misc]
+        host.at(seconds, lambda command=command: _execute(host, command))  # type: ignore[misc]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: rig.stop())
+        signal.signal(number, lambda *_: host.stop())
     if not options.quiet:
-        rig.watch = _Show()
-    print(rig.port, flush=True)
-    threading.Thread(target=_read_commands, args=(rig,), name='commands', daemon=True).start()
-    with contextlib.closing(rig):
-        ended = with_rig(rig) if with_rig is not None else lambda: None
+        host.watch = _Show()
+    print(host.port, flush=True)
+    threading.Thread(target=_read_commands, args=(host,), name='commands', daemon=True).start()
+    with contextlib.closing(host):
+        ended = with_rig(host) if with_rig is not None else lambda: None
         try:
-            rig.run()
+            host.run()
         finally:
             ended()
     return 0
@@ -116,20 +117,20 @@ def _known(command: str, where: str) -> str:
     return command
 
 
-def _read_commands(rig: Rig) -> None:
+def _read_commands(host: VirtualBoardHost) -> None:
     """Carry out what is typed, whatever it is; the end of the input ends nothing."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors='replace')
     for line in sys.stdin:
         if line.strip() in {'quit', 'exit'}:
-            rig.stop()
+            host.stop()
             return
-        _execute(rig, line)
+        _execute(host, line)
 
 
-def _execute(rig: Rig, command: str) -> None:
+def _execute(host: VirtualBoardHost, command: str) -> None:
     try:
-        answer = rig.execute(command)
+        answer = host.execute(command)
     except SimulationError as error:
         answer = f'{command.strip():.60}: {error}'
     if answer:

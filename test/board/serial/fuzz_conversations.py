@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from board.serial import test_phoenix_conversation, test_yeti_conversation
-from board.serial.desk import Desk
+from board.serial.driver_harness import DriverHarness
 from board.serial.fuzz_subjects import LARGEST_PIECE, mutated
 from evse_manager.board.boards.openevse import rapi
 from evse_manager.board.boards.yeti import messages
@@ -90,8 +90,8 @@ class Conversation(ABC):
         assert self.link is LinkState.UP, 'the link does not come back'
 
 
-class DeskConversation(Conversation):
-    """A driver on a desk of its own, in lock-step with its virtual board."""
+class HarnessConversation(Conversation):
+    """A driver on a harness of its own, in lock-step with its virtual board."""
 
     _desk: Any
 
@@ -111,12 +111,12 @@ class DeskConversation(Conversation):
         return self._desk.last.link
 
 
-class OpenEvseConversation(DeskConversation):
+class OpenEvseConversation(HarnessConversation):
     """RAPI."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._desk = Desk()
+        self._desk = DriverHarness()
         self._desk.until_up()
 
     def alarms(self) -> tuple[bytes, ...]:
@@ -130,12 +130,12 @@ class OpenEvseConversation(DeskConversation):
         return any(each.name in {'OK', rapi.RESET_DONE} for each in rapi.Parser().feed(pending + data))
 
 
-class YetiConversation(DeskConversation):
+class YetiConversation(HarnessConversation):
     """COBS, CRC-32 and protobuf."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._desk = test_yeti_conversation.Desk()
+        self._desk = test_yeti_conversation.DriverHarness()
         self._desk.until_up()
 
     def alarms(self) -> tuple[bytes, ...]:

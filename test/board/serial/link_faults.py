@@ -43,7 +43,7 @@ def thrown_away(session: Session) -> int:
 
 def signalled(session: Session) -> float:
     """Return the current in A that the board puts on the pilot in truth."""
-    return float(session.rig.call(lambda: session.rig.board.world.outputs.current_a))
+    return float(session.host.call(lambda: session.host.board.world.outputs.current_a))
 
 
 def goes_on(session: Session, seconds: float = 2.0) -> None:

@@ -26,7 +26,7 @@ from evse_manager.charging.inputs import (
     StopTransaction,
     WithdrawAuthorization,
 )
-from evse_manager.charging.persisted_state import Memory
+from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.enums import (
     AuthorizationStatus,
     ErrorEnum,
@@ -128,9 +128,9 @@ def it_boots(session: Session) -> None:
 
 @sequence(1)
 def it_boots_as_it_was(session: Session) -> None:
-    session.loses_power(Memory(enabled=False))
+    session.loses_power(PersistedState(enabled=False))
     session.sees('Disabled')
-    session.loses_power(Memory(faulted=True))
+    session.loses_power(PersistedState(faulted=True))
     session.sees('PermanentFault')
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import Driver, DriverContext, driver_class
-from evse_manager.board.driver_io import Moment
+from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.inputs import (
@@ -36,7 +36,7 @@ from evse_manager.charging.inputs import (
     Tick,
 )
 from evse_manager.charging.kernel import Kernel
-from evse_manager.charging.persisted_state import Memory
+from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.enums import AuthorizationStatus, LinkState
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
@@ -52,9 +52,9 @@ from evse_manager.interface.types import (
     Time,
     ValidationResult,
 )
-from evse_manager.lease.manager import BoardLink
+from evse_manager.lease.manager import BoardLeaseClient
 from evse_manager.simulation.codes import code
-from evse_manager.simulation.virtual.host import Rig
+from evse_manager.simulation.virtual.host import VirtualBoardHost
 
 PATIENCE_S = 15.0
 _managers = itertools.count(1)
@@ -75,7 +75,7 @@ class Session:
         self,
         board: str,
         config: Config | None = None,
-        rig: Rig | None = None,
+        host: VirtualBoardHost | None = None,
         driver: str = '',
         beside: Callable[[Driver, DriverContext], Driver] = lambda driver, _: driver,
         **parameters: Any,
@@ -83,14 +83,14 @@ class Session:
         """``beside`` puts something beside the driver, as a meter."""
         # A stable name: the number of a port that is pulled goes to another test's.
         self._folder = tempfile.TemporaryDirectory()
-        self.rig = rig or Rig(board, Path(self._folder.name) / 'port')
+        self.host = host or VirtualBoardHost(board, Path(self._folder.name) / 'port')
         cls = driver_class(driver or board)
         self._woken = threading.Event()
         context = DriverContext(clock=time.monotonic, wall=lambda: Time(time.time_ns()), wake=self._woken.set)
-        parameters.setdefault('port', self.rig.port)
+        parameters.setdefault('port', self.host.port)
         self._make_driver = lambda: beside(cls(cls.Parameters(**parameters), context), context)
         self._config = config or Config(replug_grace_s=0.0)
-        self.memory = Memory()
+        self.memory = PersistedState()
         """What the manager would have stored."""
         self.events: list[SessionEvent] = []
         self.states: list[BoardState] = []
@@ -111,7 +111,7 @@ class Session:
         self.kernel = Kernel(self._config, self._new_uuid)
         self.finished = False
         self._loop = BoardLoop(self.driver, self.board)
-        self._link = BoardLink(f'test {next(_managers)}', 1.0)
+        self._link = BoardLeaseClient(f'test {next(_managers)}', 1.0)
         self._answers: dict[int, Answer] = {}
         self._deadline: float | None = None
         self._renewal = 0.0
@@ -124,7 +124,7 @@ class Session:
         self.until(lambda: self.link is LinkState.UP and self.driver.hw_capabilities() is not None, 'link up')
 
     def __enter__(self) -> Self:
-        self.rig.start()
+        self.host.start()
         try:
             self._start_nodes()
             self.until(lambda: 'Enabled' in self.codes, 'Enabled')
@@ -143,14 +143,14 @@ class Session:
 
     def _end(self) -> None:
         self.driver.close()
-        self.rig.close()
+        self.host.close()
         self._folder.cleanup()
 
     # --- what a test does and sees -----------------------------------------------------------------
 
     def do(self, command: str) -> None:
         """Let something happen to EV, board or line."""
-        self.rig.execute(command)
+        self.host.execute(command)
 
     def command(self, command: Command) -> Answer:
         ticket = next(self._tickets)
@@ -181,16 +181,16 @@ class Session:
         """Begin a virtual replug of the board's own."""
         self._loop.replug(self._moment())
 
-    def loses_power(self, remembered: Memory | None = None) -> None:
+    def loses_power(self, remembered: PersistedState | None = None) -> None:
         """
         Let the power be cut and come back: board, board node and manager start anew.
 
         The manager finds what it had stored, or what is given instead.
         """
         self.driver.close()
-        self.rig.execute('reset')
+        self.host.execute('reset')
         until(
-            lambda: self.rig.call(self.rig.describe)['state'] not in {'booting', 'starting'},
+            lambda: self.host.call(self.host.describe)['state'] not in {'booting', 'starting'},
             'the board has started',
         )
         if remembered is not None:
@@ -219,7 +219,7 @@ class Session:
     @property
     def relay_closed(self) -> bool:
         """Whether the virtual contactor is closed in truth."""
-        return bool(self.rig.call(lambda: self.rig.board.world.contactor.closed))
+        return bool(self.host.call(lambda: self.host.board.world.contactor.closed))
 
     def opens(self, limit_s: float = PATIENCE_S) -> None:
         """Wait until the virtual contactor is open in truth."""
@@ -335,9 +335,9 @@ class Session:
     def _now(self) -> Now:
         return Now(time.monotonic(), Time(time.time_ns()))
 
-    def _moment(self) -> Moment:
+    def _moment(self) -> ClockReadings:
         steady = time.monotonic()
-        return Moment(steady, steady, Time(time.time_ns()))
+        return ClockReadings(steady, steady, Time(time.time_ns()))
 
     def _new_uuid(self) -> str:
         return f'00000000-0000-4000-8000-{next(self._uuids):012d}'

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def in_force(session: Session) -> int:
-    return int(session.rig.call(lambda: session.rig.board.amperes))
+    return int(session.host.call(lambda: session.host.board.amperes))
 
 
 def l11_own_requests_come_back(session: Session) -> None:
@@ -230,7 +230,7 @@ def the_memory_is_not_worn(session: Session) -> None:
     for current in (10.0, 20.0, 6.0, 32.0, 9.7):
         session.limit(current)
         session.until(lambda current=current: in_force(session) == int(current), f'{current} A')
-    assert session.rig.call(lambda: session.rig.board.eeprom_writes) == 0
+    assert session.host.call(lambda: session.host.board.eeprom_writes) == 0
 
 
 def meter_and_temperature(session: Session) -> None:
@@ -247,7 +247,7 @@ def meter_and_temperature(session: Session) -> None:
     sample = session.sample
     hours = (sample.timestamp - begun) * 1e-9 / 3600.0
     assert sample.energy_wh_import.total - before == pytest.approx(7360.0 * hours, rel=0.05)
-    truth = session.rig.call(lambda: session.rig.board.world.meter.energy_wh)
+    truth = session.host.call(lambda: session.host.board.world.meter.energy_wh)
     assert sample.energy_wh_import.total == pytest.approx(truth, abs=5.0)
     assert session.telemetry.temperature_c == pytest.approx(35.0, abs=12.0)
 

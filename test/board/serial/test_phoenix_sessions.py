@@ -21,18 +21,18 @@ from evse_manager.interface.enums import (
     LinkState,
     OpeningReason,
 )
-from evse_manager.simulation.virtual.host import Rig
+from evse_manager.simulation.virtual.host import VirtualBoardHost
 from evse_manager.simulation.virtual.phoenix_firmware import ENABLE
 
 pytestmark = pytest.mark.timeout(240)
 
 
 def coil(session: Session, address: int) -> int:
-    return int(session.rig.call(lambda: session.rig.board.coils[address]))
+    return int(session.host.call(lambda: session.host.board.coils[address]))
 
 
 def in_force(session: Session) -> int:
-    return int(session.rig.call(lambda: session.rig.board.current))
+    return int(session.host.call(lambda: session.host.board.current))
 
 
 def l11_own_requests_come_back(session: Session) -> None:
@@ -72,7 +72,7 @@ def l13_no_start_without_authorization(session: Session) -> None:
     session.do('plug_in no_b_state')
     session.sees('SS AR')
     session.pass_time(1.5)
-    session.rig.call(lambda: session.rig.board.write_coil(ENABLE, 1))
+    session.host.call(lambda: session.host.board.write_coil(ENABLE, 1))
     session.until(lambda: not coil(session, ENABLE), 'not enabled any more', 3.0)
     session.pass_time(2.0)
     assert not session.relay_closed
@@ -186,7 +186,7 @@ def without_a_mirror_contact_nothing_starts(session: Session) -> None:
 
 
 def retentive_registers_are_not_worn(session: Session) -> None:
-    written = session.rig.call(lambda: session.rig.board.retentive_writes)
+    written = session.host.call(lambda: session.host.board.retentive_writes)
     assert written == 5  # 4000 to 4002, 4006, 4012
     session.charge()
     session.do('unplug')
@@ -195,7 +195,7 @@ def retentive_registers_are_not_worn(session: Session) -> None:
     session.until(lambda: session.link is not LinkState.UP, 'link lost')
     session.do('plug_port')
     session.until(lambda: session.link is LinkState.UP, 'link up')
-    assert session.rig.call(lambda: session.rig.board.retentive_writes) == written
+    assert session.host.call(lambda: session.host.board.retentive_writes) == written
 
 
 def an_orderly_end_leaves_a_safe_board(session: Session) -> None:
@@ -284,7 +284,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     numbers = itertools.count()
     with Played(side_by_side=20) as played:  # the line is slow, not the processor
         played.begin(
-            PLAYED, lambda: metered('phoenix', rig=Rig('phoenix', ports / f'phoenix{next(numbers)}'))
+            PLAYED,
+            lambda: metered('phoenix', host=VirtualBoardHost('phoenix', ports / f'phoenix{next(numbers)}')),
         )
         yield played
 

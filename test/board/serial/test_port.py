@@ -33,7 +33,7 @@ from evse_manager.board.transport.serial_link import (
 )
 from evse_manager.interface.enums import LinkState
 from evse_manager.interface.types import Time
-from evse_manager.simulation.virtual.host import Rig
+from evse_manager.simulation.virtual.host import VirtualBoardHost
 from evse_manager.simulation.virtual.terminal import Terminal
 
 SERIAL = [
@@ -188,9 +188,9 @@ def test_a_wrong_baud_rate_is_told_from_silence(line: Line) -> None:
 @pytest.mark.fault('L10')
 @pytest.mark.parametrize('name', SERIAL)
 def test_every_driver_tells_another_language_from_silence(name: str) -> None:
-    with Rig(name) as rig:
-        rig.execute('inject line_corrupt 0')
-        wrong = driver(name, rig.port)
+    with VirtualBoardHost(name) as host:
+        host.execute('inject line_corrupt 0')
+        wrong = driver(name, host.port)
         wrong.open()
 
         def unreadable() -> bool:

@@ -20,7 +20,7 @@ from evse_manager.board.meters.metered import MeteredDriver, MeterParameters
 from evse_manager.interface.enums import BoardErrorEnum
 from evse_manager.interface.types import Powermeter, Time
 from evse_manager.simulation.driver import SimulatedDriver, SimulatedParameters
-from evse_manager.simulation.virtual.host import Rig
+from evse_manager.simulation.virtual.host import VirtualBoardHost
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -33,15 +33,15 @@ class Meter:
     def __init__(self) -> None:
         # A stable name: the number of a port that is pulled goes to another test's.
         self._folder = tempfile.TemporaryDirectory()
-        self.rig = Rig('sdm630', Path(self._folder.name) / 'port')
+        self.host = VirtualBoardHost('sdm630', Path(self._folder.name) / 'port')
         context = DriverContext(clock=time.monotonic, wall=lambda: Time(time.time_ns()), wake=lambda: None)
-        wanted = MeterParameters(meter='sdm630', meter_port=self.rig.port)
+        wanted = MeterParameters(meter='sdm630', meter_port=self.host.port)
         self.driver = MeteredDriver(SimulatedDriver(SimulatedParameters(), context), wanted, context)
         self.errors: dict[BoardErrorEnum, str] = {}
         self.samples: list[Powermeter] = []
 
     def __enter__(self) -> Self:
-        self.rig.start()
+        self.host.start()
         self.driver.open()
         return self
 
@@ -49,7 +49,7 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.driver.close()
-        self.rig.close()
+        self.host.close()
         self._folder.cleanup()
 
     def until(self, condition: Callable[[], object], what: str, limit_s: float = PATIENCE_S) -> None:
@@ -85,7 +85,7 @@ class Meter:
         """Plug an EV in and wait until it has drawn something."""
         self.measures()
         begun = self.energy_wh
-        self.rig.execute(f'plug_in {ev}')
+        self.host.execute(f'plug_in {ev}')
         self.until(
             lambda: self.last.power_w is not None and (self.last.power_w.total or 0.0) > 1000.0, 'power'
         )
@@ -100,7 +100,7 @@ class Meter:
         assert len(self.samples) == count
 
     def comes_back(self) -> None:
-        self.rig.execute('clear')
+        self.host.execute('clear')
         self.until(lambda: BoardErrorEnum.METER_FAULT not in self.errors, 'the meter again')
         self.measures()
 
@@ -110,7 +110,7 @@ Case = Callable[[Meter], None]
 
 def no_answer(meter: Meter) -> None:
     meter.measures(2)
-    meter.rig.execute('inject meter_silent')
+    meter.host.execute('inject meter_silent')
     meter.is_silent()
     assert 'does not answer' in meter.errors[BoardErrorEnum.METER_FAULT]
     meter.comes_back()
@@ -118,14 +118,14 @@ def no_answer(meter: Meter) -> None:
 
 def the_port_is_pulled(meter: Meter) -> None:
     meter.measures()
-    meter.rig.execute('pull_port')
+    meter.host.execute('pull_port')
     meter.is_silent()
     assert 'gone' in meter.told('meter problem') or 'hung up' in meter.told('meter problem')
 
 
 def not_a_number(meter: Meter) -> None:
     meter.charges()
-    meter.rig.execute('inject meter_nan')
+    meter.host.execute('inject meter_nan')
     meter.until(lambda: meter.last.voltage_v is None and meter.last.current_a is None, 'nothing told')
     assert meter.last.power_w is not None
     assert int(meter.told('meter values rejected')) >= 6
@@ -133,7 +133,7 @@ def not_a_number(meter: Meter) -> None:
 
 def swapped_words(meter: Meter) -> None:
     meter.charges(wh=5.0)
-    meter.rig.execute('inject meter_swapped')
+    meter.host.execute('inject meter_swapped')
     before = int(meter.told('meter values rejected'))
     meter.until(lambda: int(meter.told('meter values rejected')) > before + 10, 'numbers that are none')
     energy = meter.energy_wh
@@ -143,7 +143,7 @@ def swapped_words(meter: Meter) -> None:
 
 def the_register_begins_anew(meter: Meter) -> None:
     meter.charges(wh=8.0)
-    meter.rig.execute('inject meter_reset')
+    meter.host.execute('inject meter_reset')
     before = meter.energy_wh
     meter.until(lambda: 'fell' in meter.errors.get(BoardErrorEnum.VENDOR_WARNING, ''), 'a warning')
     meter.until(lambda: meter.energy_wh > before + 5.0, 'it is counted on')
@@ -154,7 +154,7 @@ def the_register_begins_anew(meter: Meter) -> None:
 def the_register_leaps(meter: Meter) -> None:
     meter.charges()
     before = meter.energy_wh
-    meter.rig.execute('inject meter_jump')
+    meter.host.execute('inject meter_jump')
     meter.until(lambda: 'leapt' in meter.errors.get(BoardErrorEnum.VENDOR_WARNING, ''), 'a warning')
     meter.until(lambda: meter.energy_wh > before, 'it is counted on')
     assert meter.energy_wh < before + 1000.0
@@ -162,7 +162,7 @@ def the_register_leaps(meter: Meter) -> None:
 
 def a_phase_is_missing(meter: Meter) -> None:
     meter.charges()
-    meter.rig.execute('inject meter_phase_missing')
+    meter.host.execute('inject meter_phase_missing')
     meter.until(lambda: meter.last.voltage_v is not None and meter.last.voltage_v.l2 is None, 'no L2')
     assert meter.last.voltage_v is not None
     assert meter.last.voltage_v.l1 is not None
@@ -171,22 +171,22 @@ def a_phase_is_missing(meter: Meter) -> None:
 
 
 def power_flows_back(meter: Meter) -> None:
-    meter.rig.execute('inject meter_reversed')
+    meter.host.execute('inject meter_reversed')
     meter.measures()
-    meter.rig.execute('plug_in')
+    meter.host.execute('plug_in')
     warned = 'current transformers'
     meter.until(lambda: warned in meter.errors.get(BoardErrorEnum.VENDOR_WARNING, ''), 'a warning', 25.0)
 
 
 def wrong_order_of_phases(meter: Meter) -> None:
-    meter.rig.execute('inject meter_phase_order')
+    meter.host.execute('inject meter_phase_order')
     meter.measures()
-    meter.rig.execute('plug_in single_phase')
+    meter.host.execute('plug_in single_phase')
     meter.until(lambda: meter.last.phase_seq_error is True, 'wrong order', 25.0)
 
 
 def ten_times_the_frequency(meter: Meter) -> None:
-    meter.rig.execute('inject meter_hz')
+    meter.host.execute('inject meter_hz')
     meter.measures(2)
     assert meter.last.frequency_hz is not None
     assert meter.last.frequency_hz.l1 == pytest.approx(50.0)
@@ -194,7 +194,7 @@ def ten_times_the_frequency(meter: Meter) -> None:
 
 def a_meter_that_refuses(meter: Meter) -> None:
     meter.measures()
-    meter.rig.execute('inject meter_exception')
+    meter.host.execute('inject meter_exception')
     meter.is_silent()
     assert 'refuses to tell (exception 4' in meter.errors[BoardErrorEnum.METER_FAULT]
     assert int(meter.told('meter requests refused (exceptions)')) >= 2
@@ -203,7 +203,7 @@ def a_meter_that_refuses(meter: Meter) -> None:
 
 def another_device_answers(meter: Meter) -> None:
     meter.measures()
-    meter.rig.execute('inject meter_wrong_unit')
+    meter.host.execute('inject meter_wrong_unit')
     meter.is_silent()
     assert int(meter.told('meter frames nobody waited for')) >= 2
     meter.comes_back()
@@ -246,14 +246,14 @@ def test_case(played: Played, case: Case) -> None:
 
 @pytest.mark.parametrize('board', ['openevse', 'phoenix', 'yeti'])
 def test_on_a_port_of_its_own_beside_every_board(board: str) -> None:
-    with Rig('sdm630') as rig, metered(board, meter_port=rig.port) as session:
+    with VirtualBoardHost('sdm630') as host, metered(board, meter_port=host.port) as session:
         session.until(lambda: session.sample is not None, 'a sample')
         assert session.sample is not None
         assert session.sample.meter_id == 'SDM630 2301234'
         capabilities = session.driver.capabilities()
         assert capabilities is not None
         assert capabilities.has_meter
-        rig.execute('plug_in')
+        host.execute('plug_in')
         session.until(lambda: session.sample.power_w.total > 1000.0, 'power')  # type: ignore[union-attr,operator]
         session.charge()
 

@@ -44,7 +44,7 @@ HAPPENINGS = (
 )  # fmt: skip
 
 
-class Desk:
+class DriverHarness:
     """Times are seconds; every judgement is made after everything that happened at one moment."""
 
     def __init__(self, seed: int = 1) -> None:
@@ -160,45 +160,45 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    desk = Desk()
-    desk.until_up()
-    return desk
+def harness() -> DriverHarness:
+    harness = DriverHarness()
+    harness.until_up()
+    return harness
 
 
 def test_power_is_withdrawn_before_the_board_is_restarted() -> None:
-    desk = Desk()
-    kinds = [order for order in desk.orders if not isinstance(order, HostKeepAlive)]
+    harness = DriverHarness()
+    kinds = [order for order in harness.orders if not isinstance(order, HostKeepAlive)]
     assert kinds == [AllowPower(False), Duty(X1_DUTY), ResetOrder(True)]
-    desk.orders.clear()
-    desk.until_up()
-    assert ResetOrder(True) not in desk.orders
+    harness.orders.clear()
+    harness.until_up()
+    assert ResetOrder(True) not in harness.orders
 
 
 def test_a_start_of_the_boards_own_that_crosses_the_order_is_no_second_restart() -> None:
-    desk = Desk()
-    on_its_way, desk._to_board[:] = desk._to_board[:], []
-    desk.board.power_up()
-    desk.run(BOOT_S)
+    harness = DriverHarness()
+    on_its_way, harness._to_board[:] = harness._to_board[:], []
+    harness.board.power_up()
+    harness.run(BOOT_S)
     for order in on_its_way:
-        desk.line.from_host(order)
-    desk.until_up()
-    desk.run(5.0)
-    links = [each.link for each in desk.seen]
+        harness.line.from_host(order)
+    harness.until_up()
+    harness.run(5.0)
+    links = [each.link for each in harness.seen]
     assert set(links[links.index(LinkState.UP) :]) == {LinkState.UP}
-    assert desk.driver.resets == 0
+    assert harness.driver.resets == 0
 
 
 @pytest.mark.fault('L2')
 def test_a_board_that_does_not_answer_is_told_so_and_found_again() -> None:
-    desk = Desk()
-    desk.board.inject('deaf')
-    desk.run(8.0)
-    assert desk.last.link is LinkState.LOST
-    assert 'does not restart' in desk.driver.problem
-    desk.board.clear('deaf')
-    desk.until_up()
-    assert desk.driver.problem == ''
+    harness = DriverHarness()
+    harness.board.inject('deaf')
+    harness.run(8.0)
+    assert harness.last.link is LinkState.LOST
+    assert 'does not restart' in harness.driver.problem
+    harness.board.clear('deaf')
+    harness.until_up()
+    assert harness.driver.problem == ''
 
 
 @pytest.mark.fault('L11')
@@ -222,73 +222,75 @@ def test_a_loop_without_any_board_never_comes_up() -> None:
     assert 'own requests come back' in driver.problem
 
 
-def test_what_opens_is_sent_first_and_what_closes_last(desk: Desk) -> None:
-    desk.plug_in()
-    desk.orders.clear()
-    desk.apply(CHARGE)
-    assert desk.orders[-1] == AllowPower(True)
-    desk.run(2.0)
-    assert desk.closed
-    desk.orders.clear()
-    desk.apply(REST)
-    assert desk.orders[1:3] == [AllowPower(False), Duty(X1_DUTY)]
-    desk.run(0.05)
-    assert not desk.closed
+def test_what_opens_is_sent_first_and_what_closes_last(harness: DriverHarness) -> None:
+    harness.plug_in()
+    harness.orders.clear()
+    harness.apply(CHARGE)
+    assert harness.orders[-1] == AllowPower(True)
+    harness.run(2.0)
+    assert harness.closed
+    harness.orders.clear()
+    harness.apply(REST)
+    assert harness.orders[1:3] == [AllowPower(False), Duty(X1_DUTY)]
+    harness.run(0.05)
+    assert not harness.closed
 
 
 @pytest.mark.parametrize('percent', [math.nan, math.inf, -math.inf, -5.0, 1e300])
-def test_no_absurd_duty_reaches_the_line(desk: Desk, percent: float) -> None:
-    desk.orders.clear()
-    desk.apply(Outputs(PilotMode.PWM, percent, 16.0))
-    desk.run(3.0)
-    assert {order for order in desk.orders if isinstance(order, Duty)} <= {Duty(X1_DUTY), Duty(0)}
+def test_no_absurd_duty_reaches_the_line(harness: DriverHarness, percent: float) -> None:
+    harness.orders.clear()
+    harness.apply(Outputs(PilotMode.PWM, percent, 16.0))
+    harness.run(3.0)
+    assert {order for order in harness.orders if isinstance(order, Duty)} <= {Duty(X1_DUTY), Duty(0)}
 
 
 @pytest.mark.fault('L20')
-def test_a_duty_never_offers_more_than_the_board_carries(desk: Desk) -> None:
-    desk.apply(Outputs(PilotMode.PWM, 32.0 / 0.6, 32.0))
-    desk.board.wrong['max_current'] = '10'
-    desk.run(1.1)
-    assert desk.board.world.outputs.current_a == pytest.approx(10.0, abs=0.01)
+def test_a_duty_never_offers_more_than_the_board_carries(harness: DriverHarness) -> None:
+    harness.apply(Outputs(PilotMode.PWM, 32.0 / 0.6, 32.0))
+    harness.board.wrong['max_current'] = '10'
+    harness.run(1.1)
+    assert harness.board.world.outputs.current_a == pytest.approx(10.0, abs=0.01)
 
 
-def test_an_order_to_close_is_repeated_twice_and_no_more(desk: Desk) -> None:
-    desk.board.inject('relay_stuck_open')
-    desk.orders.clear()
-    desk.apply(CHARGE)
-    desk.run(20.0)
-    assert desk.orders.count(AllowPower(True)) == 3
+def test_an_order_to_close_is_repeated_twice_and_no_more(harness: DriverHarness) -> None:
+    harness.board.inject('relay_stuck_open')
+    harness.orders.clear()
+    harness.apply(CHARGE)
+    harness.run(20.0)
+    assert harness.orders.count(AllowPower(True)) == 3
 
 
 @pytest.mark.fault('L17', 'L18')
-def test_each_state_is_told_once_and_in_order(desk: Desk) -> None:
-    desk.seen.clear()
-    desk.line.inject('line_duplicate', '0')
-    desk.plug_in('no_b_state')
-    desk.run(5.0)
-    assert [each.cp_state for each in desk.seen] == [ControlPilotState.C]
+def test_each_state_is_told_once_and_in_order(harness: DriverHarness) -> None:
+    harness.seen.clear()
+    harness.line.inject('line_duplicate', '0')
+    harness.plug_in('no_b_state')
+    harness.run(5.0)
+    assert [each.cp_state for each in harness.seen] == [ControlPilotState.C]
 
 
 @pytest.mark.fault('L1')
-def test_a_damaged_state_of_a_board_that_tells_only_once_is_asked_for_by_a_restart(desk: Desk) -> None:
-    desk.board.inject('tells_once')
-    desk.apply(CHARGE)
-    desk.run(0.05)
-    desk.line.inject('line_corrupt', '3')
-    desk.run(1.0)
-    assert desk.closed
-    desk.run(3.0)
-    assert desk.orders.count(ResetOrder(True)) == 2
-    assert any(each.link is LinkState.LOST for each in desk.seen)
-    desk.until_up()
+def test_a_damaged_state_of_a_board_that_tells_only_once_is_asked_for_by_a_restart(
+    harness: DriverHarness,
+) -> None:
+    harness.board.inject('tells_once')
+    harness.apply(CHARGE)
+    harness.run(0.05)
+    harness.line.inject('line_corrupt', '3')
+    harness.run(1.0)
+    assert harness.closed
+    harness.run(3.0)
+    assert harness.orders.count(ResetOrder(True)) == 2
+    assert any(each.link is LinkState.LOST for each in harness.seen)
+    harness.until_up()
 
 
-def test_a_damaged_frame_of_a_board_that_repeats_disturbs_nothing(desk: Desk) -> None:
-    desk.apply(CHARGE)
-    desk.line.inject('line_corrupt', '1')
-    desk.run(10.0)
-    assert desk.orders.count(ResetOrder(True)) == 1
-    assert desk.last.contactor is ContactorState.CLOSED
+def test_a_damaged_frame_of_a_board_that_repeats_disturbs_nothing(harness: DriverHarness) -> None:
+    harness.apply(CHARGE)
+    harness.line.inject('line_corrupt', '1')
+    harness.run(10.0)
+    assert harness.orders.count(ResetOrder(True)) == 1
+    assert harness.last.contactor is ContactorState.CLOSED
 
 
 @settings(max_examples=60, deadline=None)
@@ -301,45 +303,45 @@ def test_a_damaged_frame_of_a_board_that_repeats_disturbs_nothing(desk: Desk) ->
 def test_whatever_happens_nothing_false_is_told_and_nothing_wrong_is_ordered(
     story: list[tuple[str, float]], seed: int
 ) -> None:
-    desk = Desk(seed)
-    desk.until_up()
+    harness = DriverHarness(seed)
+    harness.until_up()
     good = True
     for happening, seconds in story:
         match happening.split():
             case ['charge', amperes]:
-                desk.apply(
+                harness.apply(
                     Outputs(PilotMode.PWM, float(amperes) / 0.6, float(amperes), power=True, lock=True)
                 )
             case ['rest']:
-                desk.apply(REST)
+                harness.apply(REST)
             case ['f']:
-                desk.apply(Outputs(PilotMode.F, lock=True))
+                harness.apply(Outputs(PilotMode.F, lock=True))
             case ['unlock']:
-                desk.apply(Outputs(lock=False))
-            case ['plug'] if desk.board.world.ev is None:
-                desk.plug_in()
-            case ['unplug'] if desk.board.world.ev is not None:
-                desk.board.world.unplug()
-                desk.board.settle()
+                harness.apply(Outputs(lock=False))
+            case ['plug'] if harness.board.world.ev is None:
+                harness.plug_in()
+            case ['unplug'] if harness.board.world.ev is not None:
+                harness.board.world.unplug()
+                harness.board.settle()
             case ['reset']:
-                desk.board.inject('board_reset')
+                harness.board.inject('board_reset')
             case ['clear']:
-                desk.line.clear()
+                harness.line.clear()
                 good = True
             case [fault, *arguments] if fault.startswith('line'):
-                desk.line.inject(fault, *arguments)
+                harness.line.inject(fault, *arguments)
                 good = False
             case ['no_keep_alive']:
-                desk.board.inject('no_keep_alive')
-        quiet = not desk.outputs.power and good
-        desk.quiet_since = (desk.quiet_since or desk.now) if quiet else None
-        desk.run(seconds)
-    desk.quiet_since = None
-    desk.line.clear()
-    desk.board.clear()
-    desk.apply(REST)
-    desk.run(0.1)
-    desk.until_up(15.0)
-    desk.run(OPENS_WITHIN_S)
-    assert not desk.closed
-    assert desk.last.contactor is ContactorState.OPEN
+                harness.board.inject('no_keep_alive')
+        quiet = not harness.outputs.power and good
+        harness.quiet_since = (harness.quiet_since or harness.now) if quiet else None
+        harness.run(seconds)
+    harness.quiet_since = None
+    harness.line.clear()
+    harness.board.clear()
+    harness.apply(REST)
+    harness.run(0.1)
+    harness.until_up(15.0)
+    harness.run(OPENS_WITHIN_S)
+    assert not harness.closed
+    assert harness.last.contactor is ContactorState.OPEN

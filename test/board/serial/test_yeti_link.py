@@ -51,14 +51,14 @@ def l11_own_requests_come_back(session: Session) -> None:
 
 def l12_the_board_restarts_while_charging(session: Session) -> None:
     session.charge()
-    closings = session.rig.call(lambda: session.rig.board.closings)
+    closings = session.host.call(lambda: session.host.board.closings)
     session.do('reset')
     took = session.until(lambda: not session.relay_closed, 'open')
     assert took < 0.3
     session.sees('Error', 1.0)
     assert session.driver.diagnostics()['restarts of the board'] == '1'
     session.until(lambda: 'CR' in session.codes, 'charging goes on')
-    assert session.rig.call(lambda: session.rig.board.closings) == closings + 1
+    assert session.host.call(lambda: session.host.board.closings) == closings + 1
     reasons = {state.opening_reason for state in session.states}
     assert OpeningReason.BOARD_RESET in reasons
 
@@ -96,7 +96,7 @@ def l20_the_capability_shrinks(session: Session) -> None:
     assert session.state.current_a > 30.0
     session.do('wrong max_current 16')
     session.until(lambda: session.state.current_a <= 16.0, '16 A', 2.0)
-    truth = session.rig.call(lambda: session.rig.board.world.outputs.current_a)
+    truth = session.host.call(lambda: session.host.board.world.outputs.current_a)
     assert truth <= 16.0
     session.sees_nothing(0.5)
     hardware = session.driver.hw_capabilities()
@@ -156,7 +156,7 @@ def while_charging(fault: str, code: BoardErrorEnum, event: ErrorEnum) -> Sequen
 
     def played(session: Session) -> None:
         session.charge()
-        session.until(lambda: max(session.rig.board.world.currents_a) > 0.0, 'current')
+        session.until(lambda: max(session.host.board.world.currents_a) > 0.0, 'current')
         session.do(f'inject {fault}')
         session.until(lambda: code in errors(session), fault)
         session.opens(0.5)
@@ -212,7 +212,7 @@ def the_contactor_opens_within_a_tenth_of_a_second(session: Session) -> None:
     session.charge()
     for _ in range(2):
         session.do('ev_pause')
-        session.until(lambda: session.rig.board.seen.cp_state is ControlPilotState.B, 'B')
+        session.until(lambda: session.host.board.seen.cp_state is ControlPilotState.B, 'B')
         took = session.until(lambda: not session.relay_closed, 'open', 2.0)
         assert took < 0.1
         session.sees('PEV')
@@ -227,7 +227,7 @@ def a_break_of_the_pilot_wakes_the_ev(session: Session) -> None:
     session.sees('TS PC')
     session._loop.replug(session._moment())
     session.until(lambda: session.state.cp_state is ControlPilotState.F, 'F', 2.0)
-    assert session.rig.call(lambda: session.rig.board.world.outputs.pilot_mode) is PilotMode.F
+    assert session.host.call(lambda: session.host.board.world.outputs.pilot_mode) is PilotMode.F
     session.until(lambda: session.relay_closed, 'closed')
 
 
@@ -247,7 +247,7 @@ def meter_and_temperature(session: Session) -> None:
     assert sample.current_a.l3 == pytest.approx(32.0, abs=0.1)
     assert sample.power_w is not None
     assert sample.power_w.total == pytest.approx(3 * 32.0 * 230.0, rel=0.03)
-    truth = session.rig.call(lambda: session.rig.board.world.meter.energy_wh)
+    truth = session.host.call(lambda: session.host.board.world.meter.energy_wh)
     assert sample.energy_wh_import.total == pytest.approx(truth, abs=7.0)
     assert session.telemetry is not None
     assert session.telemetry.temperature_c == pytest.approx(30.0, abs=6.0)

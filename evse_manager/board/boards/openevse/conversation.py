@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from evse_manager.board.boards.firmware_target import Wish, Wishes, whole_amperes
+from evse_manager.board.boards.firmware_target import FirmwareTarget, TargetTracker, whole_amperes
 from evse_manager.board.boards.openevse import rapi
 from evse_manager.board.boards.openevse.codes import FAULT_CODES, RESTING, faults, pilot_mode, pilot_state
 from evse_manager.board.boards.openevse.heartbeat import PERIOD_S as HEARTBEAT_PERIOD_S
 from evse_manager.board.boards.openevse.heartbeat import PULSE, Heartbeat
 from evse_manager.board.boards.openevse.meter import OpenEvseMeter
-from evse_manager.board.boards.openevse.rapi_client import TRIES, Exchange
+from evse_manager.board.boards.openevse.rapi_client import TRIES, RapiClient
 from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.board.transition_steps import steps
 from evse_manager.interface.enums import (
@@ -79,7 +79,7 @@ class OpenEvse:
         self, send: Callable[[bytes], bool], *, fallback_current_a: int, phases: int, meter: OpenEvseMeter
     ) -> None:
         """Begin without a link; ``opened`` starts the conversation."""
-        self.exchange = Exchange(send)
+        self.exchange = RapiClient(send)
         self.observations: deque[Observation] = deque()
         """Every step of what is observed, oldest first."""
         self.capacity: Capacity | None = None
@@ -88,7 +88,7 @@ class OpenEvse:
         """What is wrong with the conversation, for people."""
         self._heartbeat = Heartbeat(fallback_current_a)
         self._phases = phases
-        self._wishes = Wishes()
+        self._wishes = TargetTracker()
         self._seen = Observation(link=LinkState.LOST)
         self._link = LinkState.LOST
         self._resets = 0
@@ -150,7 +150,7 @@ class OpenEvse:
         if outputs.current_a != self._wishes.outputs.current_a:
             self._current_tries = 0
         self._wishes.take(outputs, now)
-        if self._link is LinkState.UP and self._wish(now) is not Wish.CHARGE:
+        if self._link is LinkState.UP and self._wish(now) is not FirmwareTarget.CHARGE:
             order = self._power_order(now)
             if order is not None:
                 self._order(order, now)
@@ -337,7 +337,7 @@ class OpenEvse:
         asked = self._wishes.outputs.current_a
         return whole_amperes(asked, self.capacity.minimum_a, self.capacity.maximum_a)
 
-    def _wish(self, now: float) -> Wish:
+    def _wish(self, now: float) -> FirmwareTarget:
         return self._wishes.wish(now, may_charge=self._amperes() > 0 and not self._refused)
 
     def _power_order(self, now: float) -> str | None:
@@ -349,13 +349,13 @@ class OpenEvse:
             return None  # the relay is open, and another state would hide the fault
         order: str | None = None
         match wish:
-            case Wish.UNAVAILABLE:
+            case FirmwareTarget.UNAVAILABLE:
                 order = 'FD' if state != rapi.DISABLED else None
-            case Wish.CHARGE if self._verified_a != self._amperes():
+            case FirmwareTarget.CHARGE if self._verified_a != self._amperes():
                 return _SET_CURRENT
-            case Wish.CHARGE:
+            case FirmwareTarget.CHARGE:
                 order = 'FE' if state in RESTING else None
-            case Wish.STOP if self._relay_closed:
+            case FirmwareTarget.STOP if self._relay_closed:
                 order = 'FD'
             case _:
                 order = 'FS' if state != rapi.ASLEEP else None

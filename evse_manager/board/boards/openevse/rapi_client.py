@@ -24,7 +24,7 @@ class _Request:
     tries: int = 1
 
 
-class Exchange:
+class RapiClient:
     """Times are seconds of one clock."""
 
     def __init__(self, send: Callable[[bytes], bool]) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from evse_manager.board.boards.firmware_target import Wish, Wishes, whole_amperes
+from evse_manager.board.boards.firmware_target import FirmwareTarget, TargetTracker, whole_amperes
 from evse_manager.board.boards.phoenix import registers as reg
 from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.board.transition_steps import steps
@@ -80,7 +80,7 @@ class Phoenix:
         self._rest_current_a = rest_current_a
         self._mirror_contact = mirror_contact
         self._read_state = Function.READ_HOLDING
-        self._wishes = Wishes()
+        self._wishes = TargetTracker()
         self._seen = Observation(link=LinkState.LOST)
         self._link = LinkState.LOST
         self._open = False
@@ -275,27 +275,27 @@ class Phoenix:
                 return Order(self._options_request(), self._told_options)
         return Order(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._told_current_then_coils)
 
-    def _wish(self, now: float) -> Wish:
+    def _wish(self, now: float) -> FirmwareTarget:
         lock = self._wishes.outputs.lock
         locked = not self.has_lock or self._lock(now) is LockState.LOCKED or lock is not True
         may_charge = self._amperes() > 0 and locked and not self._refused
         return self._wishes.wish(now, may_charge=may_charge)
 
-    def _order_for(self, wish: Wish, now: float) -> Order | None:
+    def _order_for(self, wish: FirmwareTarget, now: float) -> Order | None:
         """Return the order or reading that brings the board nearer to the wish."""
         if self._coils is None:
             if now < self._hold_until:
                 return None
             return Order(self._request(Function.READ_COILS, reg.FIRST_COIL, 3), self._told_coils)
-        enable = wish is Wish.CHARGE
+        enable = wish is FirmwareTarget.CHARGE
         if self._coils[reg.ENABLE] and not enable:
             return self._write_coil(reg.ENABLE, 0)
         if now < self._hold_until:
             return None
         if self.can_be_unavailable:
             stuck = reg.CONTACTOR_BIT in reg.bits(self._errors)
-            stopping = wish is Wish.STOP and self._contactor_closed() and not stuck
-            available = int(wish is not Wish.UNAVAILABLE and not stopping)
+            stopping = wish is FirmwareTarget.STOP and self._contactor_closed() and not stuck
+            available = int(wish is not FirmwareTarget.UNAVAILABLE and not stopping)
             if self._coils[reg.AVAILABLE] != available:
                 return self._write_coil(reg.AVAILABLE, available)
         outputs = self._wishes.outputs
@@ -304,8 +304,12 @@ class Phoenix:
         if self._retry_current_at <= now:
             return self._write_current(self._amperes() or self._rest_current_a)
         if not self._refused:
-            amperes = self._amperes() if wish is Wish.CHARGE else 0
-            if not amperes and wish in {Wish.STOP, Wish.UNAVAILABLE} and not self._contactor_closed():
+            amperes = self._amperes() if wish is FirmwareTarget.CHARGE else 0
+            if (
+                not amperes
+                and wish in {FirmwareTarget.STOP, FirmwareTarget.UNAVAILABLE}
+                and not self._contactor_closed()
+            ):
                 amperes = self._rest_current_a
             if self._current is None:
                 return Order(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._told_current)
@@ -546,7 +550,7 @@ class Phoenix:
             self._due['errors'] = now
             # An error that the EV took with it is over: both are told together, unless it is urgent.
             self._errors_awaited = bool(self._errors) and was_closed is self._contactor_closed()
-        if self._contactor_closed() and self._wish(now) is not Wish.CHARGE:
+        if self._contactor_closed() and self._wish(now) is not FirmwareTarget.CHARGE:
             self._due['state'] = now + MOVING_PERIOD_S
         if reg.has_pwm(self._state[0]) and not self._last_coils[reg.ENABLE]:
             self._coils = None  # who has enabled it?

@@ -15,7 +15,7 @@ from evse_manager.simulation.virtual.openevse_rapi import VirtualOpenEvse
 MOST_STEPS_PER_S = 400
 
 
-class Desk:
+class DriverHarness:
     """Times are seconds; ``watch`` is called after everything that happened at one moment."""
 
     def __init__(self, seed: int = 1) -> None:

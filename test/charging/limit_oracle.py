@@ -1,7 +1,7 @@
 """
 The most that may be signalled, reckoned from the inputs alone and apart from the kernel (charging.md 5).
 
-The witness holds every offer against it, so a source of limits that the kernel forgets shows in any test.
+The invariants holds every offer against it, so a source of limits that the kernel forgets shows in any test.
 The temperature's ladder is left to ``test_errors.py``.
 """
 
@@ -40,7 +40,7 @@ class Bound:
     phases: int = 3
 
 
-class Ceiling:
+class LimitOracle:
     """Follows every source of limits but the temperature; what was never told bounds nothing."""
 
     def __init__(self, config: Config) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import BoardStyle
-from evse_manager.board.driver_io import Moment, Observation
+from evse_manager.board.driver_io import ClockReadings, Observation
 from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, LockState, PilotMode
 from evse_manager.interface.types import (
     BoardCapabilities,
@@ -51,7 +51,7 @@ READY = Observation(
 )
 
 
-class Rig:
+class ControllerHarness:
     """Holds the controller and the time; a board that follows the outputs unless told otherwise."""
 
     def __init__(self, style: BoardStyle = BoardStyle.LOW_LEVEL) -> None:
@@ -62,8 +62,8 @@ class Rig:
         self.see()
 
     @property
-    def now(self) -> Moment:
-        return Moment(self.time, self.time, Time(int(self.time * 1e9)))
+    def now(self) -> ClockReadings:
+        return ClockReadings(self.time, self.time, Time(int(self.time * 1e9)))
 
     @property
     def state(self) -> BoardState:

@@ -1,5 +1,5 @@
 """
-The kernel on a desk: a board without physics that does at once what it is told, and is made to fail by hand.
+The kernel in a harness: a board without physics that obeys at once, and is made to fail by hand.
 
 Everything the board reports is an attribute that a test may set; time passes only in ``run`` and ``until``,
 from one deadline, board report or meter sample to the next.  Whole sequences with the real board loop and the
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
-from charging.witness import Witness
+from charging.invariants import InvariantChecker
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.inputs import (
     AuthorizeResponse,
@@ -108,7 +108,7 @@ def entry(
     return ScheduleReqEntry(Time(at), LimitsReq(power_w, current_a, ac_max_phase_count=phases))
 
 
-class Desk:
+class KernelHarness:
     """See the module's description."""
 
     def __init__(
@@ -127,7 +127,7 @@ class Desk:
         """How far, in ns, the wall clock has been set."""
         numbers = count(1)
         self.kernel = Kernel(config or Config(), lambda: f'uuid-{next(numbers)}', uuid)
-        self.witness = Witness.watch(self.kernel, config or Config())
+        self.invariants = InvariantChecker.watch(self.kernel, config or Config())
         self.events: list[tuple[float, SessionEvent]] = []
         self.answers: dict[int, Answer] = {}
         self.answered_at: dict[int, float] = {}
@@ -176,7 +176,7 @@ class Desk:
     def wall(self) -> int:
         return EPOCH + round(self.t * SECOND) + self.wall_offset
 
-    def run(self, seconds: float) -> 'Desk':
+    def run(self, seconds: float) -> 'KernelHarness':
         """Let time pass."""
         self._advance(self.t + seconds, lambda: False)
         return self
@@ -244,7 +244,7 @@ class Desk:
             opening_reason=self.opening_reason,
             replug_active=self.replugging,
             link_state=LinkState.UP,
-            controller_id='desk',
+            controller_id='harness',
             transition_counter=self.transitions[-1].counter if self.transitions else 0,
             transitions=tuple(self.transitions[-KEPT_TRANSITIONS:]),
         )
@@ -254,14 +254,14 @@ class Desk:
         """What the board reads from the pilot: nothing under F."""
         return ControlPilotState.F if self.outputs.pilot_mode is PilotMode.F else ControlPilotState[self.ev]
 
-    def pilot(self, *states: str) -> 'Desk':
+    def pilot(self, *states: str) -> 'KernelHarness':
         """Let the EV (or a short) put the pilot into each state in turn, and the board report each."""
         for state in states:
             self.ev = state
             self.observe()
         return self
 
-    def pilot_unseen(self, *states: str) -> 'Desk':
+    def pilot_unseen(self, *states: str) -> 'KernelHarness':
         """Let the pilot run through states of which only one report tells."""
         for state in states:
             self.ev = state
@@ -269,25 +269,25 @@ class Desk:
         self.observe()
         return self
 
-    def report(self, *errors: BoardErrorEnum) -> 'Desk':
+    def report(self, *errors: BoardErrorEnum) -> 'KernelHarness':
         """Let the board report exactly these errors."""
         self.errors = errors
         self.observe()
         return self
 
-    def lose_board(self) -> 'Desk':
+    def lose_board(self) -> 'KernelHarness':
         """Let the board fall silent, and the link supervision say so."""
         self.silent = True
         self.do(BoardLost('The board is silent.'))
         return self
 
-    def find_board(self) -> 'Desk':
+    def find_board(self) -> 'KernelHarness':
         """Let the board report again."""
         self.silent = False
         self.observe()
         return self
 
-    def sample(self) -> 'Desk':
+    def sample(self) -> 'KernelHarness':
         """Let the meter report."""
         drawn = self.drawn_a
         self.do(
@@ -301,7 +301,7 @@ class Desk:
         )
         return self
 
-    def temperature(self, celsius: float | None) -> 'Desk':
+    def temperature(self, celsius: float | None) -> 'KernelHarness':
         """Let the board report its temperature."""
         self.do(TelemetrySampled(Telemetry(temperature_c=celsius)))
         return self
@@ -314,7 +314,7 @@ class Desk:
         power_w: float | None = None,
         phases: int = 0,
         uuid: str = '',
-    ) -> 'Desk':
+    ) -> 'KernelHarness':
         """Let the energy manager hand out a limit."""
         stamp = self.wall
         self.do(
@@ -343,22 +343,22 @@ class Desk:
 
     # --- short scripts -------------------------------------------------------------------------
 
-    def plug(self) -> 'Desk':
+    def plug(self) -> 'KernelHarness':
         """Plug an EV in that asks for nothing yet."""
         return self.pilot('B')
 
-    def authorize(self) -> 'Desk':
+    def authorize(self) -> 'KernelHarness':
         """Present a good token."""
         assert self.command(token()).success
         return self
 
-    def offered(self) -> 'Desk':
+    def offered(self) -> 'KernelHarness':
         """Come to an offer in state B."""
         self.run(4.0).plug().authorize()
         self.run(0.5)
         return self
 
-    def charging(self) -> 'Desk':
+    def charging(self) -> 'KernelHarness':
         """Come to a flow of energy."""
         self.offered().pilot('C')
         self.run(0.5)

@@ -1,15 +1,15 @@
 """
-The invariants that hold in every test: a witness beside a kernel judges each of its steps.
+The invariants that hold in every test: a invariants beside a kernel judges each of its steps.
 
 They are those of hardware reference 5.8 and everest reference 4; where charging.md differs, it wins.  The
-witness uses what everybody sees: the inputs, the outputs, the events and the status.
+invariants uses what everybody sees: the inputs, the outputs, the events and the status.
 """
 
 import math
 from dataclasses import replace
 from typing import Any
 
-from charging.ceiling import Ceiling
+from charging.limit_oracle import LimitOracle
 from evse_manager.charging.inputs import (
     BoardCapabilitiesReceived,
     ClearFault,
@@ -74,29 +74,29 @@ PACING_S = 5.0
 A_MOMENT_S = 1e-6
 
 
-class Witness:
+class InvariantChecker:
     """Judges every step of one kernel; an invariant that does not hold is an ``AssertionError``."""
 
     @staticmethod
-    def watch(kernel: Kernel, config: Config, past: 'list[SessionEvent] | None' = None) -> 'Witness':
+    def watch(kernel: Kernel, config: Config, past: 'list[SessionEvent] | None' = None) -> 'InvariantChecker':
         """Stand beside a kernel from now on; ``past`` are the events that were published before."""
-        witness, step = Witness(config), kernel.step
+        invariants, step = InvariantChecker(config), kernel.step
         for event in past or []:
-            witness._event(event)
-            witness.begun = witness.link = True
-            witness.outputs = BoardCommand(pilot_mode=PilotMode.X1)
+            invariants._event(event)
+            invariants.begun = invariants.link = True
+            invariants.outputs = BoardCommand(pilot_mode=PilotMode.X1)
 
         def watched(happened: Input, now: Now) -> Output:
             output = step(happened, now)
-            witness.judge(happened, now, output, kernel.status(now))
+            invariants.judge(happened, now, output, kernel.status(now))
             return output
 
         kernel.step = watched  # type: ignore[method-assign]
-        return witness
+        return invariants
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.ceiling = Ceiling(config)
+        self.limit_oracle = LimitOracle(config)
         self.steps = 0
         self.events: list[SessionEvent] = []
         self.outputs = BoardCommand()
@@ -132,7 +132,7 @@ class Witness:
         """Judge one step."""
         self.steps += 1
         self._input(happened)
-        self.ceiling.take(happened, now, output)
+        self.limit_oracle.take(happened, now, output)
         reserved, seen = self.reserved, len(self.events)
         for event in output.events:
             self._event(event)
@@ -318,15 +318,15 @@ class Witness:
     def _ceiling(self, now: Now) -> None:
         """No source of limits is exceeded, in amperes, watts or phases, by what the contactor connects."""
         phases = self.outputs.phases
-        hardware, board = self.ceiling.hardware, self.board
+        hardware, board = self.limit_oracle.hardware, self.board
         if hardware is not None and hardware.supports_changing_phases_during_charging:
             assert board is not None
             assert board.phases in (0, phases), f'{phases} phases are reckoned with, not {board.phases}.'
-        most_a = self.ceiling.amperes(now, phases)
+        most_a = self.limit_oracle.amperes(now, phases)
         assert self.outputs.current_a <= most_a + pilot.CURRENT_TOLERANCE_A + A_MOMENT_S, (
             f'{self.outputs.current_a} A are signalled, {most_a} A allowed.'
         )
-        assert phases <= self.ceiling.phases(now)
+        assert phases <= self.limit_oracle.phases(now)
 
     def _permission(self, now: Now, before: BoardCommand, status: EvseStatus) -> None:
         """Power needs everything to be right at once, or was just withdrawn from an EV that is still in C."""

@@ -1,14 +1,14 @@
 """
-A bay for faults: the bench with the witness of the kernel's tests beside it, and a clamp around the cable.
+A bench for faults: the bench with the invariant checker of the kernel's tests, and a clamp around the cable.
 
-The witness judges every step of the kernel (``charging/witness.py``).  The clamp judges the hardware after
-every instant: what is closed although it must not be, and how long (hardware reference 5.8, invariants 1, 2).
+The invariants are checked at every step of the kernel (``charging/invariants.py``).  The clamp checks the
+hardware after every instant: what is closed although it must not be, and how long.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from charging.witness import Witness
+from charging.invariants import InvariantChecker
 from evse_manager.charging.inputs import Command, SetExternalLimits
 from evse_manager.charging.kernel import Output
 from evse_manager.interface.enums import (
@@ -41,7 +41,7 @@ UNDER_LOAD_S = 6.5
 WELDING = ('relay_weld',)
 
 
-class Bay(Bench):
+class FaultBench(Bench):
     """See the module's description."""
 
     def __init__(
@@ -56,18 +56,18 @@ class Bay(Bench):
         super().__init__(config, settings, **choices)
         self.config = config
         past = [recorded.event for recorded in self.events]
-        self.witness = Witness.watch(self.kernel, config, past)
-        self.witness.board_capabilities = self._driver.capabilities()
-        self.watchers.append(Bay._clamp)
+        self.invariants = InvariantChecker.watch(self.kernel, config, past)
+        self.invariants.board_capabilities = self._driver.capabilities()
+        self.watchers.append(FaultBench._clamp)
         self._wrong_since: dict[str, float] = {}
 
     # --- short scripts -------------------------------------------------------------------------------
 
-    def charge(self, profile: str = '', **changes: float) -> 'Bay':
+    def charge(self, profile: str = '', **changes: float) -> 'FaultBench':
         """Come to a flow of energy."""
         self.plug_in(profile, **changes)
         self.authorize()
-        self.run_until(lambda bay: bay.flows, 60.0)
+        self.run_until(lambda bench: bench.flows, 60.0)
         self.run_for(2.0)
         return self
 
@@ -121,11 +121,11 @@ class Bay(Bench):
 
     def until_open(self, limit_s: float = 10.0) -> float:
         """Let time pass until the contactor is seen open; return how long that took."""
-        return self.run_until(lambda bay: bay.board_state.contactor is OPEN, limit_s)
+        return self.run_until(lambda bench: bench.board_state.contactor is OPEN, limit_s)
 
     def until_error(self, error: ErrorEnum, limit_s: float = 10.0) -> float:
         """Let time pass until an error is active; return how long that took."""
-        return self.run_until(lambda bay: error in bay.active, limit_s)
+        return self.run_until(lambda bench: error in bench.active, limit_s)
 
     @property
     def active(self) -> set[ErrorEnum]:

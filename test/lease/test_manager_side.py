@@ -6,8 +6,8 @@ import pytest
 
 from evse_manager.interface.enums import LinkState, PilotMode
 from evse_manager.interface.types import BoardCommand, BoardState
-from evse_manager.lease.board import Lease, Offer
-from evse_manager.lease.manager import OTHER_MANAGER, SILENT, BoardLink, BoardLost, BoardObserved
+from evse_manager.lease.board import CommandVerdict, Lease
+from evse_manager.lease.manager import OTHER_MANAGER, SILENT, BoardLeaseClient, BoardLost, BoardObserved
 
 X1 = BoardCommand(pilot_mode=PilotMode.X1)
 PWM = BoardCommand(pilot_mode=PilotMode.PWM, duty_cycle_percent=10.0, current_a=6.0)
@@ -19,14 +19,14 @@ def answering(number: int) -> BoardState:
     return replace(OURS, answered_sequence_number=number)
 
 
-def begun() -> BoardLink:
-    link = BoardLink('me', 1.0)
+def begun() -> BoardLeaseClient:
+    link = BoardLeaseClient('me', 1.0)
     link.stamp(X1, 0.0)
     return link
 
 
 def test_every_command_has_a_number_a_name_and_a_lease() -> None:
-    link = BoardLink('me', 0.8)
+    link = BoardLeaseClient('me', 0.8)
     commands = [link.stamp(X1, 0.0), link.stamp(X1, 0.2), link.stamp(PWM, 0.3)]
     assert [command.sequence_number for command in commands] == [1, 2, 3]
     assert {(command.manager_id, command.lease) for command in commands} == {('me', 0.8)}
@@ -35,7 +35,7 @@ def test_every_command_has_a_number_a_name_and_a_lease() -> None:
 
 @pytest.mark.parametrize('lease_s', [0.3, 1.0, 2.0])
 def test_three_renewals_fit_into_a_lease(lease_s: float) -> None:
-    assert 3.0 * BoardLink('me', lease_s).renewal_period < lease_s
+    assert 3.0 * BoardLeaseClient('me', lease_s).renewal_period < lease_s
 
 
 def test_a_state_answers_the_newest_change_and_a_renewal_changes_nothing() -> None:
@@ -127,7 +127,11 @@ def test_a_refused_manager_that_takes_the_place_of_every_renewal_it_can_never_ge
     lease_s: float, intruders_s: float
 ) -> None:
     """The worst case of a queue that is one deep: each of its commands comes with a renewal of the holder."""
-    board, holder, intruder = Lease(2.0), BoardLink('holder', lease_s), BoardLink('intruder', intruders_s)
+    board, holder, intruder = (
+        Lease(2.0),
+        BoardLeaseClient('holder', lease_s),
+        BoardLeaseClient('intruder', intruders_s),
+    )
     intruder.stamp(X1, 0.0)
     held = BoardState(link_state=LinkState.UP, controller_id='holder')
     displaced = 0
@@ -138,7 +142,7 @@ def test_a_refused_manager_that_takes_the_place_of_every_renewal_it_can_never_ge
             command, displaced = intruder.stamp(X1, at), displaced + 1
         offer = board.offer(command.manager_id, command.sequence_number, command.lease, at)
         intruder.observe(held, at)
-        assert (offer is Offer.ACCEPTED) is (command.manager_id == 'holder')
+        assert (offer is CommandVerdict.ACCEPTED) is (command.manager_id == 'holder')
         assert board.holder == 'holder'
     assert displaced > 5
 
@@ -169,7 +173,7 @@ def test_a_board_that_reports_but_does_not_obey_is_lost() -> None:
 def test_a_board_that_has_seen_a_higher_number_in_this_name_is_led_under_another() -> None:
     """A stray command in the manager's name must not make the board deaf for good."""
     link, lease = begun(), Lease(2.0)
-    assert lease.offer('me', 2**64 - 1, 0.0, 0.0) is Offer.ACCEPTED
+    assert lease.offer('me', 2**64 - 1, 0.0, 0.0) is CommandVerdict.ACCEPTED
     lost, led_at = [], None
     for tick in range(1, 60):
         at = tick / 10
@@ -209,7 +213,7 @@ def test_after_a_stall_of_this_process_the_silence_is_counted_anew() -> None:
 
 def test_the_end_of_a_silence_is_known_before_the_next_renewal() -> None:
     """With a lease of 2 s a renewal comes every 0.6 s: too seldom to notice a dead board within 1.5 s."""
-    link = BoardLink('me', 2.0)
+    link = BoardLeaseClient('me', 2.0)
     assert link.silent_at() is None, 'nothing was asked yet'
     link.stamp(X1, 0.0)
     link.observe(answering(1), 0.3)
