@@ -5,13 +5,15 @@ Every source gives an upper bound for current and phases; the minimum counts, wh
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evse_manager.interface import pilot
 from evse_manager.interface.enums import LimitSource, StatusReason
+from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
     EnforcedLimits,
     ExternalLimits,
+    HardwareCapabilities,
     LimitsReq,
     LimitsRes,
     ScheduleReqEntry,
@@ -42,21 +44,38 @@ class Allowance:
     reason: StatusReason
 
 
+def usable(capabilities: HardwareCapabilities, config: Config) -> HardwareCapabilities:
+    """Return what the hardware can carry, reduced by what the installation's parameters allow."""
+    phases = capabilities.max_phase_count_import
+    if not config.three_phases and capabilities.min_phase_count_import <= 1:
+        phases = min(1, phases)
+    return replace(
+        capabilities,
+        max_current_a_import=min(capabilities.max_current_a_import, config.max_current_import_a),
+        max_current_a_export=min(capabilities.max_current_a_export, config.max_current_export_a),
+        max_phase_count_import=phases,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An energy manager's limit and when, on the steady clock, it ends."""
+    """An energy manager's limit: received when, on the steady clock, and meant to last so many seconds."""
 
-    limits: EnforcedLimits
     bound: Bound
-    ends: float
+    received: float
+    life_s: float
+
+    def ends(self, max_age_s: float) -> float:
+        """Return when the grant ends on the steady clock; it never lasts longer than ``max_age_s``."""
+        return self.received + min(self.life_s, max_age_s)
 
 
-def grant(limits: EnforcedLimits, steady: float, max_age_s: float) -> Grant:
+def grant(limits: EnforcedLimits, steady: float) -> Grant:
     """
-    Return the grant of an accepted message.
+    Return the grant of an accepted message that was received at ``steady``.
 
-    Its life is what the sender meant (``valid_until`` - ``stamp``), capped, counted from now; a message
-    without both times, or without any number, grants nothing.
+    Its life is what the sender meant (``valid_until`` - ``stamp``); a message without both times, or without
+    any number, grants nothing.
     """
     life = 0.0
     if limits.valid_until is not None and limits.stamp is not None:
@@ -71,7 +90,7 @@ def grant(limits: EnforcedLimits, steady: float, max_age_s: float) -> Grant:
         math.inf if power is None else max(0.0, power),
         granted.ac_max_phase_count or 3,
     )
-    return Grant(limits, bound, steady + min(max(0.0, life), max_age_s))
+    return Grant(bound, steady, max(0.0, life))
 
 
 def external_bound(limits: ExternalLimits, wall: Time) -> tuple[Bound, Time | None]:

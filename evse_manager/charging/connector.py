@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from typing import Any
 
-from evse_manager.charging.allowance import Allowance, Bound, Grant
+from evse_manager.charging.allowance import Allowance, Bound, Grant, usable
 from evse_manager.charging.faults import ErrorSet
 from evse_manager.charging.inputs import Now
 from evse_manager.charging.persisted_state import PersistedState
@@ -187,7 +187,8 @@ class Connector:
 
     # faults
     errors: ErrorSet = field(default_factory=ErrorSet)
-    f_until: float = -math.inf
+    emergency_at: float = -math.inf
+    """When the newest emergency was raised; F on the pilot follows for ``state_f_after_fault_s``."""
     judged_openings: int | None = None
     close_wanted_since: float | None = None
     weld_suspected_since: float | None = None
@@ -280,28 +281,38 @@ class Connector:
         return self.cp_state is ControlPilotState.C
 
     @property
+    def f_until(self) -> float:
+        """When the F that shows an emergency on the pilot ends."""
+        return self.emergency_at + self.config.state_f_after_fault_s
+
+    @property
     def in_c_or_d(self) -> bool:
         """Whether the EV is in C or D."""
         return self.cp_state in (ControlPilotState.C, ControlPilotState.D)
 
     @property
+    def usable_capabilities(self) -> HardwareCapabilities | None:
+        """What hardware and parameters allow together; ``None`` before the board reported."""
+        return None if self.capabilities is None else usable(self.capabilities, self.config)
+
+    @property
     def temperature_bound(self) -> Bound:
         """What the temperature allows of the hardware's and the installation's current."""
-        if self.derating_step == 0 or self.capabilities is None:
+        capabilities = self.usable_capabilities
+        if self.derating_step == 0 or capabilities is None:
             return Bound(LimitSource.TEMPERATURE)
-        full = min(self.capabilities.max_current_a_import, self.config.max_current_import_a)
+        full = capabilities.max_current_a_import
         factor = 0.5 if self.derating_step == 1 else 0.25
         return Bound(LimitSource.TEMPERATURE, max(6.0, full * factor))
 
     @property
     def connectable_phases(self) -> tuple[int, ...]:
         """The phase counts that the contactor can connect, lowest first."""
-        if self.capabilities is None:
+        capabilities = self.usable_capabilities
+        if capabilities is None:
             return (1,)
-        most = max(1, self.capabilities.max_phase_count_import)
-        least = max(1, min(self.capabilities.min_phase_count_import, most))
-        if not self.config.three_phases and least == 1:
-            return (1,)
-        if self.capabilities.supports_changing_phases_during_charging and least < most:
+        most = max(1, capabilities.max_phase_count_import)
+        least = max(1, min(capabilities.min_phase_count_import, most))
+        if capabilities.supports_changing_phases_during_charging and least < most:
             return (least, most)
         return (most,)

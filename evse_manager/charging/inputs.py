@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from evse_manager.charging.persisted_state import PersistedState
+from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
     BoardCapabilities,
     EnforcedLimits,
@@ -166,6 +167,13 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class ParametersChanged:
+    """Parameters were changed at run time; they hold from this input on."""
+
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The deadline has come (a tick at any other time changes nothing)."""
 
@@ -241,6 +249,7 @@ class HlcPresence:
 
 Input = (
     Start
+    | ParametersChanged
     | Tick
     | Shutdown
     | CommandReceived

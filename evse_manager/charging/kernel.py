@@ -8,7 +8,7 @@ the outputs last.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from evse_manager.charging import (
@@ -34,6 +34,7 @@ from evse_manager.charging.inputs import (
     LimitsEnforced,
     MeterSampled,
     Now,
+    ParametersChanged,
     Shutdown,
     Start,
     TelemetrySampled,
@@ -188,7 +189,7 @@ class Kernel:
             if begun is not None and self._new('ev_info', connector.ev_info)
             else None,
             car_manufacturer=self._fresh('car_manufacturer', connector.car_manufacturer),
-            hw_capabilities=self._fresh('hw_capabilities', connector.capabilities),
+            hw_capabilities=self._fresh('hw_capabilities', connector.usable_capabilities),
             enforced_limits=connector.enforced_limits,
             powermeter=self._sampled,
             certificate_response=connector.certificate_response,
@@ -205,10 +206,6 @@ class Kernel:
         """Return the status as it is at ``now``."""
         self._connector.now = now
         return status(self._connector)
-
-    def configure(self, config: Config) -> None:
-        """Take over changed parameters; they hold from the next step on."""
-        self._connector.config = config
 
     def _observe(self, state: BoardState, answered: bool) -> None:
         """Take a board state step by step."""
@@ -231,6 +228,8 @@ class Kernel:
                     connector.sequence_number = last_sequence_number
                     self._begun = connector.x1_since = steady
                     persistence.restore(connector, remembered)
+            case ParametersChanged(config):
+                connector.config = config
             case CommandReceived(ticket, command):
                 answer = commands.execute(connector, ticket, command)
                 if answer is not None:
@@ -240,7 +239,7 @@ class Kernel:
                 connector.contactor = ContactorState.UNKNOWN
                 connector.weld_suspected_since = connector.close_wanted_since = None
             case CapabilitiesReceived(capabilities):
-                connector.capabilities = _reduced(capabilities, connector.config)
+                connector.capabilities = capabilities
             case BoardCapabilitiesReceived(board_capabilities):
                 connector.board_capabilities = board_capabilities
             case MeterSampled(sample):
@@ -250,8 +249,7 @@ class Kernel:
                 connector.telemetry = telemetry
             case LimitsEnforced(limits):
                 if limits.uuid == connector.uuid:
-                    age = connector.config.enforced_limits_max_age_s
-                    connector.grant = allowance.grant(limits, steady, age)
+                    connector.grant = allowance.grant(limits, steady)
                     connector.enforced_limits = limits
             case EvInfoReceived(info):
                 if connector.session is not None:
@@ -318,19 +316,6 @@ class Kernel:
         capabilities = connector.capabilities
         phases = max(1, capabilities.max_phase_count_import)
         return capabilities.max_current_a_import * phases * connector.config.ac_nominal_voltage_v
-
-
-def _reduced(capabilities: HardwareCapabilities, config: Config) -> HardwareCapabilities:
-    """Return the hardware's capabilities with what the installation takes away."""
-    phases = capabilities.max_phase_count_import
-    if not config.three_phases and capabilities.min_phase_count_import <= 1:
-        phases = min(1, phases)
-    return replace(
-        capabilities,
-        max_current_a_import=min(capabilities.max_current_a_import, config.max_current_import_a),
-        max_current_a_export=min(capabilities.max_current_a_export, config.max_current_export_a),
-        max_phase_count_import=phases,
-    )
 
 
 def _manufacturer(evcc_id: str) -> CarManufacturerEnum:

@@ -116,7 +116,7 @@ def _allowance(connector: Connector) -> allowance.Allowance:
     bound, connector.external_change = allowance.external_bound(connector.external, now.wall)
     bounds.append(bound)
     expired = False
-    if connector.grant is not None and now.steady < connector.grant.ends:
+    if connector.grant is not None and now.steady < connector.grant.ends(config.enforced_limits_max_age_s):
         bounds.append(connector.grant.bound)
     elif config.energy_source == 'manager' or connector.grant is not None:
         expired = True
@@ -300,7 +300,7 @@ def deadlines(connector: Connector) -> list[float | None]:
     now, times = connector.now.steady, list[float | None]()
     transaction, offer, switch = connector.running, connector.offer, connector.phase_switch
     if connector.grant is not None:
-        times.append(connector.grant.ends)
+        times.append(connector.grant.ends(connector.config.enforced_limits_max_age_s))
     if connector.external_change is not None:
         seconds = (connector.external_change - connector.now.wall) / allowance.SECOND
         times.append(now + min(max(seconds, 0.001), SCHEDULE_LOOK_S))

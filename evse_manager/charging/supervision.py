@@ -88,7 +88,7 @@ def raise_fault(connector: Connector, fault: Fault, detail: str = '') -> None:
     if first and connector.running is not None:
         connector.interruptions.append(connector.now.steady)
     if fault.severity is Severity.EMERGENCY:
-        connector.f_until = connector.now.steady + connector.config.state_f_after_fault_s
+        connector.emergency_at = connector.now.steady
         if (
             fault.recovery is faults.Recovery.UNPLUG
             and not connector.plugged

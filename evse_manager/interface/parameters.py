@@ -105,7 +105,6 @@ class Config:
         unit='%',
         minimum=0.0,
         maximum=50.0,
-        read_only=False,
     )
     soft_over_current_measurement_noise_a: float = parameter(
         0.5,
@@ -113,10 +112,9 @@ class Config:
         unit='A',
         minimum=0.0,
         maximum=5.0,
-        read_only=False,
     )
     soft_over_current_timeout_s: float = parameter(
-        7.0, 'How long an excess may last.', unit='s', minimum=6.0, maximum=60.0, read_only=False
+        7.0, 'How long an excess may last.', unit='s', minimum=6.0, maximum=60.0
     )
     switch_3ph1ph_delay_s: float = parameter(
         10.0,
@@ -179,7 +177,7 @@ class Config:
         maximum=2.0,
     )
     temperature_derate_half_c: float = parameter(
-        65.0, 'From here on half the current.', unit='°C', minimum=20.0, maximum=120.0, read_only=False
+        65.0, 'From here on half the current.', unit='°C', minimum=20.0, maximum=120.0
     )
     temperature_derate_quarter_c: float = parameter(
         68.0,
@@ -187,13 +185,12 @@ class Config:
         unit='°C',
         minimum=20.0,
         maximum=120.0,
-        read_only=False,
     )
     temperature_stop_c: float = parameter(
-        71.0, 'From here on no current.', unit='°C', minimum=20.0, maximum=120.0, read_only=False
+        71.0, 'From here on no current.', unit='°C', minimum=20.0, maximum=120.0
     )
     temperature_recover_c: float = parameter(
-        62.0, 'Below this the full current again.', unit='°C', minimum=0.0, maximum=120.0, read_only=False
+        62.0, 'Below this the full current again.', unit='°C', minimum=0.0, maximum=120.0
     )
     replug_grace_s: float = parameter(
         0.0,

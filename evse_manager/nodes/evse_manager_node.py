@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from rclpy.node import Node
 
 from evse_manager.charging import inputs
+from evse_manager.charging.energy_request import energy_request
 from evse_manager.charging.kernel import Answer, Kernel, Output
 from evse_manager.interface import endpoints
 from evse_manager.interface.endpoints import Party
@@ -48,7 +49,6 @@ from evse_manager.nodes.conversions import (
     to_message,
 )
 from evse_manager.nodes.diagnostics import Digest, diagnostics, digest
-from evse_manager.nodes.energy_request import energy_request
 from evse_manager.nodes.parameters import Parameters, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import profile
@@ -267,8 +267,7 @@ class EvseManager:
 
     def _reconfigure(self, config: Config) -> None:
         self._config = config
-        self._kernel.configure(config)
-        self._happened(inputs.Tick())
+        self._happened(inputs.ParametersChanged(config))
 
     # --- clocks ----------------------------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ MOVES: tuple[Move, ...] = (
     lambda w, r: Walk.temperature(w, r.choice(TEMPERATURES)),
     lambda w, r: Walk.temperatures_among_quiet_states(w, r.choices(TEMPERATURES, k=3)),
     lambda w, r: Walk.capabilities(w, r.choice((0.0, 6.0, 16.0, 32.0, 80.0))),
+    lambda w, r: Walk.parameters(w, r.choice((0.0, 6.0, 10.0, 32.0, 80.0)), r.choice((1.0, 10.0, 60.0))),
     lambda w, r: Walk.errors(w, r.sample(ERRORS, r.randint(0, 2))),
     lambda w, r: Walk.errors(w, []),
     lambda w, r: Walk.breakage(w, r.choice(BREAKAGES), r.random() < 0.5),

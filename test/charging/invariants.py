@@ -17,6 +17,7 @@ from evse_manager.charging.inputs import (
     Input,
     LimitsEnforced,
     Now,
+    ParametersChanged,
     SetExternalLimits,
     Shutdown,
     Start,
@@ -158,6 +159,8 @@ class InvariantChecker:
         match happened:
             case Start():
                 self.begun = True
+            case ParametersChanged(config):
+                self.config = config
             case Shutdown():
                 self.shutting_down = True
             case BoardObserved(state, _):

@@ -13,6 +13,7 @@ from evse_manager.charging.inputs import (
     CommandReceived,
     Input,
     Now,
+    ParametersChanged,
     SetExternalLimits,
     Start,
 )
@@ -49,16 +50,19 @@ class LimitOracle:
         self.board: BoardState | None = None
         self.external = ExternalLimits()
         self.grant = Bound()
-        self.grant_ends = math.inf
+        self.granted_at = math.inf
         """A connector of an energy manager has nothing before its first grant."""
+        self.grant_life_s = 0.0
         if config.energy_source == 'manager':
-            self.grant_ends = -math.inf
+            self.granted_at = -math.inf
 
     def take(self, happened: Input, now: Now, output: Output) -> None:
         """Take an input, and whether the kernel accepted it."""
         match happened:
             case Start(remembered):
                 self.external = remembered.external_limits
+            case ParametersChanged(config):
+                self.config = config
             case BoardObserved(state, _):
                 self.board = state
             case CapabilitiesReceived(capabilities):
@@ -82,10 +86,10 @@ class LimitOracle:
     def _granted(self, limits: EnforcedLimits, now: Now) -> None:
         root = limits.limits_root_side or LimitsRes()
         nothing = root.ac_max_current_a is None and root.total_power_w is None
-        life = 0.0
+        self.grant_life_s = 0.0
         if limits.valid_until is not None and limits.stamp is not None:
-            life = (limits.valid_until - limits.stamp) * NS
-        self.grant_ends = now.steady + min(life, self.config.enforced_limits_max_age_s)
+            self.grant_life_s = (limits.valid_until - limits.stamp) * NS
+        self.granted_at = now.steady
         self.grant = Bound(0.0) if nothing else _bound(root)
 
     def _bounds(self, now: Now) -> list[Bound]:
@@ -94,7 +98,8 @@ class LimitOracle:
             bounds.append(Bound(self.hardware.max_current_a_import))
         if self.config.connector_type == 'socket' and self.board is not None:
             bounds.append(Bound(self.board.cable_ampacity_a or 0.0))
-        bounds.append(self.grant if now.steady < self.grant_ends else Bound(0.0))
+        grant_ends = self.granted_at + min(self.grant_life_s, self.config.enforced_limits_max_age_s)
+        bounds.append(self.grant if now.steady < grant_ends else Bound(0.0))
         schedule = self.external.schedule_import
         begun = [entry for entry in schedule if (entry.timestamp or 0) <= now.wall] or schedule[:1]
         if begun:

@@ -38,7 +38,7 @@ START = EPOCH + 1000 * SECOND
     ('hardware_a', 'parameter_a', 'cable_a', 'enforced_a', 'external_a', 'celsius', 'signalled_a', 'source'),
     [
         (32.0, 80.0, None, None, None, 25.0, 32.0, LimitSource.HARDWARE),
-        (32.0, 20.0, None, None, None, 25.0, 20.0, LimitSource.HARDWARE),
+        (32.0, 20.0, None, None, None, 25.0, 20.0, LimitSource.PARAMETER),
         (32.0, 80.0, 20.0, None, None, 25.0, 20.0, LimitSource.CABLE),
         (32.0, 80.0, 63.0, None, None, 25.0, 32.0, LimitSource.HARDWARE),
         (32.0, 80.0, None, 10.0, None, 25.0, 10.0, LimitSource.ENERGY_MANAGER),
@@ -51,7 +51,7 @@ START = EPOCH + 1000 * SECOND
         (32.0, 80.0, 13.0, None, None, 65.0, 13.0, LimitSource.CABLE),
         (80.0, 80.0, None, None, 51.7, 25.0, 51.0, LimitSource.EXTERNAL),
         (32.0, 80.0, None, -16.0, None, 25.0, 0.0, LimitSource.ENERGY_MANAGER),
-        (32.0, 5.0, None, None, None, 25.0, 0.0, LimitSource.HARDWARE),
+        (32.0, 5.0, None, None, None, 25.0, 0.0, LimitSource.PARAMETER),
     ],
 )
 def test_the_lowest_source_counts(  # noqa: PLR0917

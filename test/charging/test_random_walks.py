@@ -37,6 +37,7 @@ from evse_manager.charging.inputs import (
     EvInfoReceived,
     ForceUnlock,
     HlcPresence,
+    ParametersChanged,
     PauseCharging,
     Reserve,
     ResumeCharging,
@@ -196,6 +197,11 @@ class Walk(RuleBasedStateMachine):
     def capabilities(self, most_a: float) -> None:
         self.harness.do(CapabilitiesReceived(HardwareCapabilities(most_a, 6.0, 3, 1, 0.0, 0.0, 0, 0, True)))
 
+    @rule(most_a=st.sampled_from([0.0, 6.0, 10.0, 32.0, 80.0]), max_age_s=st.sampled_from([1.0, 10.0, 60.0]))
+    def parameters(self, most_a: float, max_age_s: float) -> None:
+        changed = replace(self.config, max_current_import_a=most_a, enforced_limits_max_age_s=max_age_s)
+        self.harness.do(ParametersChanged(changed))
+
     # --- what breaks ---------------------------------------------------------------------------
 
     @rule(errors=st.lists(st.sampled_from([e for e in BoardErrorEnum if e]), max_size=2, unique=True))
@@ -285,6 +291,7 @@ class Walk(RuleBasedStateMachine):
         harness.errors, harness.ev, harness.silent = (), 'A', False
         harness.temperature(20.0).sample().observe()
         harness.do(CapabilitiesReceived(HARDWARE))
+        harness.do(ParametersChanged(self.config))
         harness.run(12.0)
         harness.command(external())
         harness.command(ClearFault())

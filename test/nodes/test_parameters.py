@@ -75,14 +75,18 @@ def test_an_unknown_name_is_a_warning_and_an_integer_is_taken_for_a_double(site:
     connector.reaches(lambda s: s.limit_a == 10.0, 'a limit of 10 A')
 
 
-def test_a_settable_limit_acts_at_once(connector: Connector):
+def test_a_settable_limit_acts_at_once(site: Site, probe):
+    connector = Connector(probe, '/settable')
+    site.board('/settable')
+    site.manager('/settable', max_current_import_a=16.0)
     connector.charge()
-    connector.reaches(lambda s: s.signalled_current_a == 32.0, '32 A')
+    connector.reaches(lambda s: s.signalled_current_a == 16.0, '16 A')
     assert set_parameter(connector, 'max_current_import_a', number(12.5)).successful
     connector.reaches(lambda s: s.signalled_current_a == 12.5, '12.5 A', 2.0)
     assert set_parameter(connector, 'max_current_import_a', whole(10)).successful
     connector.reaches(lambda s: s.signalled_current_a == 10.0, '10 A', 2.0)
     assert set_parameter(connector, 'max_current_import_a', number(32.0)).successful
+    connector.reaches(lambda s: s.signalled_current_a == 32.0, '32 A', 8.0)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +94,9 @@ def test_a_settable_limit_acts_at_once(connector: Connector):
     [
         ('max_current_import_a', number(81.0)),
         ('max_current_import_a', number(float('nan'))),
-        ('soft_over_current_timeout_s', number(-1.0)),
-        ('temperature_stop_c', number(62.5)),
+        ('enforced_limits_max_age_s', number(-1.0)),
+        ('soft_over_current_tolerance_percent', number(50.0)),
+        ('temperature_stop_c', number(120.0)),
         ('connector_id', whole(2)),
         ('board_lease_s', number(0.5)),
         ('use_sim_time', ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=True)),

@@ -1,5 +1,6 @@
 """What a connector asks of the energy manager of its site."""
 
+from evse_manager.charging.allowance import usable
 from evse_manager.interface.enums import ChargerState, NodeType
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
@@ -30,22 +31,22 @@ def energy_request(
     """
     Return the request of the connector ``uuid`` as it stands.
 
-    A car that pauses asks for the hardware's minimum, a reserve with which it may resume; what does not want
-    energy asks for none (everest reference 7.2).
+    ``capabilities`` are the board's, as it reports them.  A car that pauses asks for the hardware's minimum,
+    a reserve with which it may resume; a connector that does not want energy asks for none.
     """
-    hardware = capabilities or HardwareCapabilities()
+    available = usable(capabilities or HardwareCapabilities(), config)
     if status.state in _WANTS_ALL:
-        wanted = min(hardware.max_current_a_import, config.max_current_import_a)
+        wanted = available.max_current_a_import
     elif status.state is ChargerState.CHARGING_PAUSED_EV:
-        wanted = min(hardware.min_current_a_import, config.max_current_import_a)
+        wanted = min(available.min_current_a_import, available.max_current_a_import)
     else:
         wanted = 0.0
     limits = LimitsReq(
         ac_max_current_a=wanted,
-        ac_min_current_a=hardware.min_current_a_import,
-        ac_max_phase_count=hardware.max_phase_count_import if config.three_phases else 1,
-        ac_min_phase_count=hardware.min_phase_count_import,
-        ac_supports_changing_phases_during_charging=hardware.supports_changing_phases_during_charging,
+        ac_min_current_a=available.min_current_a_import,
+        ac_max_phase_count=available.max_phase_count_import,
+        ac_min_phase_count=available.min_phase_count_import,
+        ac_supports_changing_phases_during_charging=available.supports_changing_phases_during_charging,
     )
     return EnergyFlowRequest(
         uuid=uuid,
