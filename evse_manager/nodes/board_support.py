@@ -79,9 +79,9 @@ def parameter_table(driver: str = 'simulated') -> tuple[Row, ...]:
 class BoardSupport:
     """One connector's board, a ``runtime.Role``."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         """Declare the parameters and create every endpoint; raises ParameterError."""
-        self.node = Node(Party.BOARD.value)
+        self.node = Node(Party.BOARD.value, **options)
         self.finished = False
         self.failed = False
         self._log = self.node.get_logger()

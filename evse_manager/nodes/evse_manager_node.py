@@ -80,9 +80,9 @@ Value = TypeVar('Value')
 class EvseManager:
     """One connector's manager, a ``runtime.Role``."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         """Declare the parameters and create every endpoint; raises ParameterError."""
-        self.node = Node(Party.MANAGER.value)
+        self.node = Node(Party.MANAGER.value, **options)
         self.finished = False
         parameters: Parameters[Config] = Parameters(self.node, rows(Config), Config)
         self._config = parameters.value

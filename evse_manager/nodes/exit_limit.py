@@ -51,6 +51,10 @@ class ExitLimit:
         ending = ctypes.cast(self._libc._exit, ctypes.c_void_p)
         event = _Event(value=code, notify=_SIGEV_THREAD, function=ending)
         self._call('timer_create', time.CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(self._timer))
+        self.renew(seconds)
+
+    def renew(self, seconds: float) -> None:
+        """Start the time again, with another length."""
         whole, fraction = divmod(seconds, 1.0)
         first = _Interval(first_s=int(whole), first_ns=max(1, int(fraction * 1e9)))  # zero would be never
         self._call('timer_settime', self._timer, 0, ctypes.byref(first), None)

@@ -17,6 +17,8 @@ rclpy's executors and signal handlers are used with care here, so that nobody el
 
 import functools
 import gc
+import heapq
+import itertools
 import math
 import signal
 import socket
@@ -213,21 +215,72 @@ class LoopDeadline:
     def __init__(self, callback: Callable[[], None] = lambda: None) -> None:
         """Call ``callback`` from the loop when the deadline is reached."""
         self._callback = callback
-        self._deadline = math.inf
+        self._queue: DeadlineQueue | None = None
+        self.at = math.inf
+        """Seconds of ``time.monotonic``; infinity = not armed."""
 
     def arm(self, deadline: float) -> None:
         """Replace the deadline, in seconds of ``time.monotonic``; infinity disarms."""
-        self._deadline = deadline
+        self.at = deadline
+        if self._queue is not None:
+            self._queue.note(self)
+
+    def attach(self, queue: 'DeadlineQueue') -> None:
+        """Let a queue keep the deadline from now on."""
+        self._queue = queue
+        queue.note(self)
+
+    def detach(self) -> None:
+        """Let no queue keep the deadline any more."""
+        self._queue, self.at = None, math.inf
+
+    def call(self) -> None:
+        """Disarm and call back."""
+        self.at = math.inf
+        self._callback()
+
+
+class DeadlineQueue:
+    """
+    The deadlines of one loop, the earliest first.
+
+    Each has one place in the queue, at its time or before; it is moved when its place is reached, so that
+    arming for later costs nothing.
+    """
+
+    def __init__(self) -> None:
+        self._queue: list[tuple[float, int, LoopDeadline]] = []
+        self._places: dict[LoopDeadline, float] = {}
+        self._count = itertools.count()
+
+    def note(self, deadline: LoopDeadline) -> None:
+        """Take note of when a deadline is due, unless its place in the queue is early enough."""
+        if deadline.at < self._places.get(deadline, math.inf):
+            self._places[deadline] = deadline.at
+            heapq.heappush(self._queue, (deadline.at, next(self._count), deadline))
 
     def left_s(self) -> float:
-        """Return for how long the loop may wait."""
-        return max(0.0, self._deadline - time.monotonic())
+        """Return for how long the loop may wait; infinity = nothing is due."""
+        while self._queue:
+            place, _, deadline = self._queue[0]
+            if place == deadline.at:
+                return max(0.0, place - time.monotonic())
+            heapq.heappop(self._queue)
+            if place == self._places.get(deadline):
+                del self._places[deadline]
+                self.note(deadline)
+        return math.inf
 
-    def ring(self) -> None:
-        """Call back once if the deadline is reached."""
-        if time.monotonic() >= self._deadline:
-            self._deadline = math.inf
-            self._callback()
+    def call_due(self) -> None:
+        """Call back what is due, each once: one that is always due delays no other."""
+        due = []
+        while self.left_s() <= 0.0:
+            _, _, deadline = heapq.heappop(self._queue)
+            self._places.pop(deadline, None)
+            due.append(deadline)
+        for deadline in due:
+            if deadline.at <= time.monotonic():
+                deadline.call()
 
 
 @functools.cache
@@ -252,7 +305,7 @@ def run(name: str, make: Callable[[], NodeApp], args: Sequence[str] | None = Non
     The first signal asks for an orderly end of at most ``END_LIMIT_S``, a second one ends at once; power is
     withdrawn in both cases.  The process has to end with that code after this: it has ``LEAVING_S`` left.
     """
-    signals = _SignalPipe()
+    signals = SignalPipe()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # rclpy raises many unrelated classes for wrong arguments and YAML
@@ -274,13 +327,24 @@ def run(name: str, make: Callable[[], NodeApp], args: Sequence[str] | None = Non
     return code
 
 
+def settle_garbage_collector() -> None:
+    """
+    Let what was made so far live as long as the process, and look at new objects seldom.
+
+    A full collection would hold up a reaction for 20 ms, and with its own threshold the collector would look
+    at what is young in nearly every reaction.
+    """
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
+
+
 def _refuse(name: str, reason: str) -> int:
     print(f'{name}: {reason}', file=sys.stderr)
     ExitLimit(LEAVING_S, EXIT_USAGE)  # a node that was refused leaves the graph with the error's frames
     return EXIT_USAGE
 
 
-class _SignalPipe:
+class SignalPipe:
     """
     Takes the signals that ask for the end from now on, and delivers them from a thread of its own.
 
@@ -308,14 +372,45 @@ class _SignalPipe:
                 receive(number[0])
 
 
+class AppHost:
+    """Spins applications in one executor: each has its node and its deadline, one loop waits for all."""
+
+    def __init__(self) -> None:
+        self._executor = new_executor()
+        self._deadlines = DeadlineQueue()
+
+    def add(self, app: NodeApp) -> None:
+        """Take an application in, and begin it."""
+        self._executor.add_node(app.node)
+        app.alarm.attach(self._deadlines)
+        app.begin()
+
+    def remove(self, app: NodeApp) -> None:
+        """Take an application out; its node still exists."""
+        app.alarm.detach()
+        self._executor.remove_node(app.node)
+
+    def spin_once(self, longest_s: float) -> None:
+        """Wait for something to happen, and let the applications react to it."""
+        self._executor.spin_once(timeout_sec=max(0.0, min(longest_s, self._deadlines.left_s())))
+        self._deadlines.call_due()
+
+    def call_soon(self, function: Callable[..., None], *arguments: object) -> None:
+        """Call a function in the thread of the loop; may be called from any thread."""
+        self._executor.create_task(function, *arguments)
+
+    def close(self) -> None:
+        """Shut the executor down."""
+        self._executor.shutdown()
+
+
 class _Loop:
     """Spins one role, and ends it when signals say so."""
 
-    def __init__(self, role: NodeApp, signals: '_SignalPipe') -> None:
+    def __init__(self, role: NodeApp, signals: 'SignalPipe') -> None:
         self._role = role
         self._pipe = signals
-        self._executor = new_executor()
-        self._executor.add_node(role.node)
+        self._host = AppHost()
         self._signals = 0
         self._code = EXIT_OK
         self._give_up: float | None = None
@@ -323,12 +418,8 @@ class _Loop:
     def run(self) -> int:
         self._pipe.deliver(self._hand_over)
         try:
-            self._role.begin()
-            # What was made so far lives as long as the process.  The garbage collector need not look at it
-            # any more: a full collection would hold up a reaction for 20 ms.  And with its own threshold it
-            # would look at what is young in nearly every reaction.
-            gc.freeze()
-            gc.set_threshold(YOUNG_OBJECTS)
+            self._host.add(self._role)
+            settle_garbage_collector()
             self._spin()
         except Exception:
             # Entry points are guarded; what comes here is rclpy's own and would come again.
@@ -340,12 +431,12 @@ class _Loop:
         return self._code
 
     def close(self) -> None:
-        self._executor.remove_node(self._role.node)
-        self._executor.shutdown()
+        self._host.remove(self._role)
+        self._host.close()
 
     def _spin(self) -> None:
         while not self._role.finished and self._signals < 2:
-            wait = min(IDLE_WAIT_S, self._role.alarm.left_s())
+            wait = IDLE_WAIT_S
             if self._give_up is not None:
                 wait = min(wait, self._give_up - time.monotonic())
                 if wait <= 0.0:
@@ -353,14 +444,13 @@ class _Loop:
                         f'Not finished within {END_LIMIT_S} s; ending all the same.'
                     )
                     return
-            self._executor.spin_once(timeout_sec=wait)
-            self._role.alarm.ring()
+            self._host.spin_once(wait)
 
     def _hand_over(self, number: int) -> None:
         try:
             ExitLimit(STUCK_LIMIT_S, EXIT_FAILED)
         finally:  # also where the system has no timer left: power has to be withdrawn
-            self._executor.create_task(self._signalled, number)
+            self._host.call_soon(self._signalled, number)
 
     def _signalled(self, number: int) -> None:
         self._signals += 1

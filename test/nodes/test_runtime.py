@@ -1,10 +1,12 @@
 """The run time of the nodes in one process, on every executor that it may run on."""
 
 import math
+import random
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 import rclpy
@@ -14,7 +16,14 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from evse_manager.interface.endpoints import Party, Service
-from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, new_executor, steady_clock
+from evse_manager.nodes.runtime import (
+    DeadlineQueue,
+    DeadlineTimer,
+    Guard,
+    LoopDeadline,
+    new_executor,
+    steady_clock,
+)
 from evse_manager.nodes.services import create_service
 
 TRIGGER = Service('later', 'std_srvs/srv/Trigger', Party.ANYONE, 'for this test')
@@ -161,33 +170,77 @@ def test_a_task_from_another_thread_runs_at_once(spinning):
     assert delays[0] < 0.1
 
 
-def test_an_alarm_rings_once_when_its_time_has_come():
-    rung = []
-    alarm = LoopDeadline(lambda: rung.append(time.monotonic()))
-    alarm.ring()
-    assert not rung
-    assert alarm.left_s() > 1e9
-    deadline = time.monotonic() + 0.05
-    alarm.arm(deadline)
-    while not rung:
-        assert alarm.left_s() <= 0.05
-        alarm.ring()
-    assert rung[0] >= deadline
-    alarm.ring()
-    assert len(rung) == 1
-    alarm.arm(time.monotonic() - 1.0)
-    assert alarm.left_s() == 0.0
-    alarm.arm(math.inf)
-    alarm.ring()
-    assert len(rung) == 1
+def test_a_deadline_of_the_loop_is_called_once_when_its_time_has_come():
+    called = []
+    deadline, queue = LoopDeadline(lambda: called.append(time.monotonic())), DeadlineQueue()
+    deadline.attach(queue)
+    queue.call_due()
+    assert not called
+    assert queue.left_s() == math.inf
+    at = time.monotonic() + 0.05
+    deadline.arm(at)
+    while not called:
+        assert queue.left_s() <= 0.05
+        queue.call_due()
+    assert called[0] >= at
+    queue.call_due()
+    assert len(called) == 1
+    deadline.arm(time.monotonic() - 1.0)
+    assert queue.left_s() == 0.0
+    deadline.arm(math.inf)
+    queue.call_due()
+    assert len(called) == 1
 
 
-def test_an_alarm_may_be_armed_again_when_it_rings():
-    alarm = LoopDeadline(lambda: alarm.arm(deadline))
-    deadline = time.monotonic() + 60.0
-    alarm.arm(time.monotonic())
-    alarm.ring()
-    assert 0.0 < alarm.left_s() <= 60.0
+def test_a_deadline_that_is_armed_to_the_past_when_it_is_called_delays_no_other():
+    called = []
+
+    def again():
+        called.append('again')
+        deadline.arm(time.monotonic() - 1.0)
+
+    deadline, other, queue = (
+        LoopDeadline(again),
+        LoopDeadline(lambda: called.append('other')),
+        DeadlineQueue(),
+    )
+    for each in (deadline, other):
+        each.attach(queue)
+        each.arm(time.monotonic())
+    queue.call_due()
+    assert sorted(called) == ['again', 'other']
+    queue.call_due()
+    assert sorted(called) == ['again', 'again', 'other']
+
+
+def test_a_detached_deadline_is_not_called():
+    called = []
+    deadline, queue = LoopDeadline(lambda: called.append(1)), DeadlineQueue()
+    deadline.attach(queue)
+    deadline.arm(time.monotonic())
+    deadline.detach()
+    queue.call_due()
+    assert not called
+    assert queue.left_s() == math.inf
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_the_queue_waits_for_the_earliest_of_many_deadlines(seed):
+    choice, queue, called = random.Random(seed), DeadlineQueue(), []
+    deadlines = [LoopDeadline(partial(called.append, number)) for number in range(20)]
+    for deadline in deadlines:
+        deadline.attach(queue)
+    for _ in range(300):
+        deadline = choice.choice(deadlines)
+        deadline.arm(choice.choice((math.inf, time.monotonic() + choice.uniform(-1.0, 100.0))))
+        earliest = min(each.at for each in deadlines)
+        assert queue.left_s() == pytest.approx(max(0.0, earliest - time.monotonic()), abs=0.05)
+        if choice.random() < 0.2:
+            due = sorted(n for n, each in enumerate(deadlines) if each.at <= time.monotonic())
+            called.clear()
+            queue.call_due()
+            assert sorted(called) == due
+            assert all(deadlines[number].at == math.inf for number in due)
 
 
 BROKEN_END = """
