@@ -162,7 +162,7 @@ class BoardController:
     def observe(self, observed: Observation, now: ClockReadings) -> None:
         """Take what the board does; the reaction is in ``outputs`` when this returns."""
         before, self._observed = self._observed, observed
-        self._history.note(observed.cp_state, self.contactor, now)
+        self._history.note(observed.cp_state, self.contactor, now, observed.pilot_mode)
         if observed.contactor is ContactorState.OPEN and before.contactor is not ContactorState.OPEN:
             self._opened_at = now.clock
         self._settle(now)

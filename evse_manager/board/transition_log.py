@@ -1,7 +1,7 @@
 """The last steps of pilot and contactor, for a manager that missed some."""
 
 from evse_manager.board.driver_io import ClockReadings
-from evse_manager.interface.enums import ContactorState, ControlPilotState
+from evse_manager.interface.enums import ContactorState, ControlPilotState, PilotMode
 from evse_manager.interface.types import BoardTransition
 
 KEPT = 16
@@ -23,13 +23,21 @@ class TransitionLog:
         self._last: tuple[ControlPilotState, ContactorState] | None = None
         self._steps: list[tuple[float, BoardTransition]] = []
 
-    def note(self, cp_state: ControlPilotState, contactor: ContactorState, now: ClockReadings) -> None:
-        """Add a step when pilot or contactor differ from the last one."""
+    def note(
+        self,
+        cp_state: ControlPilotState,
+        contactor: ContactorState,
+        now: ClockReadings,
+        pilot_mode: PilotMode = PilotMode.UNSPECIFIED,
+    ) -> None:
+        """Add a step when state or contactor differ from the last one, with the output of the pilot."""
         if self._last == (cp_state, contactor):
             return
         self._last = cp_state, contactor
         self.counter += 1
-        self._steps.append((now.steady, BoardTransition(self.counter, cp_state, contactor, now.wall)))
+        self._steps.append(
+            (now.steady, BoardTransition(self.counter, cp_state, contactor, now.wall, pilot_mode))
+        )
         del self._steps[:-KEPT]
 
     def recent(self, now: ClockReadings) -> tuple[BoardTransition, ...]:

@@ -173,6 +173,8 @@ class Connector:
     board_lost: str = ''
     answered: bool = False
     cp_state: ControlPilotState = ControlPilotState.UNSPECIFIED
+    pilot_mode: PilotMode = PilotMode.UNSPECIFIED
+    """The output of the pilot at the step that is being taken, or now."""
     pilot_read_after_f: bool = False
     plugged: bool = False
     plugged_at: float = 0.0

@@ -213,11 +213,14 @@ class Kernel:
         supervision.view_resumed(connector)
         missed = observation.missed_steps(connector, state)
         observation.take_state(connector, state, answered)
-        for step in missed[:-1]:
+        for step in missed:
             observation.take_step(connector, step.cp_state, step.contactor, step.stamp)
-            self._settle()
+            connector.pilot_mode = step.pilot_mode or state.pilot_mode
+            if step is not missed[-1] or connector.pilot_mode is not state.pilot_mode:
+                self._settle()
         stamp = missed[-1].stamp if missed else state.stamp
         observation.take_step(connector, state.cp_state, state.contactor, stamp)
+        connector.pilot_mode = state.pilot_mode
 
     def _take(self, happened: Input) -> None:
         """Change the facts by anything but a board state."""

@@ -243,7 +243,7 @@ def _ev(connector: Connector, offer: Offer, transaction: Transaction) -> Cause:
     now = connector.now.steady
     if offer.wake_step_mode is not PilotMode.PWM:
         return Cause.OFFERED
-    if connector.board is None or connector.board.pilot_mode is not PilotMode.PWM:
+    if connector.pilot_mode is not PilotMode.PWM:
         offer.ev_asked = False
         offer.since = now
         return Cause.OFFERED

@@ -34,6 +34,12 @@ LONGEST_VIEW_S = 0.6
 EV_FOLLOWS_S = 5.0
 """So long an EV may take to follow a lower duty cycle (hardware reference 1.2)."""
 
+OFFER_LOST = (OpeningReason.LEASE_LAPSED, OpeningReason.LINK_LOST, OpeningReason.BOARD_RESET)
+"""
+After these openings the pilot showed X1 for a while, though no command wanted it.  The EV leaves C because of
+that, also after the pilot shows PWM again, so the offer ends and X1 lasts its minimum.
+"""
+
 DISAGREEMENT_S = 2.0
 """So long a board may offer more than it was told (catalogue L15)."""
 
@@ -197,6 +203,8 @@ def _closing(connector: Connector) -> None:
         if board.opening_reason is OpeningReason.BY_ITSELF:
             raise_fault(connector, faults.OPENED)
             connector.errors.cause_gone(faults.OPENED, connector.now.steady)
+        elif board.opening_reason in OFFER_LOST:
+            connector.offer = None
 
 
 def _opening(connector: Connector) -> None:

@@ -500,12 +500,17 @@ class BoardCommand:
 
 @dataclass(frozen=True, slots=True)
 class BoardTransition:
-    """One step of pilot and contactor; ``counter`` grows by one with each."""
+    """
+    One step of pilot and contactor; ``counter`` grows by one with each.
+
+    ``pilot_mode`` is the output at that time: state B under X1 follows from the EVSE, not from the EV.
+    """
 
     counter: int = 0
     cp_state: ControlPilotState = ControlPilotState.UNSPECIFIED
     contactor: ContactorState = ContactorState.UNSPECIFIED
     stamp: Time | None = None
+    pilot_mode: PilotMode = PilotMode.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)

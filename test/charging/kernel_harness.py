@@ -341,6 +341,22 @@ class KernelHarness:
         assert self.until(lambda: ticket in self.answers, 8.0) <= 8.0, f'{command} is never answered.'
         return self.answers[ticket]
 
+    def lapse(self, *steps: tuple[str, PilotMode]) -> 'KernelHarness':
+        """
+        Let the lease lapse while the manager stands still, and the EV take these steps before it goes on.
+
+        Only the newest state reaches the manager, and by then the pilot shows again what it ordered last.
+        """
+        self.contactor = ContactorState.OPEN
+        self.fault_counter += 1
+        self.opening_reason = OpeningReason.LEASE_LAPSED
+        for state, pilot_mode in ((self.ev, PilotMode.X1), *steps):
+            self.ev = state
+            number = self.transitions[-1].counter + 1 if self.transitions else 1
+            self._note(number, self.cp_state, pilot_mode)
+        self.do(BoardObserved(self.state(), answered=True))
+        return self
+
     # --- short scripts -------------------------------------------------------------------------
 
     def plug(self) -> 'KernelHarness':
@@ -414,4 +430,7 @@ class KernelHarness:
         last = self.transitions[-1] if self.transitions else None
         if last is None or (last.cp_state, last.contactor) != (cp_state, self.contactor):
             number = last.counter + 1 if last is not None else 1
-            self.transitions.append(BoardTransition(number, cp_state, self.contactor, self.now.wall))
+            self._note(number, cp_state, wanted.pilot_mode)
+
+    def _note(self, number: int, cp_state: ControlPilotState, pilot_mode: PilotMode) -> None:
+        self.transitions.append(BoardTransition(number, cp_state, self.contactor, self.now.wall, pilot_mode))

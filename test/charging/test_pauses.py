@@ -2,15 +2,23 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from charging.kernel_harness import KernelHarness, entry, external, remote_stop
 from evse_manager.charging.inputs import PauseCharging, ResumeCharging, Tick
-from evse_manager.interface.enums import BoardErrorEnum, PilotMode, StatusReason
+from evse_manager.interface.enums import (
+    BoardErrorEnum,
+    ContactorState,
+    ControlPilotState,
+    OpeningReason,
+    PilotMode,
+    StatusReason,
+)
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import BoardCapabilities
+from evse_manager.lease.manager import BoardObserved
 
 Change = Callable[[KernelHarness], object]
 
@@ -144,6 +152,47 @@ def test_an_ev_that_gives_up_before_the_contactor_closed_pauses() -> None:
     harness = KernelHarness().offered()
     harness.blocked = True
     assert harness.says(lambda: harness.pilot('C').run(1.0).pilot('B').run(1.0)) == 'PEV'
+
+
+X1, PWM = PilotMode.X1, PilotMode.PWM
+
+
+@pytest.mark.parametrize(
+    'steps',
+    [(), (('B', X1),), (('B', PWM),), (('B', X1), ('C', PWM)), (('B', X1), ('C', PWM), ('B', PWM))],
+    ids=['stays in C', 'B under X1', 'B late, under PWM', 'back in C', 'back in C and B again'],
+)
+def test_state_b_that_follows_from_a_lapsed_lease_is_no_pause_of_the_ev(
+    steps: tuple[tuple[str, PilotMode], ...],
+) -> None:
+    harness = KernelHarness().charging()
+    assert harness.says(lambda: harness.lapse(*steps).run(5.0).pilot('C').run(1.0)) == 'CR'
+    assert harness.says(lambda: harness.pilot('B').run(1.0)) == 'PEV'
+
+
+def test_after_a_lapsed_lease_x1_lasts_its_minimum_before_the_next_offer() -> None:
+    harness = KernelHarness().charging().lapse(('B', X1))
+    assert harness.outputs.pilot_mode is PilotMode.X1
+    assert harness.until(lambda: harness.outputs.pilot_mode is PilotMode.PWM) == pytest.approx(3.0, abs=0.01)
+
+
+def test_lapsed_leases_are_no_interruptions_by_the_ev() -> None:
+    harness = KernelHarness().charging()
+    for _ in range(5):
+        harness.lapse(('B', X1)).run(5.0).pilot('C').run(1.0)
+        assert harness.flows
+    assert harness.codes().count('PEV') == 0
+
+
+def test_an_ev_that_left_by_itself_before_the_lease_lapsed_has_paused() -> None:
+    harness = KernelHarness().charging()
+    harness.opening_reason = OpeningReason.PILOT
+    harness.contactor = ContactorState.OPEN
+    harness.ev = 'B'
+    number = harness.transitions[-1].counter
+    harness._note(number + 1, ControlPilotState.B, PWM)
+    board_withdrew = replace(harness.state(), pilot_mode=X1, current_a=0.0)
+    assert harness.says(lambda: harness.do(BoardObserved(board_withdrew, answered=True))) == 'PEV'
 
 
 def test_commands_and_limits_below_the_dominant_cause_only_change_facts() -> None:
