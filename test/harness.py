@@ -65,12 +65,16 @@ _taken: list[IO[str]] = []
 class Process:
     """One executable of the package, as installed."""
 
-    def __init__(self, executable: str, *arguments: str, log: Path) -> None:
+    def __init__(self, executable: str, *arguments: str, log: Path, **environment: str) -> None:
         program = Path(get_package_prefix('evse_manager')) / 'lib' / 'evse_manager' / executable
         self._log = log
         with log.open('w') as output:
             self._child = subprocess.Popen(
-                [str(program), *arguments], stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                [str(program), *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **environment},
             )
 
     @property

@@ -215,7 +215,7 @@ lint() {
 # Tests of rooms that start processes mostly wait for these, so more of them than cores run side by side, file by
 # file; what needs the cores for itself (marked "alone") comes last.  Real processes and ports on a machine that may be
 # busy: a test that fails is tried again, and reported as rerun.
-process_rooms='build cli nodes'
+process_rooms='build cli depot nodes'
 side_by_side=4
 
 test_installed() {

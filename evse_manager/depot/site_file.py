@@ -90,15 +90,12 @@ class SiteFileError(ValueError):
 
 
 def load_site(path: str | Path) -> Site:
-    """
-    Return the site that a file describes.
+    """Return the site that a file describes; raises SiteFileError with every mistake in it."""
+    return parse_site(read_site_file(path), str(path))
 
-    Raises
-    ------
-    SiteFileError
-        With every mistake of the file, or why it cannot be read.
 
-    """
+def read_site_file(path: str | Path) -> str:
+    """Return the text of a site file; raises SiteFileError where it cannot be read."""
     try:
         with Path(path).open('rb') as file:
             content = file.read(LARGEST_FILE + 1)
@@ -106,7 +103,7 @@ def load_site(path: str | Path) -> Site:
             raise SiteFileError(
                 str(path), [Mistake(0, f'the file is larger than {LARGEST_FILE} bytes; name the site file.')]
             )
-        text = content.decode('utf-8')
+        return content.decode('utf-8')
     except OSError as error:
         reason = error.strerror or str(error)
         raise SiteFileError(
@@ -117,7 +114,6 @@ def load_site(path: str | Path) -> Site:
         raise SiteFileError(
             str(path), [Mistake(line, 'this is not UTF-8 text; save the file as UTF-8.')]
         ) from error
-    return parse_site(text, str(path))
 
 
 def parse_site(text: str, file: str = 'site.yaml') -> Site:

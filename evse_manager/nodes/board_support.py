@@ -181,6 +181,7 @@ class BoardSupport:
 
     def withdraw(self) -> None:
         """Withdraw power, tell the manager, close the driver."""
+        self._guard.close()
         if not self._begun:
             return
         now = self._hardware_time.now()

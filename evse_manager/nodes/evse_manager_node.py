@@ -182,6 +182,7 @@ class EvseManager:
         self._replies.clear()
         for name in ('board/command', 'session_event'):
             self._publishers.wait_until_delivered(name, DELIVERY_S)
+        self._guard.close()
 
     def _fail_safe(self, reason: str) -> None:
         """Withdraw power after a failure of this node; for the kernel the board is lost for a while."""

@@ -92,6 +92,7 @@ class Guard:
         self._log = node.get_logger()
         self._fail_safe = fail_safe
         self._logged: dict[tuple[str, str], float] = {}
+        self._closed = False
 
     def __call__(
         self, entry: Callable[..., Any], on_failure: Callable[[], Any] | None = None
@@ -100,6 +101,8 @@ class Guard:
 
         @functools.wraps(entry)
         def guarded(*arguments: Any) -> Any:
+            if self._closed:
+                return None
             try:
                 return entry(*arguments)
             except Exception as error:
@@ -107,6 +110,10 @@ class Guard:
                 return on_failure() if on_failure is not None else None
 
         return guarded
+
+    def close(self) -> None:
+        """Let every entry point do nothing from now on: the executor may still hold events of the node."""
+        self._closed = True
 
     def failed(self, name: str, error: Exception) -> None:
         """Log a failure of the entry point ``name`` and go to the safe state."""

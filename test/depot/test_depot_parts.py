@@ -1,0 +1,120 @@
+"""The parts of the depot that need no process: shards, back-off, discovery, shared memory, its protocol."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evse_manager.depot.backoff import FIRST_S, LONGEST_S, STEADY_S, Backoff
+from evse_manager.depot.discovery import LOCALHOST_PARTICIPANTS, participants_here, too_many
+from evse_manager.depot.protocol import Alive, Start, Stop, Stopped, decode, encode
+from evse_manager.depot.shards import BEST_SIZE, MOST_WORKERS, assign, shard_count
+from evse_manager.depot.shared_memory import YOUNGEST_S, remove_left_segments
+
+NAMES = st.sets(st.integers(0, 400).map('evse_{}'.format), max_size=120)
+
+
+@pytest.mark.parametrize(
+    ('connectors', 'workers'),
+    [(0, 0), (1, 1), (BEST_SIZE, 1), (BEST_SIZE + 1, 2), (100, 4), (300, 12), (10_000, MOST_WORKERS)],
+)
+def test_few_workers_host_many_connectors(connectors: int, workers: int) -> None:
+    assert shard_count(connectors) == workers
+
+
+def test_all_workers_of_a_machine_find_each_other_on_localhost() -> None:
+    assert 2 * MOST_WORKERS + 2 < LOCALHOST_PARTICIPANTS
+
+
+@given(before=NAMES, after=NAMES)
+def test_a_connector_keeps_its_worker(before: set[str], after: set[str]) -> None:
+    first = assign(sorted(before), {})
+    second = assign(sorted(after), {name: first[name] for name in before & after})
+    assert set(second) == after
+    assert all(second[name] == first[name] for name in before & after)
+
+
+@given(NAMES)
+def test_workers_are_loaded_evenly(names: set[str]) -> None:
+    workers = list(assign(sorted(names), {}).values())
+    loads = [workers.count(worker) for worker in set(workers)]
+    assert len(loads) == shard_count(len(names))
+    assert max(loads, default=0) - min(loads, default=0) <= 1
+
+
+def test_the_delay_before_a_new_start_doubles_and_begins_again_after_a_steady_time() -> None:
+    backoff, now, delays = Backoff(), 100.0, []
+    for _ in range(7):
+        backoff.started(now)
+        delays.append(backoff.delay_s(now + 1.0))
+    assert delays == [0.5, 1.0, 2.0, 4.0, 8.0, LONGEST_S, LONGEST_S]
+    backoff.started(now)
+    assert backoff.delay_s(now + STEADY_S) == FIRST_S
+
+
+@pytest.mark.parametrize(
+    'message', [Start('a', '/x/a', {'port': 'ü', 'phases': 3, 'f': 1.5}), Stop('a'), Alive(3), Stopped('a')]
+)
+def test_a_message_is_one_line_and_comes_back_the_same(message: Start | Stop | Alive | Stopped) -> None:
+    line = encode(message)
+    assert line.count(b'\n') == 1
+    assert decode(line) == message
+
+
+def udp_table(path: Path, *ports: int) -> Path:
+    rows = [f'  1: 00000000:{port:04X} 00000000:0000 07 0' for port in ports]
+    path.write_text('\n'.join(['  sl  local_address rem_address st', *rows]))
+    return path
+
+
+def test_participants_are_counted_by_their_ports(tmp_path: Path) -> None:
+    domain = 7400 + 250 * 5
+    table = udp_table(tmp_path / 'udp', domain + 10, domain + 11, domain + 12, domain + 13, domain + 0, 53)
+    assert participants_here(5, table) == 2
+    assert participants_here(6, table) == 0
+    assert participants_here(5, tmp_path / 'none') == 0
+
+
+@pytest.mark.parametrize(
+    ('planned', 'environment', 'warned'),
+    [
+        (33, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, False),
+        (34, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, True),
+        (34, {'ROS_LOCALHOST_ONLY': '1'}, True),
+        (34, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}, False),
+        (34, {}, False),
+        (34, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'RMW_IMPLEMENTATION': 'rmw_zenoh_cpp'}, False),
+    ],
+)
+def test_more_processes_than_localhost_discovers_are_warned_of(
+    planned: int, environment: dict[str, str], warned: bool
+) -> None:
+    # No test runs on domain 232: it is the last one, and its ports are ephemeral ones.
+    warning = too_many(planned, {'ROS_DOMAIN_ID': '232', **environment})
+    assert bool(warning) is warned
+    assert not warned or 'docs/depot.md' in warning
+
+
+def segment(folder: Path, digits: str, age_s: float) -> tuple[Path, Path]:
+    """Make a segment of Fast DDS, and the file that its owner locks."""
+    paths = folder / f'fastrtps_{digits}', folder / f'fastrtps_{digits}_el'
+    for path in paths:
+        path.write_text('')
+        seconds = path.stat().st_mtime - age_s
+        os.utime(path, (seconds, seconds))
+    return paths
+
+
+def test_segments_of_dead_processes_are_removed_and_no_others(tmp_path: Path) -> None:
+    dead = segment(tmp_path, '0123456789abcdef', YOUNGEST_S + 1.0)
+    owned = segment(tmp_path, '1123456789abcdef', YOUNGEST_S + 1.0)
+    young = segment(tmp_path, '2123456789abcdef', 1.0)
+    port = segment(tmp_path, 'port7410', YOUNGEST_S + 1.0)
+    with owned[1].open('rb') as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        assert remove_left_segments(tmp_path) == 1
+        assert set(tmp_path.iterdir()) == {*owned, *young, *port}
+    assert not any(path.exists() for path in dead)
