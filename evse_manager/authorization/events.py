@@ -1,0 +1,231 @@
+"""What can happen to the authorization of a site, and what it wants done."""
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+
+from evse_manager.authorization.saved import Saved
+from evse_manager.interface.types import (
+    EvseStatus,
+    ProvidedIdToken,
+    StopTransactionRequest,
+    Time,
+    ValidationResult,
+)
+
+# --- inputs -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPresented:
+    """A reader read a token; ``connector`` is empty for a reader of the site."""
+
+    token: ProvidedIdToken
+    connector: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorReported:
+    """A connector published its status."""
+
+    connector: str
+    status: EvseStatus
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionBegun:
+    """A connector published TransactionStarted for a session."""
+
+    connector: str
+    session_uuid: str
+    token: ProvidedIdToken
+
+
+@dataclass(frozen=True, slots=True)
+class TokenValidated:
+    """The answer to a ``Validation``; None when there is no answer."""
+
+    ticket: int
+    result: ValidationResult | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """A connector answered a ``Call``."""
+
+    ticket: int
+    success: bool
+    message: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class CallLost:
+    """A ``Call`` was not answered; whether the connector carried it out is unknown."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveRequested:
+    """
+    Reserve a connector, or any fitting one (``connector`` empty), for a token or its group.
+
+    ``reservation_id`` 0 lets the authorization choose a number; the number of an existing reservation
+    replaces it.
+    """
+
+    ticket: int
+    reservation_id: int
+    id_token: str
+    parent: str
+    connector: str
+    expiry: Time
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Cancel a reservation."""
+
+    ticket: int
+    reservation_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawRequested:
+    """Withdraw what a token, or the token at a connector, is authorized for but does not use yet."""
+
+    ticket: int
+    id_token: str = ''
+    connector: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The deadline has come; at any other time a tick changes nothing."""
+
+
+Input = (
+    TokenPresented
+    | ConnectorReported
+    | TransactionBegun
+    | TokenValidated
+    | CallAnswered
+    | CallLost
+    | ReserveRequested
+    | CancelRequested
+    | WithdrawRequested
+    | Tick
+)
+
+# --- outputs ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """Call ``authorize_response``."""
+
+    provided_token: ProvidedIdToken
+    validation_result: ValidationResult
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Call ``withdraw_authorization``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Call ``stop_transaction``."""
+
+    request: StopTransactionRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Call ``reserve``: the connector shows itself as reserved."""
+
+    reservation_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unmark:
+    """Call ``cancel_reservation``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call to a connector; ``CallAnswered`` or ``CallLost`` must follow with its ticket."""
+
+    ticket: int
+    connector: str
+    command: Authorize | Withdraw | Stop | Mark | Unmark
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Ask another node about a token; ``TokenValidated`` may follow with the ticket."""
+
+    ticket: int
+    token: ProvidedIdToken
+
+
+class TokenResult(Enum):
+    """What became of a presented token."""
+
+    ACCEPTED = 'accepted'
+    WAITING_FOR_CAR = 'waiting for a car'
+    ALREADY_IN_PROCESS = 'already in process'
+    NO_CONNECTOR_AVAILABLE = 'no connector available'
+    REJECTED = 'rejected'
+    TIMED_OUT = 'timed out'
+    WITHDRAWN = 'withdrawn'
+    USED_TO_STOP_TRANSACTION = 'used to stop the transaction'
+    USED_TO_REAUTHORIZE = 'used to authorize again'
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a token, for the log and for readers; ``id_token`` is whole and must be masked there."""
+
+    id_token: str
+    result: TokenResult
+    connector: str = ''
+    reason: str = ''
+
+
+class ReserveResult(IntEnum):
+    """Result of a request for a reservation; 0 is never sent."""
+
+    UNSPECIFIED = 0
+    ACCEPTED = 1
+    FAULTED = 2
+    OCCUPIED = 3
+    REJECTED = 4
+    UNAVAILABLE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request of a service; ``message`` is empty on plain success."""
+
+    ticket: int
+    success: bool
+    message: str = ''
+    result: ReserveResult = ReserveResult.UNSPECIFIED
+    reservation_id: int = 0
+
+
+@dataclass(slots=True)
+class Output:
+    """
+    What one input brought about.
+
+    ``saved`` is not None when it changed: store it before carrying out the calls and answers.
+    ``deadline`` is the steady time of the next ``Tick``; None when nothing is due.
+    """
+
+    calls: list[Call] = field(default_factory=list)
+    validations: list[Validation] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    saved: Saved | None = None
+    deadline: float | None = None

@@ -1,0 +1,45 @@
+"""What the parts of the authorization share: the connectors, the rules, the moment, the outputs."""
+
+from collections.abc import Sequence
+
+from evse_manager.authorization.config import Rules
+from evse_manager.authorization.connectors import Connector
+from evse_manager.authorization.outbox import Outbox
+from evse_manager.interface.types import Time
+
+
+class Site:
+    """
+    The connectors of a site at the moment of one reaction.
+
+    ``now`` is steady time in seconds, ``wall`` is UTC.  ``changed``: something that is stored has changed.
+    """
+
+    def __init__(self, rules: Rules, connectors: Sequence[str]) -> None:
+        """``connectors`` are names, in the order of the site."""
+        self.rules = rules
+        self.connectors: dict[str, Connector] = {}
+        self.outbox = Outbox()
+        self.now = 0.0
+        self.wall = Time(0)
+        self.changed = False
+        self.configure(rules, connectors)
+
+    def configure(self, rules: Rules, connectors: Sequence[str]) -> None:
+        """Replace the rules and the connectors; connectors that stay keep what is known of them."""
+        self.rules = rules
+        known = self.connectors
+        self.connectors = {
+            name: known.get(name) or Connector(name, order) for order, name in enumerate(connectors)
+        }
+        for order, connector in enumerate(self.connectors.values()):
+            connector.order = order
+        self.changed = self.changed or bool(known.keys() - self.connectors.keys())
+
+    def reports(self, connector: Connector) -> bool:
+        """Return whether the connector is heard of."""
+        return connector.reachable(self.now)
+
+    def named(self, names: Sequence[str]) -> list[Connector]:
+        """Return the connectors of these names that are still at the site."""
+        return [self.connectors[name] for name in names if name in self.connectors]
