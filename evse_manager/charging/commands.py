@@ -28,6 +28,7 @@ from evse_manager.charging.inputs import (
     SwitchThreePhasesWhileCharging,
     WithdrawAuthorization,
 )
+from evse_manager.interface import tokens
 from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
@@ -46,9 +47,6 @@ DISABLE_ANSWER_S = 1.0
 
 UNLOCK_ANSWER_S = 8.0
 """``force_unlock`` answers within so long (charging.md 4)."""
-
-TOKEN_LENGTH = 36
-"""Longest token (everest reference 2.5)."""
 
 EXI_LENGTH = 5600
 """Longest base64 EXI stream (everest reference 2.6)."""
@@ -185,8 +183,9 @@ def _force_unlock(connector: Connector, ticket: int) -> Answer | None:
 
 def _token_objection(connector: Connector, token: ProvidedIdToken) -> str:
     """Return why a token can't authorize here at all."""
-    if not 1 <= len(token.id_token) <= TOKEN_LENGTH or not all(' ' <= char <= '~' for char in token.id_token):
-        return f'id_token must be 1 to {TOKEN_LENGTH} printable ASCII characters.'
+    malformed = tokens.objection(token)
+    if malformed:
+        return malformed
     contract = token.authorization_type is AuthorizationType.PLUG_AND_CHARGE
     if contract and not connector.config.payment_enable_contract:
         return 'Plug & Charge is switched off here (payment_enable_contract).'
@@ -219,7 +218,8 @@ def _authorize(connector: Connector, command: AuthorizeResponse) -> Answer:
         return refused('The charger is shutting down.')
     session = connector.session
     if session is not None and session.transaction is not None:
-        if connector.running is not None and session.transaction.token.id_token == token.id_token:
+        own_token = session.transaction.token.id_token
+        if connector.running is not None and tokens.same_token(own_token, token.id_token):
             return OK
         if connector.running is not None:
             return refused('A transaction runs under another token; stop it first.')
@@ -318,8 +318,8 @@ def _why_not_flowing(connector: Connector) -> str:
 
 def _stop(connector: Connector, command: StopTransaction) -> Answer:
     reason = command.request.reason or StopTransactionReason.OTHER
-    if len(command.request.id_tag) > TOKEN_LENGTH:
-        return refused(f'id_tag is longer than {TOKEN_LENGTH} characters.')
+    if command.request.id_tag and not tokens.is_well_formed(command.request.id_tag):
+        return refused(f'id_tag must be at most {tokens.TOKEN_LENGTH} printable ASCII characters.')
     if not sessions.stop(connector, reason, command.request.id_tag):
         return refused('There is no transaction to stop.')
     return OK

@@ -20,6 +20,7 @@ from evse_manager.interface.enums import (
     PilotMode,
     StatusReason,
 )
+from evse_manager.interface.tokens import masked
 from evse_manager.interface.types import Duration, EvseStatus
 from evse_manager.metering.account import SILENT_AFTER_S
 
@@ -96,10 +97,7 @@ def _masked(connector: Connector, session: Session | None) -> str:
     token = connector.authorization
     if token is None and session is not None and session.transaction is not None:
         token = session.transaction.token
-    if token is None:
-        return ''
-    shown = token.id_token[-4:] if len(token.id_token) > 6 else ''
-    return '*' * (len(token.id_token) - len(shown)) + shown
+    return masked(token.id_token) if token is not None else ''
 
 
 def _lock(connector: Connector) -> LockState:

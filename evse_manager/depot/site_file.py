@@ -41,6 +41,7 @@ from evse_manager.depot.site import (
     TreeNode,
 )
 from evse_manager.depot.site_rules import check_site
+from evse_manager.interface.tokens import normal_form
 
 SECTIONS = ('site', 'grid', 'defaults', 'connectors', 'authorization')
 SITE_KEYS = ('name', 'namespace', 'nominal_voltage_v', 'frame', 'host')
@@ -414,7 +415,7 @@ def _authorization(top: Section, connectors: Sequence[str], mistakes: Mistakes) 
     for index, item in enumerate(section.items('tokens', 'tokens')):
         # The texts of tokens are secrets: messages name them by their place.
         token = _token(Section(item, f'tokens[{index}]', TOKEN_KEYS, mistakes), connectors)
-        first = tokens.setdefault(token.id_token.upper(), token)
+        first = tokens.setdefault(normal_form(token.id_token), token)
         if first is not token and token.id_token:
             mistakes.add(
                 token.line,
@@ -447,13 +448,17 @@ def _token(section: Section, connectors: Sequence[str]) -> Token:
     node = section.node('id_token')
     id_token = ''
     if node is not None:
-        if isinstance(node, yaml.ScalarNode) and re.fullmatch(r'\S{1,36}', node.value):
+        if isinstance(node, yaml.ScalarNode) and re.fullmatch(r'[!-~]{1,36}', node.value):
             id_token = node.value
         else:
-            section.wrong('id_token', 'id_token is not usable; write 1 to 36 characters without spaces.')
+            section.wrong(
+                'id_token', 'id_token is not usable; write 1 to 36 ASCII characters without spaces.'
+            )
     return Token(
         id_token=id_token,
-        parent=section.text('parent', '', r'\S{1,36}', 'a group of 1 to 36 characters without spaces'),
+        parent=section.text(
+            'parent', '', r'[!-~]{1,20}', 'a group of 1 to 20 ASCII characters without spaces'
+        ),
         connectors=_known(section, 'connectors', connectors) if 'connectors' in section else None,
         priority=section.whole('priority', 0, -LARGEST_PRIORITY, LARGEST_PRIORITY),
         expires_ns=_expiry(section),

@@ -205,6 +205,14 @@ def test_without_authentication_every_car_charges() -> None:
     assert harness.says(lambda: harness.plug().run(1.0).pilot('C').run(1.0)) == 'SS(EVConnected) TS PC CS'
 
 
+def test_a_token_that_charges_is_the_same_in_upper_and_lower_case() -> None:
+    harness = KernelHarness().sample().plug()
+    harness.command(token('DEADBEEF'))
+    assert harness.status.transaction_active
+    assert harness.command(token('deadbeef')).success
+    assert not harness.command(token('deadbeff')).success
+
+
 def test_a_second_plug_in_needs_a_token_of_its_own() -> None:
     harness = KernelHarness().charging().pilot('A').run(3.0)
     assert harness.says(lambda: harness.plug().run(10.0)) == 'SS(EVConnected) AR'
