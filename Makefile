@@ -1,8 +1,10 @@
-# One front door.  The work is done by tools/environment.sh, which can be read and run by itself.
+# One entry point.  The work is done by tools/environment.sh, which can be read and run by itself.
 #
 #   make build     set up what is missing and build into install/
 #   make demo      build, then a simulated connector goes through a whole session (DRIVER=… for another driver)
-#   make test      build, lint, type-check and test what was installed (PYTEST_ARGS="-k …" for a part)
+#   make test      build, lint, type-check and test (PYTEST_ARGS="-k …" for a part)
+#   make test-pure the tests of the pure packages alone, without ROS 2
+#   make test-ros  the tests of what was installed alone
 #   make lint      ruff and mypy
 #   make endurance kill, stall and cut off nodes and kill the writers of session records 200 times (KILLS=…), and
 #                  simulate a year of sessions (DAYS=…); three quarters of an hour
@@ -20,8 +22,8 @@ SHELL := /bin/bash
 export DISTRO DRIVER PYTEST_ARGS DEEP
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint docs clean
-build demo test lint docs clean:
+.PHONY: build demo test test-pure test-ros lint docs clean
+build demo test test-pure test-ros lint docs clean:
 	@bash tools/environment.sh $@
 
 .PHONY: endurance

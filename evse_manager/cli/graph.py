@@ -73,7 +73,7 @@ class Graph:
 
     def __init__(self) -> None:
         self._leaving = ExitStack()
-        self._clients: dict[str, Client[Any, Any]] = {}
+        self._clients: dict[str, Client] = {}
 
     def enter(self) -> None:
         """Appear on the graph; raises UsageError where ROS 2 does not start."""
@@ -228,7 +228,7 @@ class Graph:
         future = client.call_async(request)
         if not self.wait_until(future.done, answer_s):
             raise NotFoundError(f'{namespace} did not answer {service} within {answer_s:g} s')
-        return reply_of(namespace, service, future.result())  # type: ignore[no-untyped-call]
+        return reply_of(namespace, service, future.result())
 
     def not_offered(self, namespace: str, service: str, limit_s: float) -> NotFoundError:
         """Return the error for a service that is not there, which tells what is."""

@@ -7,9 +7,10 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from evse_manager.cli.errors import CliError, ExitCode
+from evse_manager.cli.errors import CliError, ExitCode, UsageError
 from evse_manager.cli.json_output import emit
 from evse_manager.cli.parser import parse
+from evse_manager.cli.start import start
 
 if TYPE_CHECKING:
     from evse_manager.cli.graph import Graph
@@ -42,6 +43,12 @@ def run(given: Namespace, graph: 'Graph') -> ExitCode:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``evse`` and return its exit code."""
     given = parse(None if argv is None else list(argv))
+    if given.run == 'run':
+        try:
+            start(given.executable, given.arguments)
+        except UsageError as error:
+            print(f'evse: {error}', file=sys.stderr)
+            return error.code
     try:
         from evse_manager.cli.graph import Graph  # noqa: PLC0415 - help and wrong usage do not wait for ROS
     except KeyboardInterrupt:

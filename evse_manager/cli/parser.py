@@ -156,6 +156,28 @@ def add_views(group: Any) -> None:
         )
 
 
+def add_run(group: Any) -> None:
+    """Add ``run``, which starts a node without the tools of ROS 2."""
+    summary = "start one of the package's executables, as ros2 run does"
+    parser = group.add_parser(
+        'run',
+        help=summary,
+        description=f'{summary[0].upper()}{summary[1:]}.',
+        epilog=epilog(
+            (
+                'evse run evse_manager --ros-args -r __ns:=/evse_1',
+                'evse run board_support --ros-args -r __ns:=/evse_1 -p driver:=simulated',
+            )
+        ),
+        formatter_class=Formatter,
+    )
+    parser.add_argument('executable', metavar='EXECUTABLE', help='evse_manager, board_support, …')
+    parser.add_argument(
+        'arguments', nargs=argparse.REMAINDER, metavar='ARGUMENT', help='arguments of the executable'
+    )
+    parser.set_defaults(run='run')
+
+
 def build_parser() -> ArgumentParser:
     """Return the parser of ``evse``."""
     parser = Parser(
@@ -179,6 +201,7 @@ def build_parser() -> ArgumentParser:
     below = simulation.add_subparsers(title='subcommands', metavar='COMMAND', required=True)
     for command in SIMULATION:
         add_command(below, command, parent)
+    add_run(top)
     return parser
 
 

@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 from rclpy.node import Node
 
 from evse_manager.charging import inputs
+from evse_manager.charging.commands import Answer
 from evse_manager.charging.energy_request import energy_request
-from evse_manager.charging.kernel import Answer, Kernel, Output
+from evse_manager.charging.kernel import Kernel, Output
 from evse_manager.interface import endpoints
 from evse_manager.interface.endpoints import Party
 from evse_manager.interface.enums import PilotMode
@@ -404,7 +405,7 @@ class EvseManager:
         ticket = next(self._tickets)
         try:
             refusal = self._deliver(ticket, name, command, request, reply)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an entry point: power is withdrawn, and the caller gets an answer
             self._guard.failed(name, error)
             self._replies.pop(ticket, None)
             refusal = 'the manager failed and withdrew power; see its log.'

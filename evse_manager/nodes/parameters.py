@@ -94,6 +94,10 @@ def rows(dataclass_type: type) -> tuple[Row, ...]:
     )
 
 
+LIMIT_WORDS = ('max', 'limit', 'current', 'power', 'tolerance', 'temperature', 'failsafe')
+"""Parts of the names of parameters that bound what flows."""
+
+
 class Parameters(Generic[T]):
     """
     The parameters of one node: ``value`` is what ``build`` makes of them, built anew at every accepted
@@ -113,7 +117,7 @@ class Parameters(Generic[T]):
         self.value: T = self._made(values)
         for name, row in self._rows.items():
             node.declare_parameter(name, values[name], row.descriptor, ignore_override=True)
-        self._warn_of_unknown(overrides)
+        self._report_unknown(overrides)
         node.add_pre_set_parameters_callback(self._with_doubles)
         node.add_on_set_parameters_callback(self._validate)
         node.add_post_set_parameters_callback(self._apply)
@@ -128,12 +132,21 @@ class Parameters(Generic[T]):
         except ValueError as error:
             raise ParameterError(str(error)) from error
 
-    def _warn_of_unknown(self, overrides: Mapping[str, Any]) -> None:
+    def _report_unknown(self, overrides: Mapping[str, Any]) -> None:
+        """
+        Warn of unknown names; raise ParameterError for one that may be a misspelt limit.
+
+        The node would run with the default of the limit, which may be higher than what was wanted.
+        """
         for name in sorted(overrides):
-            if not self._node.has_parameter(name) and not name.startswith('qos_overrides.'):
-                close = difflib.get_close_matches(name, self._rows, n=1)
-                hint = f'; did you mean {close[0]}?' if close else '.'
-                self._node.get_logger().warning(f'There is no parameter {name}; it is ignored{hint}')
+            if self._node.has_parameter(name) or name.startswith('qos_overrides.'):
+                continue
+            close = difflib.get_close_matches(name, self._rows, n=1)
+            if any(word in name.lower() for word in LIMIT_WORDS):
+                hint = f'; did you mean {close[0]}?' if close else '; correct its name or remove it.'
+                raise ParameterError(f'there is no parameter {name:.60}, which seems to name a limit{hint}')
+            hint = f'; did you mean {close[0]}?' if close else '.'
+            self._node.get_logger().warning(f'There is no parameter {name}; it is ignored{hint}')
 
     def _with(self, changes: list[Parameter]) -> T:
         values = {name: self._node.get_parameter(name).value for name in self._rows}

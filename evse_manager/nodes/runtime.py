@@ -105,7 +105,7 @@ class Guard:
                 return None
             try:
                 return entry(*arguments)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the entry point of every callback: power is withdrawn, the loop goes on
                 self.failed(getattr(entry, '__name__', repr(entry)), error)
                 return on_failure() if on_failure is not None else None
 
@@ -125,7 +125,7 @@ class Guard:
             )
         try:
             self._fail_safe(f'{name} failed: {error}')
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last resort of an entry point
             self._log.fatal(f'The safe state could not be reached.\n{traceback.format_exc()}')
 
 
@@ -314,8 +314,8 @@ def run(name: str, make: Callable[[], NodeApp], args: Sequence[str] | None = Non
     """
     signals = SignalPipe()
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except Exception as error:  # rclpy raises many unrelated classes for wrong arguments and YAML
+        rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # noqa: BLE001 - rclpy raises many unrelated classes for wrong arguments and YAML
         return _refuse(name, str(error).strip().splitlines()[0])
     code = EXIT_FAILED
     leaving = ExitStack()
@@ -428,7 +428,7 @@ class _Loop:
             self._host.add(self._role)
             settle_garbage_collector()
             self._spin()
-        except Exception:
+        except Exception:  # noqa: BLE001 - an entry point: power is withdrawn, then the process ends
             # Entry points are guarded; what comes here is rclpy's own and would come again.
             self._role.node.get_logger().fatal(
                 f'The executor broke; power is withdrawn.\n{traceback.format_exc()}'
@@ -466,7 +466,7 @@ class _Loop:
             self._role.node.get_logger().info(f'{signal.Signals(number).name}: withdrawing power and ending.')
             try:
                 self._role.end()
-            except Exception:  # one that left this task would crash EventsExecutor
+            except Exception:  # noqa: BLE001 - one that left this task would crash EventsExecutor
                 self._role.node.get_logger().fatal(f'No orderly end is possible.\n{traceback.format_exc()}')
                 self._signals += 1
                 self._code = EXIT_FAILED

@@ -63,7 +63,7 @@ def create_service(node: Node, service: Service, handle: Callable[[Any, Reply], 
         else:
             send(response, header)
 
-    offered.send_response = send_or_keep
+    offered.send_response = send_or_keep  # type: ignore[method-assign]
 
 
 def _send(

@@ -20,7 +20,7 @@ class SessionRecords:
     """What the kernel's outputs leave behind, and the order in which they are told."""
 
     def __init__(
-        self, node: Node, config: Config, clock: NodeTime, guard: Guard, warned: Callable[[], None]
+        self, node: Node, config: Config, clock: NodeTime, guard: Guard, warned: Callable[[], object]
     ) -> None:
         """``warned`` is called when there is a new warning, or none any more."""
         self._node = node

@@ -45,7 +45,7 @@ def _handler(
             simulate(action(request))
         except SimulationError as error:
             reply.response.success, reply.response.message = False, str(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an entry point: the caller gets an answer
             node.get_logger().error(f'A service of the simulation failed: {error!r}')
             reply.response.success, reply.response.message = False, f'The simulation failed: {error!r}'
         else:

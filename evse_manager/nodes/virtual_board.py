@@ -32,7 +32,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     try:
         rclpy.init(args=arguments[start:], signal_handler_options=SignalHandlerOptions.NO)
-    except Exception as error:  # rclpy raises many unrelated classes for wrong arguments
+    except Exception as error:  # noqa: BLE001 - rclpy raises many unrelated classes for wrong arguments
         print(f'evse_virtual_board: {str(error).strip().splitlines()[0]}', file=sys.stderr)
         return 2
     return virtual.main(arguments[:start], offer_services)

@@ -1,4 +1,4 @@
-"""A C++ package of somebody else finds, compiles against and links the installed interfaces."""
+"""Other packages find, compile against and link the installed interfaces, and embed them in their own."""
 
 import os
 import subprocess
@@ -37,10 +37,8 @@ int main()
 """
 
 
-@pytest.mark.timeout(300)
-def test_a_cpp_package_uses_the_interfaces(tmp_path: Path) -> None:
-    (tmp_path / 'CMakeLists.txt').write_text(CMAKE)
-    (tmp_path / 'consumer.cpp').write_text(PROGRAM)
+def build(folder: Path) -> None:
+    """Configure and build a package against the installed one."""
     prefixes = os.pathsep.join((get_package_prefix('evse_manager'), os.environ.get('AMENT_PREFIX_PATH', '')))
     environment = os.environ | {'CMAKE_PREFIX_PATH': prefixes, 'AMENT_PREFIX_PATH': prefixes}
     for command in (
@@ -48,9 +46,42 @@ def test_a_cpp_package_uses_the_interfaces(tmp_path: Path) -> None:
         ['cmake', '--build', 'build'],
     ):
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250, check=False
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=250, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+MESSAGES = """
+cmake_minimum_required(VERSION 3.21)
+project(fleet_msgs LANGUAGES C CXX)
+find_package(ament_cmake REQUIRED)
+find_package(rosidl_default_generators REQUIRED)
+find_package(evse_manager REQUIRED)
+rosidl_generate_interfaces(fleet_msgs msg/Fleet.msg DEPENDENCIES evse_manager)
+ament_package()
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_message_package_embeds_the_messages(tmp_path: Path) -> None:
+    (tmp_path / 'CMakeLists.txt').write_text(MESSAGES)
+    (tmp_path / 'package.xml').write_text(
+        '<package format="3"><name>fleet_msgs</name><version>0.0.0</version><description>d</description>'
+        '<maintainer email="a@b.c">m</maintainer><license>Apache-2.0</license>'
+        '<depend>evse_manager</depend><member_of_group>rosidl_interface_packages</member_of_group></package>'
+    )
+    (tmp_path / 'msg').mkdir()
+    (tmp_path / 'msg' / 'Fleet.msg').write_text('evse_manager/EvseStatus[] connectors\n')
+    build(tmp_path)
+    assert list((tmp_path / 'build').glob('**/fleet_s.c')), 'the Python type support was generated'
+
+
+@pytest.mark.timeout(300)
+def test_a_cpp_package_uses_the_interfaces(tmp_path: Path) -> None:
+    (tmp_path / 'CMakeLists.txt').write_text(CMAKE)
+    (tmp_path / 'consumer.cpp').write_text(PROGRAM)
+    build(tmp_path)
+    environment = os.environ
     printed = subprocess.run(
         ['build/consumer'],
         cwd=tmp_path,

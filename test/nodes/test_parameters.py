@@ -49,6 +49,21 @@ def test_a_missing_parameter_file_is_named(site: Site):
     assert 'Traceback' not in process.output
 
 
+@pytest.mark.parametrize(
+    ('name', 'hint'),
+    [
+        ('max_curent_import_a', 'did you mean max_current_import_a?'),
+        ('power_w', 'correct its name or remove it'),
+    ],
+)
+def test_a_misspelt_limit_stops_the_node(site: Site, name: str, hint: str):
+    process = site.manager('/misspelt', **{name: 5.0})
+    assert process.wait(30.0) == 2
+    assert f'there is no parameter {name}, which seems to name a limit' in process.output
+    assert hint in process.output
+    assert 'Traceback' not in process.output
+
+
 def number(value: float) -> ParameterValue:
     return ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
 
@@ -66,12 +81,9 @@ def set_parameter(connector: Connector, name: str, value: ParameterValue):
 def test_an_unknown_name_is_a_warning_and_an_integer_is_taken_for_a_double(site: Site, probe):
     connector = Connector(probe, '/lenient')
     site.board('/lenient')
-    process = site.manager('/lenient', max_current_import_a=10, max_curent_import_a=5.0)
+    process = site.manager('/lenient', max_current_import_a=10, has_ventilaton=True)
     connector.sees('Enabled')
-    assert (
-        'no parameter max_curent_import_a; it is ignored; did you mean max_current_import_a?'
-        in process.output
-    )
+    assert 'no parameter has_ventilaton; it is ignored; did you mean has_ventilation?' in process.output
     connector.reaches(lambda s: s.limit_a == 10.0, 'a limit of 10 A')
 
 

@@ -242,7 +242,7 @@ class SerialLink(Generic[F]):
             except PortError as error:
                 self._problem = str(error)
                 continue
-            except Exception as error:  # the thread must outlive everything: without it nobody would notice
+            except Exception as error:  # noqa: BLE001 - without this thread a silent line would go unnoticed
                 reason = f'Reading {self.settings.port} failed: {error!r}.'
             self._detach(reason)
         self._detach('')

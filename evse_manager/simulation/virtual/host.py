@@ -175,7 +175,7 @@ class VirtualBoardHost:
             action, future = self._calls.popleft()
             try:
                 future.set_result(action())
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the caller of the future gets it
                 future.set_exception(error)
 
     def _wait(self) -> None:
