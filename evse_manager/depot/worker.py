@@ -193,7 +193,7 @@ class Worker:
     def _end_app(self, hosted: Hosted, app: NodeApp) -> None:
         try:
             app.end()
-        except Exception:  # one that left this task would crash EventsExecutor
+        except Exception:  # noqa: BLE001 - one that left this task would crash EventsExecutor
             self._log.fatal(f'{hosted.order.key} cannot end in order.\n{traceback.format_exc()}')
             app.finished = True
 
@@ -257,14 +257,14 @@ class Worker:
                     Parameter(name, value=value) for name, value in order.parameters.items()
                 ],
             )
-        except Exception as error:  # of rclpy, of a driver: the worker's other connectors go on
+        except Exception as error:  # noqa: BLE001 - of rclpy, of a driver: the worker's other connectors go on
             self._retry(hosted, str(error).strip() or repr(error))
             return
         hosted.app = app
         self._next_report = 0.0
         try:
             self._host.add(app)
-        except Exception as error:  # as above
+        except Exception as error:  # noqa: BLE001 - as above
             self._log.error(traceback.format_exc())
             self._take_out(hosted)
             self._retry(hosted, str(error).strip() or repr(error))
@@ -285,7 +285,7 @@ class Worker:
         for step in (app.withdraw, lambda: self._host.remove(app)):
             try:
                 step()
-            except Exception:  # both have to be tried
+            except Exception:  # noqa: BLE001 - both have to be tried
                 self._log.error(f'{hosted.order.key} left with an error.\n{traceback.format_exc()}')
         self._leaving.append((time.monotonic() + DESTROY_AFTER_S, app, report))
 
@@ -308,7 +308,7 @@ def main(arguments: Sequence[str]) -> int:
     os.set_inheritable(int(reports), False)
     try:
         rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
-    except Exception as error:  # rclpy raises many unrelated classes for wrong arguments
+    except Exception as error:  # noqa: BLE001 - rclpy raises many unrelated classes for wrong arguments
         print(f'depot: {str(error).strip().splitlines()[0]}', file=sys.stderr)
         return EXIT_FAILED
     code = Worker(Kind(kind), int(reports)).run(signals)
