@@ -17,7 +17,6 @@ from evse_manager.board.boards.openevse import rapi
 from evse_manager.board.boards.yeti import messages
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import DriverContext
-from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
 from evse_manager.board.transport import modbus
 from evse_manager.charging.inputs import (
@@ -30,6 +29,7 @@ from evse_manager.charging.inputs import (
     TelemetrySampled,
     Tick,
 )
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.enums import ContactorState, ControlPilotState, PilotMode
 from evse_manager.interface.types import BoardCommand, BoardTransition, Duration, Telemetry, Time
 from evse_manager.lease.manager import BoardObserved

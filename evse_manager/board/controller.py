@@ -11,9 +11,10 @@ import math
 from dataclasses import replace
 
 from evse_manager.board.driver import BoardStyle
-from evse_manager.board.driver_io import ClockReadings, Observation, Outputs
+from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.board.replug import Replug
 from evse_manager.board.transition_log import TransitionLog
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,

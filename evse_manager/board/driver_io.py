@@ -1,4 +1,4 @@
-"""What a driver is told and what it tells, and the time that goes with both."""
+"""What a driver is told and what it tells."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,7 @@ from evse_manager.interface.enums import (
     PilotMode,
     ProximityState,
 )
-from evse_manager.interface.types import BoardError, Time
-
-
-@dataclass(frozen=True, slots=True)
-class ClockReadings:
-    """
-    One moment on the three clocks of a board node.
-
-    ``steady`` counts seconds and never jumps: leases are on it.  ``clock`` is the node's clock in seconds
-    (simulated time where there is such): what the hardware does is on it.  ``wall`` is UTC in nanoseconds: it
-    only stamps.
-    """
-
-    steady: float
-    clock: float
-    wall: Time
+from evse_manager.interface.types import BoardError
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import Driver
-from evse_manager.board.driver_io import ClockReadings, Outputs
+from evse_manager.board.driver_io import Outputs
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.types import BoardCommand
 
 

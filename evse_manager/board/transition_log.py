@@ -1,6 +1,6 @@
 """The last steps of pilot and contactor, for a manager that missed some."""
 
-from evse_manager.board.driver_io import ClockReadings
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.enums import ContactorState, ControlPilotState, PilotMode
 from evse_manager.interface.types import BoardTransition
 

@@ -89,6 +89,11 @@ class BoardLeaseClient:
         return self._lease_s / 3.2
 
     @property
+    def is_supervised(self) -> bool:
+        """Whether the lease ends by itself; an infinite one is neither renewed nor supervised."""
+        return self._lease_s < math.inf
+
+    @property
     def refused(self) -> bool:
         """Whether somebody else holds the board: its states are no occasion to renew anything."""
         return self._holder not in {'', self.manager_id}
@@ -107,7 +112,7 @@ class BoardLeaseClient:
 
     def stamp(self, outputs: BoardCommand, steady: float) -> BoardCommand:
         """Return ``outputs`` as the next command; the same outputs again are a renewal."""
-        number = self.next_number(steady)
+        number = self._next_number(steady)
         if outputs != self._outputs:
             self._outputs = outputs
             self._changed_at = number
@@ -118,8 +123,7 @@ class BoardLeaseClient:
             lease=Duration(self._lease_s),
         )
 
-    def next_number(self, steady: float) -> int:
-        """Return the sequence number with which the last command, said once more, renews the lease."""
+    def _next_number(self, steady: float) -> int:
         if self._heard is None:
             self._heard = steady
         self._said = steady
@@ -155,7 +159,7 @@ class BoardLeaseClient:
 
         After a stall of this process itself nothing is known of the board: its silence is counted anew.
         """
-        if self._heard is None:
+        if self._heard is None or not self.is_supervised:
             return None
         if self._checked is not None and steady - self._checked > self._lease_s:
             self._heard = steady
@@ -168,7 +172,9 @@ class BoardLeaseClient:
 
     def silent_at(self) -> float | None:
         """Return when the board will have been silent for too long, unless it is lost already."""
-        return None if self._heard is None or self._lost else self._heard + BOARD_SILENCE_S + A_MOMENT_S
+        if self._heard is None or self._lost or not self.is_supervised:
+            return None
+        return self._heard + BOARD_SILENCE_S + A_MOMENT_S
 
     def _disobeyed(self, how: str, steady: float) -> BoardLost | None:
         """Give the board the time in which another's lease ends, or our own command is answered."""

@@ -25,10 +25,10 @@ from evse_manager.board.driver import (
     PortError,
     driver_class,
 )
-from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
 from evse_manager.board.meters.metered import NO_METER, MeteredDriver, MeterParameters
 from evse_manager.interface import endpoints
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.endpoints import Party
 from evse_manager.interface.enums import ContactorState, PilotMode
 from evse_manager.interface.parameters import parameter

@@ -1,17 +1,15 @@
 """
-The node of one connector: the charging kernel, wired to topics, services, parameters and clocks.
+The node of one connector's manager: ``manager.ConnectorManager`` wired to topics, services and clocks.
 
-Nothing is decided here.  What arrives becomes an input of the kernel in ``_happened``; the outputs that it
-wants go to the board at once, and all the rest is carried out in ``_carry_out``, and nowhere else.
+Nothing is decided here.  What arrives is converted and handed to the manager; what the manager gives to its
+callbacks is converted and published.
 """
 
-import itertools
-import math
+import functools
 import os
-import random
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -21,10 +19,10 @@ from rclpy.node import Node
 from evse_manager.charging import inputs
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.energy_request import energy_request
-from evse_manager.charging.kernel import Kernel, Output
+from evse_manager.charging.kernel import Output
 from evse_manager.interface import endpoints
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.endpoints import Party
-from evse_manager.interface.enums import PilotMode
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
     BoardCapabilities,
@@ -38,9 +36,11 @@ from evse_manager.interface.types import (
     HardwareCapabilities,
     Powermeter,
     RequestExiStreamSchema,
+    SessionEvent,
     Telemetry,
 )
-from evse_manager.lease.manager import BoardLeaseClient, BoardLost
+from evse_manager.lease.manager import BoardLeaseClient
+from evse_manager.manager import NEVER, ConnectorManager
 from evse_manager.nodes.conversions import (
     ConversionError,
     answer_to_response,
@@ -53,36 +53,36 @@ from evse_manager.nodes.diagnostics import Digest, diagnostics, digest
 from evse_manager.nodes.parameters import Parameters, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import profile
-from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, NodeTime, run, steady_clock
+from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, NodeTime, run
 from evse_manager.nodes.services import Reply, create_service
 from evse_manager.nodes.session_records import SessionRecords
 
-SECOND_S = 1.0
-"""Period of what is published though nothing changed."""
+CLOCK_AWAITED_S = 0.1
+"""How often a node under simulated time looks whether ``/clock`` has begun."""
 
-RENEW_EARLY = 0.7
-"""
-A board state that comes when so much of the renewal's period is over is answered with the renewal: with power
-both nodes then wake for the same few exchanges instead of each for its own.
-"""
-
-HOLD_AFTER_FAILURE_S = 10.0
-"""After a callback failed the kernel hears nothing of the board for this long: power stays withdrawn."""
+WARNING_PERIOD_S = 1.0
+"""Malformed messages of one topic are warned of at most once in this time."""
 
 DELIVERY_S = 0.2
 """How long the last messages of the process are waited for."""
 
+SHUTTING_DOWN = 'the node is shutting down.'
+
 HLC_HEARD = ('hlc/ev_info', 'hlc/evcc_id', 'hlc/certificate_request')
-HLC_TOLD = 'hlc/certificate_response'
+HLC_PUBLISHED = 'hlc/certificate_response'
 
 Value = TypeVar('Value')
 
 
 class EvseManager:
-    """One connector's manager, a ``runtime.Role``."""
+    """One connector's manager, a ``runtime.NodeApp``; the ``ManagerCallbacks`` of its manager."""
 
     def __init__(self, **options: Any) -> None:
-        """Declare the parameters and create every endpoint; raises ParameterError."""
+        """
+        Declare the parameters and create every endpoint; raises ParameterError.
+
+        ``options`` are keyword arguments of ``rclpy.node.Node``, for a process that hosts several.
+        """
         self.node = Node(Party.MANAGER.value, **options)
         self.finished = False
         parameters: Parameters[Config] = Parameters(self.node, rows(Config), Config)
@@ -92,128 +92,136 @@ class EvseManager:
         self._guard = Guard(self.node, self._fail_safe)
         self._time = NodeTime(self.node)
         self._uuid: str = self.node.get_namespace()
-        self._kernel = Kernel(self._config, lambda: str(uuid.uuid4()), self._uuid, random.random)
-        self._link = BoardLeaseClient(
-            f'{self.node.get_fully_qualified_name()} {uuid.uuid4()}', self._config.board_lease_s
+        self._records = SessionRecords(
+            self.node, self._config, self._time, self._guard, self._on_records_changed
         )
-        self._outputs = BoardCommand(pilot_mode=PilotMode.X1)
-        self._command = to_message(self._outputs)
-        self._replies: dict[int, Reply] = {}
-        self._tickets = itertools.count(1)
-        self._started = False
+        self._manager = ConnectorManager(
+            self._config,
+            BoardLeaseClient(
+                f'{self.node.get_fully_qualified_name()} {uuid.uuid4()}', self._config.board_lease_s
+            ),
+            self,
+            self._records,
+            uuid=self._uuid,
+        )
+        self._command = to_message(BoardCommand())
         self._ending = False
-        self._failed_at: float | None = None
         self._warned: dict[str, float] = {}
         self._hlc = False
         self._meter: Powermeter | None = None
         self._capabilities: HardwareCapabilities | None = None
         self._digest: Digest | None = None
-        self._asked: EnergyFlowRequest | None = None
-        self._next_second = 0.0
-        self._renewed = 0.0
-        self._records = SessionRecords(
-            self.node, self._config, self._time, self._guard, self._publish_current_status
-        )
-
+        self._requested: EnergyFlowRequest | None = None
         managed = self._config.energy_source == 'manager'
         topics = endpoints.published_by(Party.MANAGER)
         self._publishers = Publishers(
             self.node, [topic for topic in topics if managed or topic not in endpoints.ENERGY_TOPICS]
         )
-        self._heard = {
-            'board/state': self._on_board_state,
-            'board/telemetry': self._on_telemetry,
-            'board/powermeter': self._on_powermeter,
-            'board/hw_capabilities': self._on_hw_capabilities,
-            'board/capabilities': self._on_capabilities,
-            'hlc/ev_info': self._on_ev_info,
-            'hlc/evcc_id': self._on_evcc_id,
-            'hlc/certificate_request': self._on_certificate_request,
-        }
-        if managed:
-            self._heard['energy/limits'] = self._on_energy_limits
+        self._readers = self._topic_callbacks(managed=managed)
         create_service(self.node, endpoints.GET_ID, self._on_get_id)
         for service in endpoints.COMMANDS:
             command = getattr(inputs, endpoints.command_name(service))
             create_service(self.node, service, partial(self._on_command, service.name, command))
-        self._deadline = DeadlineTimer(
-            self.node, self._guard(self._on_deadline), self._time.seconds, self._time.clock
+        run_due = self._entry(self._run_due)
+        self.alarm = LoopDeadline(run_due)
+        self._clock_alarm = (
+            DeadlineTimer(self.node, run_due, self._time.seconds, self._time.clock)
+            if self._time.simulated
+            else None
         )
-        self._renewals = self.node.create_timer(
-            self._link.renewal_period, self._guard(self._on_renewal), clock=steady_clock()
-        )
-        self.alarm = LoopDeadline(self._guard(self._supervise_link))
 
     # --- life ------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start the kernel, once time is known."""
+        """Start the manager and listen, once time is known."""
         if not self._time.running:
             self._log.info('use_sim_time is set: waiting for the first message on /clock.', once=True)
+            self.alarm.arm(time.monotonic() + CLOCK_AWAITED_S)
             return
         remembered = self._records.open()
-        self._started = True
         self._publishers.publish('evse_id', EvseId(self._config.evse_id))
-        for event in remembered.undelivered:
-            self._publishers.publish('session_event', event)
+        self.publish_events(remembered.undelivered)
         self._records.told()
-        self._happened(inputs.Start(remembered.memory, remembered.last_sequence_number))
-        self._send_outputs(self._outputs)
-        for name, callback in self._heard.items():
+        self._manager.start(self._now(), remembered.memory, remembered.last_sequence_number)
+        for name, callback in self._readers.items():
             topic = endpoints.topic(name)
             self.node.create_subscription(
-                endpoints.load(topic.type), name, self._guard(callback), profile(topic.qos)
+                endpoints.load(topic.type), name, self._entry(callback), profile(topic.qos)
             )
+        self._arm()
 
     def end(self) -> None:
         """Let the kernel withdraw power and close what is open."""
         self._ending = True
-        if self._started:
-            self._happened(inputs.Shutdown())
-        else:
-            self.finished = True
+        self._manager.shut_down(self._now())
+        self._arm()
 
     def withdraw(self) -> None:
         """Withdraw power at once and wait until the board and the readers of the events have it."""
-        self._send_withdrawal()
-        self._records.finish()
-        for reply in self._replies.values():
-            refuse(reply.response, 'refused: the node is shutting down.')
-            reply.give()
-        self._replies.clear()
+        self._manager.close(self._now(), f'refused: {SHUTTING_DOWN}')
         for name in ('board/command', 'session_event'):
             self._publishers.wait_until_delivered(name, DELIVERY_S)
         self._guard.close()
 
     def _fail_safe(self, reason: str) -> None:
-        """Withdraw power after a failure of this node; for the kernel the board is lost for a while."""
-        self._failed_at = time.monotonic()
-        self._send_withdrawal()
-        if self._started:
-            self._happened(BoardLost(f'The manager failed: {reason}; see its log.'))
+        try:
+            self._manager.fail(f'The manager failed: {reason}; see its log.', self._now())
+        finally:
+            self._arm()
 
-    def _send_withdrawal(self) -> None:
-        mode = PilotMode.X1 if self._outputs.pilot_mode is PilotMode.PWM else self._outputs.pilot_mode
-        self._send_outputs(
-            replace(
-                self._outputs, pilot_mode=mode, duty_cycle_percent=100.0, current_a=0.0, allow_power_on=False
-            )
-        )
+    def _reconfigure(self, config: Config) -> None:
+        self._config = config
+        self._manager.take(inputs.ParametersChanged(config), self._now())
+        self._arm()
 
-    # --- the kernel ------------------------------------------------------------------------------------
+    # --- time ------------------------------------------------------------------------------------------
 
-    def _happened(self, event: inputs.Input) -> None:
-        outputs = self._kernel.react(event, self._time.now())
-        if outputs is not None:
-            self._send_outputs(outputs)
-            # A board node that has just been woken on this processor acts first; telling of it can wait.
-            os.sched_yield()
-        if not self._kernel.repeated:
-            self._carry_out(self._kernel.report())
+    def _now(self) -> ClockReadings:
+        return ClockReadings(time.monotonic(), self._time.seconds(), self._time.wall())
 
-    def _carry_out(self, output: Output) -> None:
-        """Carry out what the kernel decided besides power: events and answers when they are recorded."""
-        self._records.keep(output, partial(self._tell, output))
+    def _run_due(self) -> None:
+        if self._manager.started:
+            self._manager.run(self._now())
+        else:
+            self.begin()
+
+    def _arm(self) -> None:
+        """Arm the loop, and the timer of simulated time, to the manager's next deadlines."""
+        self.finished = self.finished or self._manager.finished
+        if not self._manager.started:
+            return
+        steady, clock = self._manager.steady_deadline(), self._manager.clock_deadline()
+        if self._clock_alarm is None:
+            self.alarm.arm(min(steady, clock))
+        else:
+            self.alarm.arm(steady)
+            self._clock_alarm.arm(clock if clock < NEVER else None)
+
+    def _entry(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """Return a guarded entry point that arms the deadlines when it returns."""
+
+        @functools.wraps(callback)
+        def entry(*arguments: Any) -> None:
+            callback(*arguments)
+            self._arm()
+
+        return self._guard(entry)
+
+    # --- what the manager calls ------------------------------------------------------------------------
+
+    def send_command(self, command: BoardCommand, *, renewal: bool) -> None:
+        """Publish a command to the board; a renewal reuses the message before it."""
+        if renewal:
+            self._command.manager_id = command.manager_id
+            self._command.sequence_number = command.sequence_number
+        else:
+            self._command = to_message(command)
+        self._publishers.relay('board/command', self._command)
+        if not renewal:
+            os.sched_yield()  # a board node that this has woken on the same processor acts first
+
+    def publish(self, output: Output) -> None:
+        """Publish the values of a step."""
         for name, value in (
             ('limits', output.limits),
             ('ev_info', output.ev_info),
@@ -221,39 +229,23 @@ class EvseManager:
             ('hw_capabilities', output.hw_capabilities),
             ('enforced_limits', output.enforced_limits),
             ('powermeter', output.powermeter),
-            ('hlc/certificate_response', output.certificate_response),
+            (HLC_PUBLISHED, output.certificate_response),
         ):
             if value is not None:
                 self._publishers.publish(name, value)
-        if output.status is not None:
-            self._publish_status(output.status)
-        self._deadline.arm(output.deadline)
-        self.finished = self.finished or output.finished
 
-    def _tell(self, output: Output) -> None:
-        for event in output.events:
+    def publish_events(self, events: Sequence[SessionEvent]) -> None:
+        """Publish session events."""
+        for event in events:
             self._publishers.publish('session_event', event)
-        for ticket, answer in output.answers:
-            self._answer(ticket, answer)
 
-    def _send_outputs(self, outputs: BoardCommand) -> None:
-        self._outputs = outputs
-        self._command = to_message(self._link.stamp(outputs, time.monotonic()))
-        self._publishers.relay('board/command', self._command)
-
-    def _answer(self, ticket: int, answer: Answer) -> None:
-        reply = self._replies.pop(ticket, None)
-        if reply is not None:  # else it was refused, because the manager failed before this was recorded
-            answer_to_response(answer, reply.response)
-            reply.give()
-
-    def _publish_status(self, status: EvseStatus) -> None:
-        status = self._records.add_warning(status)
+    def publish_status(self, status: EvseStatus, *, periodic: bool) -> None:
+        """Publish the status, the diagnostics when they changed, and the request for energy."""
         self._publishers.publish('status', status)
-        if digest(status) != self._digest:
+        if periodic or digest(status) != self._digest:
             self._publish_diagnostics(status)
         if 'energy/request' in self._publishers:
-            self._ask_for_energy(status, always=False)
+            self._request_energy(status, always=periodic)
 
     def _publish_diagnostics(self, status: EvseStatus) -> None:
         self._digest = digest(status)
@@ -261,64 +253,41 @@ class EvseManager:
         if self._publishers.listened_to(topic):
             self._publishers.relay(topic, diagnostics(self.node.get_fully_qualified_name(), status))
 
-    def _ask_for_energy(self, status: EvseStatus, *, always: bool) -> None:
+    def _request_energy(self, status: EvseStatus, *, always: bool) -> None:
         request = energy_request(self._uuid, self._config, status, self._capabilities, self._meter)
-        if always or _without_time(request) != _without_time(self._asked):
-            self._asked = request
+        if always or _without_time(request) != _without_time(self._requested):
+            self._requested = request
             self._publishers.publish('energy/request', request)
 
-    def _reconfigure(self, config: Config) -> None:
-        self._config = config
-        self._happened(inputs.ParametersChanged(config))
-
-    # --- clocks ----------------------------------------------------------------------------------------
-
-    def _on_deadline(self) -> None:
-        self._happened(inputs.Tick())
-
-    def _on_renewal(self) -> None:
-        """Renew the lease when no state of the board gave the occasion."""
-        if not self._started:
-            self.begin()
-            return
-        self._renew(time.monotonic())
-
-    def _renew(self, steady: float) -> None:
-        """
-        Renew the lease and supervise the link; once a second do what has to be done then.
-
-        A board that would be silent for too long before the next renewal is looked for at that very time.
-        """
-        self._renewed = steady
-        self._supervise_link()
-        silent_at = self._link.silent_at()
-        next_renewal = steady + self._link.renewal_period
-        self.alarm.arm(silent_at if silent_at is not None and silent_at < next_renewal else math.inf)
-        if self._link.may_renew(steady):
-            self._command.manager_id = self._link.manager_id
-            self._command.sequence_number = self._link.next_number(steady)
-            self._publishers.relay('board/command', self._command)
-        if steady >= self._next_second - self._link.renewal_period / 2:
-            self._next_second = steady + SECOND_S
-            self._on_second()
-
-    def _supervise_link(self) -> None:
-        lost = self._link.check(time.monotonic())
-        if lost is not None:
-            self._happened(lost)
-
-    def _on_second(self) -> None:
-        status = self._publish_current_status()
-        if 'energy/request' in self._publishers:
-            self._ask_for_energy(status, always=True)
-
-    def _publish_current_status(self) -> EvseStatus:
-        status = self._records.add_warning(self._kernel.status(self._time.now()))
-        self._publishers.publish('status', status)
-        self._publish_diagnostics(status)
-        return status
+    def _on_records_changed(self) -> None:
+        self._manager.publish_status(self._now())
+        self._arm()
 
     # --- what arrives ----------------------------------------------------------------------------------
+
+    def _topic_callbacks(self, *, managed: bool) -> dict[str, Callable[[Any], None]]:
+        """Return the callback of each topic that is heard."""
+        callbacks = {
+            'board/state': self._reader('board/state', BoardState, self._on_board_state),
+            'board/telemetry': self._on_telemetry,
+            'board/powermeter': self._reader('board/powermeter', Powermeter, self._on_powermeter),
+            'board/hw_capabilities': self._reader(
+                'board/hw_capabilities', HardwareCapabilities, self._on_hw_capabilities
+            ),
+            'board/capabilities': self._input_reader(
+                'board/capabilities', BoardCapabilities, inputs.BoardCapabilitiesReceived
+            ),
+            'hlc/ev_info': self._input_reader('hlc/ev_info', EVInfo, inputs.EvInfoReceived),
+            'hlc/evcc_id': self._on_evcc_id,
+            'hlc/certificate_request': self._reader(
+                'hlc/certificate_request', RequestExiStreamSchema, self._on_certificate_request
+            ),
+        }
+        if managed:
+            callbacks['energy/limits'] = self._input_reader(
+                'energy/limits', EnforcedLimits, inputs.LimitsEnforced
+            )
+        return callbacks
 
     def _read(self, name: str, message: Any, cls: type[Value]) -> Value | None:
         """Return the value of a message; a malformed one is dropped with a warning."""
@@ -326,73 +295,61 @@ class EvseManager:
             return from_message(message, cls)
         except ConversionError as error:
             now = time.monotonic()
-            if now - self._warned.get(name, -SECOND_S) >= SECOND_S:
+            if now - self._warned.get(name, -WARNING_PERIOD_S) >= WARNING_PERIOD_S:
                 self._warned[name] = now
                 self._log.warning(f'A message on {name} is dropped: {error}')
             return None
 
-    def _on_board_state(self, message: Any) -> None:
-        state = self._read('board/state', message, BoardState)
-        steady = time.monotonic()
-        if state is None or (self._failed_at is not None and steady - self._failed_at < HOLD_AFTER_FAILURE_S):
-            return
-        observed = self._link.observe(state, steady)
-        if observed is not None:
-            self._happened(observed)
-        due = steady - self._renewed >= self._link.renewal_period * RENEW_EARLY and not self._link.refused
-        if due or self._link.waits_for_us(state):
-            self._renewals.reset()
-            self._renew(steady)
+    def _reader(self, name: str, cls: type[Value], take: Callable[[Value], None]) -> Callable[[Any], None]:
+        """Return the callback that hands a topic's well-formed messages to ``take``."""
+
+        def callback(message: Any) -> None:
+            value = self._read(name, message, cls)
+            if value is not None:
+                take(value)
+
+        return callback
+
+    def _input_reader(
+        self, name: str, cls: type[Value], make: Callable[[Value], inputs.Input]
+    ) -> Callable[[Any], None]:
+        """Return the callback that makes an input of the manager from each well-formed message."""
+        return self._reader(name, cls, lambda value: self._take(make(value)))
+
+    def _take(self, event: inputs.Input) -> None:
+        self._manager.take(event, self._now())
+
+    def _on_board_state(self, state: BoardState) -> None:
+        self._manager.observe(state, self._now())
 
     def _on_telemetry(self, message: Any) -> None:
         sample = self._read('board/telemetry', message, Telemetry)
         if sample is not None:
             self._publishers.relay('telemetry', message)
-            self._happened(inputs.TelemetrySampled(sample))
+            self._take(inputs.TelemetrySampled(sample))
 
-    def _on_powermeter(self, message: Any) -> None:
-        sample = self._read('board/powermeter', message, Powermeter)
-        if sample is not None:
-            self._meter = sample
-            self._happened(inputs.MeterSampled(sample))
+    def _on_powermeter(self, sample: Powermeter) -> None:
+        self._meter = sample
+        self._take(inputs.MeterSampled(sample))
 
-    def _on_hw_capabilities(self, message: Any) -> None:
-        capabilities = self._read('board/hw_capabilities', message, HardwareCapabilities)
-        if capabilities is not None:
-            self._capabilities = capabilities
-            self._happened(inputs.CapabilitiesReceived(capabilities))
-
-    def _on_capabilities(self, message: Any) -> None:
-        capabilities = self._read('board/capabilities', message, BoardCapabilities)
-        if capabilities is not None:
-            self._happened(inputs.BoardCapabilitiesReceived(capabilities))
-
-    def _on_ev_info(self, message: Any) -> None:
-        info = self._read('hlc/ev_info', message, EVInfo)
-        if info is not None:
-            self._happened(inputs.EvInfoReceived(info))
+    def _on_hw_capabilities(self, capabilities: HardwareCapabilities) -> None:
+        self._capabilities = capabilities
+        self._take(inputs.CapabilitiesReceived(capabilities))
 
     def _on_evcc_id(self, message: Any) -> None:
-        self._happened(inputs.EvccIdReceived(message.data))
+        self._take(inputs.EvccIdReceived(message.data))
 
-    def _on_certificate_request(self, message: Any) -> None:
-        request = self._read('hlc/certificate_request', message, RequestExiStreamSchema)
-        if request is not None:
-            self._publishers.publish('iso15118_certificate_request', request)
-
-    def _on_energy_limits(self, message: Any) -> None:
-        limits = self._read('energy/limits', message, EnforcedLimits)
-        if limits is not None:
-            self._happened(inputs.LimitsEnforced(limits))
+    def _on_certificate_request(self, request: RequestExiStreamSchema) -> None:
+        self._publishers.publish('iso15118_certificate_request', request)
 
     def _look_for_hlc(self) -> None:
-        """Tell the kernel whether somebody speaks or listens on the topics of high-level communication."""
-        present = self.node.count_subscribers(HLC_TOLD) > 0 or any(
+        """Report to the kernel whether anything publishes or reads the topics of high-level communication."""
+        present = self.node.count_subscribers(HLC_PUBLISHED) > 0 or any(
             self.node.count_publishers(name) > 0 for name in HLC_HEARD
         )
         if present != self._hlc:
             self._hlc = present
-            self._happened(inputs.HlcPresence(present))
+            self._take(inputs.HlcPresence(present))
 
     # --- services --------------------------------------------------------------------------------------
 
@@ -401,23 +358,22 @@ class EvseManager:
         reply.give()
 
     def _on_command(self, name: str, command: type, request: Any, reply: Reply) -> None:
-        """Answer a command at once when it can't reach the kernel, else when the kernel does."""
-        ticket = next(self._tickets)
+        """Answer a command at once when it can't reach the manager, else when the manager does."""
         try:
-            refusal = self._deliver(ticket, name, command, request, reply)
+            refusal = self._deliver(command, request, reply)
         except Exception as error:  # noqa: BLE001 - an entry point: power is withdrawn, and the caller gets an answer
             self._guard.failed(name, error)
-            self._replies.pop(ticket, None)
             refusal = 'the manager failed and withdrew power; see its log.'
-        if refusal:
+        if refusal and not reply.given:
             refuse(reply.response, f'{name} refused: {refusal}')
             reply.give()
+        self._arm()
 
-    def _deliver(self, ticket: int, name: str, command: type, request: Any, reply: Reply) -> str:
-        """Give a command to the kernel; return why that is impossible, or nothing."""
+    def _deliver(self, command: type, request: Any, reply: Reply) -> str:
+        """Give a command to the manager; return why that is impossible, or nothing."""
         if self._ending:
-            return 'the node is shutting down.'
-        if not self._started:
+            return SHUTTING_DOWN
+        if not self._manager.started:
             return 'the node waits for the first message on /clock (use_sim_time is set).'
         try:
             value = command() if command is inputs.ClearFault else request_to_command(request, command)
@@ -425,9 +381,14 @@ class EvseManager:
             return str(error)
         if command is inputs.SetGetCertificateResponse:
             self._look_for_hlc()
-        self._replies[ticket] = reply
-        self._happened(inputs.CommandReceived(ticket, value))
+        self._manager.execute(value, partial(_give, reply), self._now())
         return ''
+
+
+def _give(reply: Reply, answer: Answer) -> None:
+    """Send an answer to the caller of a service."""
+    answer_to_response(answer, reply.response)
+    reply.give()
 
 
 def _without_time(request: EnergyFlowRequest | None) -> EnergyFlowRequest | None:

@@ -1,15 +1,13 @@
 """The session store of a manager node: its thread and its waits, on the node's executor and clocks."""
 
-import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from rclpy.node import Node
 
 from evse_manager.charging.kernel import Output
 from evse_manager.interface.parameters import Config
-from evse_manager.interface.types import Error, EvseStatus
-from evse_manager.nodes.runtime import DeadlineTimer, Guard, NodeTime, steady_clock
+from evse_manager.interface.types import Error
+from evse_manager.nodes.runtime import Guard, NodeTime
 from evse_manager.store import Entry, Remembered, SessionStore, location
 
 LAST_RECORDS_S = 0.2
@@ -17,18 +15,17 @@ LAST_RECORDS_S = 0.2
 
 
 class SessionRecords:
-    """What the kernel's outputs leave behind, and the order in which they are told."""
+    """The records of a manager (``manager.Records``) in its session store."""
 
     def __init__(
-        self, node: Node, config: Config, clock: NodeTime, guard: Guard, warned: Callable[[], object]
+        self, node: Node, config: Config, clock: NodeTime, guard: Guard, changed: Callable[[], object]
     ) -> None:
-        """``warned`` is called when there is a new warning, or none any more."""
+        """``changed`` is called in the executor's thread when records were written or the warning changed."""
         self._node = node
         self._log = node.get_logger()
         self._clock = clock
-        self._warned = warned
-        self._settle = guard(self._settled)
-        self._overdue = DeadlineTimer(node, self._settle, time.monotonic, steady_clock())
+        self._changed = changed
+        self._settle = guard(self.settle)
         self._store = SessionStore(
             location(config.session_store, node.get_namespace()),
             config.session_store_retention_days,
@@ -48,26 +45,34 @@ class SessionRecords:
         """Note that the undelivered events have been published."""
         self._store.told_undelivered()
 
-    def keep(self, output: Output, tell: Callable[[], None]) -> None:
-        """Record an output; then ``tell`` its events and answers, in the order of the calls."""
+    @property
+    def warning(self) -> str:
+        """What is wrong with the records, for people; empty when nothing is."""
+        return self._warning
+
+    @property
+    def overdue_at(self) -> float | None:
+        """When ``settle`` is due at the latest, in seconds of the steady clock."""
+        return self._store.overdue_at
+
+    def keep(self, output: Output, publish: Callable[[], None]) -> None:
+        """Record an output, then ``publish`` its events and answers, in the order of the calls."""
         errors = None
         if output.status is not None and output.status.active_errors != self._errors:
             errors = self._errors = output.status.active_errors
         news = output.events or output.memory is not None or errors is not None
         if news or (output.answers and not self._store.is_settled):
-            self._store.keep(Entry(self._clock.wall(), output.events, output.memory, errors), tell)
-            self._overdue.arm(self._store.overdue_at)
+            self._store.keep(Entry(self._clock.wall(), output.events, output.memory, errors), publish)
         else:
-            tell()
+            publish()
 
-    def add_warning(self, status: EvseStatus) -> EvseStatus:
-        """Return a status that also says what is wrong with the records."""
-        if not self._warning:
-            return status
-        return replace(status, warnings=(*status.warnings, self._warning))
+    def settle(self) -> None:
+        """Publish what is recorded, and what has waited for long enough."""
+        self._store.settle()
+        self._look_for_warning()
 
     def finish(self) -> None:
-        """Tell the last of it, recorded or not; then close the file."""
+        """Publish the rest, recorded or not; then close the file."""
         self._store.flush(LAST_RECORDS_S)
         self._store.close(LAST_RECORDS_S)
 
@@ -76,11 +81,6 @@ class SessionRecords:
         executor = self._node.executor
         if executor is not None:
             executor.create_task(self._settle)
-
-    def _settled(self) -> None:
-        self._store.settle()
-        self._overdue.arm(self._store.overdue_at)
-        self._look_for_warning()
 
     def _look_for_warning(self) -> None:
         warning = self._store.warning
@@ -91,4 +91,4 @@ class SessionRecords:
             self._log.warning(warning)
         else:
             self._log.info('The session records are complete again.')
-        self._warned()
+        self._changed()

@@ -7,8 +7,8 @@ from typing import Any
 
 from rclpy.node import Node
 
-from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.endpoints import SIMULATION_SERVICES
 from evse_manager.nodes.services import Reply, create_service
 from evse_manager.simulation.faults import SimulationError

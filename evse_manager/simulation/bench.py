@@ -1,5 +1,5 @@
 """
-A whole connector in one process and in lock-step: kernel, board loop, simulated world; no ROS, no waiting.
+A whole connector in one process and in lock-step: manager, board loop, simulated world; no ROS, no waiting.
 
 An engineer plays with the model, a test writes down a scenario, a month of charging takes minutes::
 
@@ -17,12 +17,12 @@ nothing but changes is exchanged, which is much quicker.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 
 from evse_manager.board.controller import LEASE_MAX_S, BoardController
 from evse_manager.board.driver import DriverContext
-from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.inputs import (
@@ -30,22 +30,18 @@ from evse_manager.charging.inputs import (
     BoardCapabilitiesReceived,
     CapabilitiesReceived,
     Command,
-    CommandReceived,
     Disable,
     Enable,
     Input,
     MeterSampled,
-    Now,
     PauseCharging,
     ResumeCharging,
     SetExternalLimits,
-    Shutdown,
-    Start,
     StopTransaction,
     TelemetrySampled,
-    Tick,
 )
 from evse_manager.charging.kernel import Kernel, Output
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
@@ -68,6 +64,7 @@ from evse_manager.interface.types import (
     ValidationResult,
 )
 from evse_manager.lease.manager import BoardLeaseClient
+from evse_manager.manager import ConnectorManager
 from evse_manager.simulation.codes import code
 from evse_manager.simulation.driver import SimulatedDriver, SimulatedParameters
 from evse_manager.simulation.profiles import EvProfile
@@ -125,8 +122,6 @@ class Bench:
         """The meter's newest sample."""
         self.renewing = True
         """With ``leases``: set it to False and the manager is as good as dead for the board."""
-        self.finished = False
-        """Whether a shutdown is complete."""
         self.watchers: list[Callable[[Bench], None]] = []
         """Called after everything that happened at one instant: a place for a test's invariants."""
         self._leases = leases
@@ -134,7 +129,6 @@ class Bench:
         self._answers: dict[int, Answer] = {}
         self._tickets = 0
         self._uuids = 0
-        self._deadline: float | None = None
         self._planned: list[tuple[float, Callable[[], None]]] = []
         context = DriverContext(clock=lambda: self.now, wall=self._wall, wake=lambda: None)
         self._driver = SimulatedDriver(_parameters(settings or WorldSettings()), context)
@@ -144,19 +138,28 @@ class Bench:
         self.board = BoardController(lease_max_s=longest_s)
         """The board's loop; ``board.state(...)`` is easier had as ``bench.board_state``."""
         self._loop = BoardLoop(self._driver, self.board)
-        self._link = BoardLeaseClient(MANAGER, lease_s)
-        self._renewal = math.inf
-        self._wanted: BoardCommand | None = None
-        self.kernel = Kernel(config, self._new_uuid, random=random)
-        """The charging kernel."""
+        self.manager = ConnectorManager(
+            config, BoardLeaseClient(MANAGER, lease_s), self, new_uuid=self._new_uuid, random=random
+        )
+        """The manager, as the node runs it."""
         self._loop.run(self._moment())
-        self._kernel(BoardCapabilitiesReceived(self._driver.capabilities()))
-        self._kernel(CapabilitiesReceived(self._driver.hw_capabilities()))
-        self._kernel(Start())
-        self._greet()
+        self.manager.take(BoardCapabilitiesReceived(self._driver.capabilities()), self._moment())
+        self.manager.take(CapabilitiesReceived(self._driver.hw_capabilities()), self._moment())
+        self.manager.start(self._moment())
+        self.manager.renew(self._moment())  # the board wants two fresh commands before it allows power
         self._settle()
 
     # --- what can be seen ----------------------------------------------------------------------------
+
+    @property
+    def kernel(self) -> Kernel:
+        """The charging kernel."""
+        return self.manager.kernel
+
+    @property
+    def finished(self) -> bool:
+        """Whether a shutdown is complete."""
+        return self.manager.finished
 
     @property
     def world(self) -> World:
@@ -171,7 +174,7 @@ class Bench:
     @property
     def status(self) -> EvseStatus:
         """The kernel's status as it is now."""
-        return self.kernel.status(self._now())
+        return self.manager.status(self._moment())
 
     @property
     def flows(self) -> bool:
@@ -283,7 +286,7 @@ class Bench:
     def send(self, command: Command) -> int:
         """Send a command without waiting; return its ticket, for ``answer``."""
         self._tickets += 1
-        self._kernel(CommandReceived(self._tickets, command))
+        self.manager.execute(command, partial(self._answers.__setitem__, self._tickets), self._moment())
         self._settle()
         return self._tickets
 
@@ -293,7 +296,7 @@ class Bench:
 
     def tell(self, happened: Input) -> None:
         """Hand any other input to the kernel."""
-        self._kernel(happened)
+        self.manager.take(happened, self._moment())
         self._settle()
 
     def authorize(self, token: str = DEFAULT_TOKEN) -> Answer:
@@ -332,7 +335,8 @@ class Bench:
 
     def shut_down(self, limit_s: float = 5.0) -> float:
         """Shut the manager down in order; return how long it took in seconds."""
-        self.tell(Shutdown())
+        self.manager.shut_down(self._moment())
+        self._settle()
         return self.run_until(lambda bench: bench.finished, limit_s)
 
     def set_wall_clock(self, seconds: float) -> None:
@@ -343,9 +347,6 @@ class Bench:
 
     def _wall(self) -> Time:
         return Time(self._epoch + round(self.now * 1e9))
-
-    def _now(self) -> Now:
-        return Now(self.now, self._wall())
 
     def _moment(self) -> ClockReadings:
         return ClockReadings(self.now, self.now, self._wall())
@@ -368,12 +369,12 @@ class Bench:
 
     def _next(self) -> float:
         """Return when something happens next, anywhere."""
-        times = (self._driver.next_poll(), self.board.clock_deadline(), self._deadline)
+        times = (self._driver.next_poll(), self.board.clock_deadline(), self.manager.clock_deadline())
         due = min((time for time in times if time is not None), default=math.inf)
         if self._planned:
             due = min(due, self._planned[0][0])
         if self._leases:
-            due = min(due, self.board.steady_deadline(), self._renewal if self.renewing else math.inf)
+            due = min(due, self.board.steady_deadline(), self.manager.steady_deadline())
         return due
 
     def _settle(self) -> None:
@@ -383,12 +384,9 @@ class Bench:
         while True:
             self._loop.run(self._moment())
             progress = self._report()
-            if self._deadline is not None and self._deadline <= self.now:
-                self._deadline = None
-                self._kernel(Tick())
+            if min(self.manager.clock_deadline(), self.manager.steady_deadline()) <= self.now:
+                self.manager.run(self._moment())
                 progress = True
-            if self._leases:
-                self._renew()
             if not progress:
                 break
         for watcher in self.watchers:
@@ -399,49 +397,31 @@ class Bench:
         moment = self._moment()
         state = self.board.take_state(moment, heartbeat=self._leases)
         if state is not None:
-            observed = self._link.observe(state, self.now)
-            if observed is not None:
-                self._kernel(observed)
+            self.manager.observe(state, moment)
         sample, telemetry = self._driver.meter(), self._driver.telemetry()
         if sample is not None:
             self.sample = sample
-            self._kernel(MeterSampled(sample))
+            self.manager.take(MeterSampled(sample), moment)
         if telemetry is not None:
-            self._kernel(TelemetrySampled(telemetry))
+            self.manager.take(TelemetrySampled(telemetry), moment)
         return state is not None or sample is not None or telemetry is not None
 
-    def _kernel(self, happened: Input) -> None:
-        output = self.kernel.step(happened, self._now())
-        self._carry_out(output)
+    # --- what the manager calls ------------------------------------------------------------------------
 
-    def _carry_out(self, output: Output) -> None:
-        self.events.extend(Recorded(self.now, event) for event in output.events)
-        self._answers.update(output.answers)
-        self._deadline = output.deadline
-        self.finished = self.finished or output.finished
-        if output.outputs is not None:
-            self._wanted = output.outputs
-            self._send()
+    def send_command(self, command: BoardCommand, *, renewal: bool) -> None:
+        """Hand a command to the board, unless the manager is as good as dead."""
+        if self.renewing:
+            self._loop.command(command, self._moment())
 
-    def _greet(self) -> None:
-        """Send the first outputs twice: the board wants two fresh commands before it allows power."""
-        if self._wanted is None:
-            self._wanted = BoardCommand()
-        self._send()
-        self._send()
+    def publish(self, output: Output) -> None:
+        """Ignore what only nodes publish."""
 
-    def _send(self) -> None:
-        if self._wanted is None or not self.renewing:
-            return
-        self._loop.command(self._link.stamp(self._wanted, self.now), self._moment())
-        self._renewal = self.now + self._link.renewal_period
+    def publish_events(self, events: Sequence[SessionEvent]) -> None:
+        """Collect the events."""
+        self.events.extend(Recorded(self.now, event) for event in events)
 
-    def _renew(self) -> None:
-        if self.now >= self._renewal:
-            self._send()
-        lost = self._link.check(self.now)
-        if lost is not None:
-            self._kernel(lost)
+    def publish_status(self, status: EvseStatus, *, periodic: bool) -> None:
+        """Ignore what only nodes publish: the status is a property here."""
 
 
 def _parameters(settings: WorldSettings) -> SimulatedParameters:

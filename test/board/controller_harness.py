@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import BoardStyle
-from evse_manager.board.driver_io import ClockReadings, Observation
+from evse_manager.board.driver_io import Observation
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, LockState, PilotMode
 from evse_manager.interface.types import (
     BoardCapabilities,

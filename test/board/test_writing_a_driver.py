@@ -13,8 +13,8 @@ import pytest
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import Driver, DriverContext, PortMissingError
-from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, PilotMode
 from evse_manager.interface.parameters import ConfigError
 from evse_manager.interface.types import BoardCommand, Duration, Time

@@ -81,18 +81,30 @@ class InvariantChecker:
     @staticmethod
     def watch(kernel: Kernel, config: Config, past: 'list[SessionEvent] | None' = None) -> 'InvariantChecker':
         """Stand beside a kernel from now on; ``past`` are the events that were published before."""
-        invariants, step = InvariantChecker(config), kernel.step
+        invariants = InvariantChecker(config)
+        react, report = kernel.react, kernel.report
+        inputs: list[tuple[Input, Now]] = []
         for event in past or []:
             invariants._event(event)
             invariants.begun = invariants.link = True
             invariants.outputs = BoardCommand(pilot_mode=PilotMode.X1)
 
-        def watched(happened: Input, now: Now) -> Output:
-            output = step(happened, now)
-            invariants.judge(happened, now, output, kernel.status(now))
+        def watched_react(happened: Input, now: Now) -> BoardCommand | None:
+            outputs = react(happened, now)
+            inputs[:] = [(happened, now)]
+            if kernel.repeated:  # the manager asks for no report then
+                watched_report()
+            return outputs
+
+        def watched_report() -> Output:
+            output = report()
+            while inputs:
+                happened, now = inputs.pop()
+                invariants.judge(happened, now, output, kernel.status(now))
             return output
 
-        kernel.step = watched  # type: ignore[method-assign]
+        kernel.react = watched_react  # type: ignore[method-assign]
+        kernel.report = watched_report  # type: ignore[method-assign]
         return invariants
 
     def __init__(self, config: Config) -> None:

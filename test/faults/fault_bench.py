@@ -163,11 +163,10 @@ class FaultBench(Bench):
         assert finished is not None
         return finished.reason
 
-    def _carry_out(self, output: Output) -> None:
+    def publish(self, output: Output) -> None:
         self.limits = output.limits or self.limits
         if output.outputs is not None:
             self.wishes.append(output.outputs)
-        super()._carry_out(output)
 
     # --- invariants ---------------------------------------------------------------------------------------
 

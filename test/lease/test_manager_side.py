@@ -45,7 +45,7 @@ def test_a_state_answers_the_newest_change_and_a_renewal_changes_nothing() -> No
     assert link.observe(answering(2), 0.2) == BoardObserved(answering(2), True)
     link.stamp(PWM, 0.4)
     assert link.observe(answering(2), 0.5) == BoardObserved(answering(2), True)
-    assert link.next_number(0.6) == 4
+    assert link.stamp(PWM, 0.6).sequence_number == 4
     assert link.observe(answering(2), 0.7) == BoardObserved(answering(2), True)
     assert link.stamp(X1, 0.8).sequence_number == 5
     assert link.observe(answering(4), 0.9) == BoardObserved(answering(4), False)
@@ -111,7 +111,7 @@ def test_a_refused_manager_asks_seldom_and_at_once_when_the_board_is_free() -> N
         at = tick / 20
         link.observe(FOREIGN, at)
         if link.may_renew(at):
-            link.next_number(at)
+            link.stamp(X1, at)
             asked.append(at)
     assert asked == [2.0, 4.0, 6.0]
     assert link.refused

@@ -1,5 +1,5 @@
 """
-One connector in this process, in real time: kernel, board loop, a real driver, a virtual board on its port.
+One connector in this process, in real time: manager, board loop, a real driver, a virtual board on its port.
 
 As the nodes do it, without DDS between them.  Everything but the virtual board and the driver's reader runs
 in the thread of the test, inside of ``sees`` and ``until``.
@@ -9,15 +9,13 @@ import itertools
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import Driver, DriverContext, driver_class
-from evse_manager.board.driver_io import ClockReadings
 from evse_manager.board.loop import BoardLoop
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.inputs import (
@@ -25,23 +23,19 @@ from evse_manager.charging.inputs import (
     BoardCapabilitiesReceived,
     CapabilitiesReceived,
     Command,
-    CommandReceived,
-    Input,
     MeterSampled,
-    Now,
     SetExternalLimits,
-    Shutdown,
-    Start,
     TelemetrySampled,
-    Tick,
 )
-from evse_manager.charging.kernel import Kernel
+from evse_manager.charging.kernel import Output
 from evse_manager.charging.persisted_state import PersistedState
+from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.enums import AuthorizationStatus, LinkState
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
     BoardCommand,
     BoardState,
+    EvseStatus,
     ExternalLimits,
     LimitsReq,
     Powermeter,
@@ -53,6 +47,7 @@ from evse_manager.interface.types import (
     ValidationResult,
 )
 from evse_manager.lease.manager import BoardLeaseClient
+from evse_manager.manager import ConnectorManager
 from evse_manager.simulation.codes import code
 from evse_manager.simulation.virtual.host import VirtualBoardHost
 
@@ -99,7 +94,6 @@ class Session:
         """When the events came."""
         self.sample: Powermeter | None = None
         self.telemetry: Telemetry | None = None
-        self._tickets = itertools.count(1)
         self._uuids = itertools.count(1)
         self._mark = 0
         self._make_nodes()
@@ -108,19 +102,19 @@ class Session:
         """Make a driver, its loop, and a manager, that know nothing yet."""
         self.driver: Driver = self._make_driver()
         self.board = BoardController(self.driver.style)
-        self.kernel = Kernel(self._config, self._new_uuid)
-        self.finished = False
         self._loop = BoardLoop(self.driver, self.board)
-        self._link = BoardLeaseClient(f'test {next(_managers)}', 1.0)
-        self._answers: dict[int, Answer] = {}
-        self._deadline: float | None = None
-        self._renewal = 0.0
-        self._wanted = BoardCommand()
+        self.manager = ConnectorManager(
+            self._config,
+            BoardLeaseClient(f'test {next(_managers)}', 1.0),
+            self,
+            new_uuid=self._new_uuid,
+            random=lambda: 0.0,
+        )
         self._told: dict[str, object] = {}
 
     def _start_nodes(self) -> None:
         self.driver.open()
-        self._kernel(Start(self.memory))
+        self.manager.start(self._moment(), self.memory)
         self.until(lambda: self.link is LinkState.UP and self.driver.hw_capabilities() is not None, 'link up')
 
     def __enter__(self) -> Self:
@@ -128,7 +122,7 @@ class Session:
         try:
             self._start_nodes()
             self.until(lambda: 'Enabled' in self.codes, 'Enabled')
-            self.until(lambda: not self.kernel.status(self._now()).active_errors, 'no errors')
+            self.until(lambda: not self.status.active_errors, 'no errors')
         except BaseException:
             self._end()
             raise
@@ -153,10 +147,10 @@ class Session:
         self.host.execute(command)
 
     def command(self, command: Command) -> Answer:
-        ticket = next(self._tickets)
-        self._kernel(CommandReceived(ticket, command))
-        self.until(lambda: ticket in self._answers, f'an answer to {command}')
-        return self._answers.pop(ticket)
+        answers: list[Answer] = []
+        self.manager.execute(command, answers.append, self._moment())
+        self.until(lambda: answers, f'an answer to {command}')
+        return answers[0]
 
     def authorize(self, status: AuthorizationStatus = AuthorizationStatus.ACCEPTED) -> Answer:
         return self.command(AuthorizeResponse(ProvidedIdToken(id_token='TOKEN'), ValidationResult(status)))
@@ -174,8 +168,8 @@ class Session:
         self.sees('TS PC CS')
 
     def shut_down(self) -> None:
-        self._kernel(Shutdown())
-        self.until(lambda: self.finished, 'the end', 5.0)
+        self.manager.shut_down(self._moment())
+        self.until(lambda: self.manager.finished, 'the end', 5.0)
 
     def replug(self) -> None:
         """Begin a virtual replug of the board's own."""
@@ -207,6 +201,10 @@ class Session:
     def last(self) -> SessionEvent:
         """The newest event that ``sees`` has seen."""
         return self.events[self._mark - 1]
+
+    @property
+    def status(self) -> EvseStatus:
+        return self.manager.status(self._moment())
 
     @property
     def state(self) -> BoardState:
@@ -250,7 +248,7 @@ class Session:
         return time.monotonic() - begun
 
     def _why(self) -> str:
-        status = self.kernel.status(self._now())
+        status = self.status
         faults = [error.vendor_error for error in status.active_errors]
         state = self.state
         return (
@@ -270,42 +268,36 @@ class Session:
             now = time.monotonic()
             if now >= end:
                 return False
-            times = [end, self.board.steady_deadline(), self._renewal, now + 0.25]
+            times = [
+                end,
+                now + 0.25,
+                self.board.steady_deadline(),
+                self.manager.steady_deadline(),
+                self.manager.clock_deadline(),
+            ]
             times += [
-                each
-                for each in (self.driver.next_poll(), self.board.clock_deadline(), self._deadline)
-                if each is not None
+                each for each in (self.driver.next_poll(), self.board.clock_deadline()) if each is not None
             ]
             self._woken.wait(max(min(times) - now, 0.0))
 
     def _step(self) -> None:
-        now = time.monotonic()
         self._loop.run(self._moment())
         self._report()
-        if now >= self._renewal:
-            self._send()
-        lost = self._link.check(now)
-        if lost is not None:
-            self._kernel(lost)
-        if self._deadline is not None and now >= self._deadline:
-            self._deadline = None
-            self._kernel(Tick())
+        self.manager.run(self._moment())
         self._report()
 
     def _report(self) -> None:
         state = self.board.take_state(self._moment())
         if state is not None:
             self.states.append(state)
-            observed = self._link.observe(state, time.monotonic())
-            if observed is not None:
-                self._kernel(observed)
+            self.manager.observe(state, self._moment())
         sample, telemetry = self.driver.meter(), self.driver.telemetry()
         if sample is not None:
             self.sample = sample
-            self._kernel(MeterSampled(sample))
+            self.manager.take(MeterSampled(sample), self._moment())
         if telemetry is not None:
             self.telemetry = telemetry
-            self._kernel(TelemetrySampled(telemetry))
+            self.manager.take(TelemetrySampled(telemetry), self._moment())
         for name, make in (
             ('capabilities', BoardCapabilitiesReceived),
             ('hw_capabilities', CapabilitiesReceived),
@@ -313,27 +305,24 @@ class Session:
             told = getattr(self.driver, name)()
             if told is not None and told != self._told.get(name):
                 self._told[name] = told
-                self._kernel(make(told))
+                self.manager.take(make(told), self._moment())
 
-    def _kernel(self, happened: Input) -> None:
-        output = self.kernel.step(happened, self._now())
-        self.events.extend(output.events)
-        self.times.extend(time.monotonic() for _ in output.events)
-        self._answers.update(output.answers)
-        self._deadline = output.deadline
-        self.finished = self.finished or output.finished
+    # --- what the manager calls ----------------------------------------------------------------------
+
+    def send_command(self, command: BoardCommand, *, renewal: bool) -> None:
+        self._loop.command(command, self._moment())
+
+    def publish(self, output: Output) -> None:
         self.memory = output.memory or self.memory
-        if output.outputs is not None:
-            self._wanted = replace(output.outputs)
-            self._send()
 
-    def _send(self) -> None:
-        now = time.monotonic()
-        self._loop.command(self._link.stamp(self._wanted, now), self._moment())
-        self._renewal = now + self._link.renewal_period
+    def publish_events(self, events: Sequence[SessionEvent]) -> None:
+        self.events.extend(events)
+        self.times.extend(time.monotonic() for _ in events)
 
-    def _now(self) -> Now:
-        return Now(time.monotonic(), Time(time.time_ns()))
+    def publish_status(self, status: EvseStatus, *, periodic: bool) -> None:
+        pass
+
+    # --- time and names ------------------------------------------------------------------------------
 
     def _moment(self) -> ClockReadings:
         steady = time.monotonic()

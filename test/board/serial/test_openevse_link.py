@@ -181,7 +181,7 @@ def a_fault_of_each_kind(session: Session) -> None:
         session.do('clear')
         session.do('unplug')
         session.until(lambda: 'SF' in session.codes, 'end of the session', 25.0)
-        session.until(lambda: not session.kernel.status(session._now()).active_errors, 'no errors', 25.0)
+        session.until(lambda: not session.status.active_errors, 'no errors', 25.0)
         session.pass_time(3.0)
         session.forget()
 

@@ -187,7 +187,7 @@ def before_closing(fault: str, code: BoardErrorEnum) -> Sequence:
 
 def ends_well(session: Session) -> None:
     session.until(lambda: 'SF' in session.codes, 'end of the session')
-    session.until(lambda: not session.kernel.status(session._now()).active_errors, 'no errors')
+    session.until(lambda: not session.status.active_errors, 'no errors')
     session.until(lambda: not session.state.active_errors, 'no errors of the board')
     session.until(lambda: session.state.lock is LockState.UNLOCKED, 'unlocked')
     session.pass_time(0.5)
