@@ -108,17 +108,20 @@ def namespace(text: str) -> str:
     return name
 
 
-def point_in_time(text: str, now: datetime | None = None) -> int:
+def point_in_time(text: str, now: datetime | None = None, after: int = 0) -> int:
     """
     Return nanoseconds since 1970 UTC.
 
-    Takes ISO 8601 (``2026-11-22T18:00``, local time unless an offset is given), a time of today (``18:00``),
-    or an offset from now (``+30m``, ``+2h``, ``+90s``).
+    Takes ISO 8601 (``2026-11-22T18:00``, local time unless an offset is given), a time of day (``18:00``), an
+    offset from now (``+30m``, ``+2h``, ``+90s``), or ``now``.  A time of day is of today, or the first one later
+    than ``after``.
     """
     now = now or datetime.now(UTC)
     offset = re.fullmatch(r'\+(\d+(?:\.\d+)?)([smhd])', text.strip())
     try:
-        if offset:
+        if text.strip() == 'now':
+            moment = now
+        elif offset:
             seconds = float(offset[1]) * {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}[offset[2]]
             moment = now + timedelta(seconds=seconds)
         elif re.fullmatch(r'\d{1,2}:\d{2}(:\d{2})?', text.strip()):
@@ -126,12 +129,14 @@ def point_in_time(text: str, now: datetime | None = None) -> int:
             moment = now.astimezone().replace(
                 hour=hour, minute=minute, second=rest[0] if rest else 0, microsecond=0
             )
+            while moment.timestamp() * 1e9 <= after:
+                moment += timedelta(days=1)
         else:
             moment = datetime.fromisoformat(text.strip())
         seconds = moment.timestamp()
     except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(
-            f'{text!r} is no time; give 2026-11-22T18:00, 18:00 or +30m'
+            f'{text!r} is no time; give 2026-11-22T18:00, 18:00, +30m or now'
         ) from None
     if not 0 <= seconds < 2**31:  # builtin_interfaces/Time counts seconds in an int32
         raise argparse.ArgumentTypeError(f'{text!r} is out of range; give a time between 1970 and 2038')

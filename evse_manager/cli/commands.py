@@ -235,7 +235,7 @@ COMMANDS: tuple[Command, ...] = (
         arguments=(
             argument(
                 'reservation_id',
-                type=arguments.integer(-(2**31), 2**31 - 1),
+                type=arguments.integer(0, 2**31 - 1),
                 metavar='ID',
                 help='number of the reservation; it appears in the transaction that uses it',
             ),

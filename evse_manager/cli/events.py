@@ -6,11 +6,11 @@ from contextlib import suppress
 
 from evse_manager.cli import formatting
 from evse_manager.cli.errors import ExitCode, NotFoundError
-from evse_manager.cli.graph import SETTLE_S, Graph, nobody
+from evse_manager.cli.graph import SETTLE_S, Graph, no_connector_message
 from evse_manager.cli.json_output import emit, record
 from evse_manager.cli.parser import FIND_S
 from evse_manager.cli.screen import make_console, print_lines
-from evse_manager.cli.views import event_line
+from evse_manager.cli.views import event_line, name_width
 from evse_manager.cli.watch import REDRAW_S, Watcher
 from evse_manager.interface.types import SessionEvent
 
@@ -19,12 +19,12 @@ def run_events(given: Namespace, graph: Graph) -> ExitCode:
     """Print past events, then those that come."""
     limit_s = given.timeout or FIND_S
     with suppress(KeyboardInterrupt):
-        watcher = Watcher(graph, [given.connector] if given.connector else [])
+        watcher = Watcher(graph, [given.connector] if given.connector else [], show_tokens=given.show_tokens)
         if given.connector:
             if not graph.wait_until(lambda: given.connector in graph.connectors(), limit_s):
                 raise graph.missing(given.connector, limit_s)
         elif not graph.discover(limit_s):
-            raise NotFoundError(nobody(limit_s))
+            raise NotFoundError(no_connector_message(limit_s))
         Follower(watcher, given).run(limit_s)
     return ExitCode.OK
 
@@ -71,7 +71,8 @@ class Follower:
             if self.as_json:
                 emit({'connector': name, **record(event), 'text': formatting.event_sentence(event)})
             else:
-                named = len(self.watcher.monitor.bays) > 1
+                bays = self.watcher.monitor.in_order()
+                named = name_width(bays, self.console.width) if len(bays) > 1 else 0
                 print_lines(self.console, [event_line(name, event, self.console.width, named)])
         if self.left is not None:
             self.left = max(0, self.left - len(self.pending))

@@ -153,7 +153,7 @@ def started_because(event: SessionEvent) -> str:
 
 
 def transaction_started(event: SessionEvent) -> str:
-    """Say who began the transaction, at which meter value."""
+    """Return who began the transaction, at which meter value."""
     payload = event.transaction_started
     if payload is None:
         return 'a transaction began'
@@ -172,16 +172,16 @@ def transaction_finished(event: SessionEvent) -> str:
 
 
 def error(cause: Error | None, known: str = '') -> str:
-    """Say what is wrong: the code and, unless the reader knows it already, the sentence behind it."""
+    """Return what is wrong: the sentence, unless the reader knows it already, and its code in brackets."""
     if cause is None:
         return 'an error'
     code = camel(cause.error_code) if cause.error_code != ErrorEnum.UNSPECIFIED else 'error'
     vendor, colon, meaning = cause.vendor_error.partition(': ')
-    if not cause.vendor_error or (colon and meaning == known and vendor == code):
+    if not cause.vendor_error:
         return code
-    if colon and meaning == known:
-        return f'{code}: {vendor}'
-    return cause.vendor_error if vendor == code else f'{code}: {cause.vendor_error}'
+    if not colon:
+        return cause.vendor_error if vendor == code else f'{cause.vendor_error} [{code}]'
+    return vendor if meaning == known else f'{meaning} [{vendor}]'
 
 
 SENTENCES: dict[SessionEventEnum, str | Callable[[SessionEvent], str]] = {

@@ -6,6 +6,7 @@ commands that need the graph.
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -38,6 +39,8 @@ SETTLE_FACTOR = 2.0
 """And this many times as long as the first connector took to appear: a busy machine tells of others late."""
 SLICE_S = 0.05
 """Longest wait between two looks at the graph, which has no event of its own in rclpy."""
+SIGN_OF_LIFE_S = 1.0
+COMPLETION_S = 1.0
 STATUS = 'status'
 SIMULATION = 'simulation/plug_in'
 
@@ -119,13 +122,22 @@ class Graph:
         """Handle what arrives, for at most this long; returns early after something was handled."""
         self.executor.spin_once(timeout_sec=max(0.0, seconds))
 
-    def wait_until(self, condition: Callable[[], bool], limit_s: float) -> bool:
-        """Handle what arrives until the condition holds; return whether it did within the limit."""
-        deadline = time.monotonic() + limit_s
+    def wait_until(self, condition: Callable[[], bool], limit_s: float, looking_for: str = '') -> bool:
+        """
+        Handle what arrives until the condition holds; return whether it did within the limit.
+
+        A person at a terminal reads what is being looked for when it takes longer than a second.
+        """
+        begun = time.monotonic()
+        deadline = begun + limit_s
+        silent = not looking_for or not sys.stderr.isatty()
         while not condition():
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
+            if not silent and time.monotonic() >= begun + SIGN_OF_LIFE_S:
+                silent = True
+                print(f'evse: looking for {looking_for} …', file=sys.stderr)
             self.spin(min(left, SLICE_S))
         return True
 
@@ -164,7 +176,7 @@ class Graph:
                 seen, since = found, now
             return bool(seen) and now - since >= patience
 
-        self.wait_until(settled, limit_s)
+        self.wait_until(settled, limit_s, 'connectors')
         return seen
 
     def choose(self, wanted: str | None, limit_s: float, look: Callable[[], list[str]] | None = None) -> str:
@@ -173,7 +185,7 @@ class Graph:
             return wanted
         found = self.discover(limit_s, look)
         if not found:
-            raise NotFoundError(nobody(limit_s, simulated=look is not None))
+            raise NotFoundError(no_connector_message(limit_s, simulated=look is not None))
         if len(found) > 1:
             raise UsageError(f'there are {len(found)} connectors, say which with -c: {", ".join(found)}')
         return found[0]
@@ -223,7 +235,7 @@ class Graph:
         if path not in self._clients:
             self._clients[path] = self.node.create_client(kind, path)
         client = self._clients[path]
-        if not self.wait_until(client.service_is_ready, find_s):
+        if not self.wait_until(client.service_is_ready, find_s, path):
             raise self.not_offered(namespace, service, find_s)
         future = client.call_async(request)
         if not self.wait_until(future.done, answer_s):
@@ -264,9 +276,11 @@ def domain() -> str:
     return os.environ.get('ROS_DOMAIN_ID') or '0'
 
 
-def nobody(limit_s: float, simulated: bool = False) -> str:
-    """Say that nobody is there, and what to do."""
+def no_connector_message(limit_s: float, simulated: bool = False) -> str:
+    """Say that no_connector_message is there, and what to do."""
     what = 'simulated board' if simulated else 'connector'
     return (
-        f'no {what} on the graph within {limit_s:g} s; does its node run, with ROS_DOMAIN_ID {domain()} too?'
+        f'no {what} on the graph within {limit_s:g} s; does its node run, with ROS_DOMAIN_ID {domain()} and '
+        f'ROS_AUTOMATIC_DISCOVERY_RANGE {os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") or "SUBNET"}? '
+        'Start one with: ros2 launch evse_manager evse.launch.py'
     )

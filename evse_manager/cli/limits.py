@@ -16,8 +16,9 @@ from evse_manager.interface.types import ExternalLimits, LimitsReq, ScheduleReqE
 DETAILS = """\
 It replaces the limit in force, is stored, and holds until it is replaced.
 A schedule file holds a JSON list of steps, each in force until the next begins:
-  [{"at": "22:00", "current": 32}, {"at": "+8h", "current": 6, "phases": 1},
-   {"at": "2030-12-01T06:00", "power": 11000}]"""
+  [{"at": "now", "current": 16}, {"at": "22:00", "current": 32}, {"at": "06:00", "current": 6, "phases": 1},
+   {"at": "2030-12-01T06:00", "power": 11000}]
+A time of day is the first one after the step before."""
 
 current = arguments.number(0, arguments.MAX_CURRENT_A, 'A')
 
@@ -64,8 +65,8 @@ def limit(current_a: float | None, power_w: float | None, phases: int, at: int) 
     return ScheduleReqEntry(timestamp=Time(at), limits_to_root=wanted)
 
 
-def step(entry: object, position: int) -> ScheduleReqEntry:
-    """Return one step of a schedule file, or refuse it by its position."""
+def step(entry: object, position: int, after: int) -> ScheduleReqEntry:
+    """Return one step of a schedule file, the first after a time, or refuse it by its position."""
     where = f'step {position} of the schedule'
     if not isinstance(entry, dict):
         raise UsageError(f'{where} is not an object with "at" and a limit')
@@ -79,7 +80,7 @@ def step(entry: object, position: int) -> ScheduleReqEntry:
             current(str(entry['current'])) if 'current' in entry else None,
             power(str(entry['power'])) if 'power' in entry else None,
             arguments.integer(1, 3)(str(entry['phases'])) if 'phases' in entry else 0,
-            arguments.point_in_time(str(entry['at'])),
+            arguments.point_in_time(str(entry['at']), after=after),
         )
     except argparse.ArgumentTypeError as error:
         raise UsageError(f'{where}: {error}') from None
@@ -95,11 +96,13 @@ def read_schedule(file: str) -> tuple[ScheduleReqEntry, ...]:
         raise UsageError(f'the schedule {file} is no JSON: {error}') from None
     if not isinstance(content, list) or not content:
         raise UsageError(f'the schedule {file} is no list of steps; to remove the limit use --none')
-    steps = tuple(step(entry, position) for position, entry in enumerate(content, start=1))
+    steps: list[ScheduleReqEntry] = []
+    for position, entry in enumerate(content, start=1):
+        steps.append(step(entry, position, steps[-1].timestamp or 0 if steps else 0))
     times = [entry.timestamp or 0 for entry in steps]
     if any(later <= earlier for earlier, later in pairwise(times)):
         raise UsageError(f'the steps of the schedule {file} are not in the order of their times')
-    return steps
+    return tuple(steps)
 
 
 def external_limits(given: Namespace) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """What a monitor knows of connectors: their last status, their events, and whether they are still there."""
 
 import re
+import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from evse_manager.interface.types import EvseStatus, SessionEvent
 
@@ -45,11 +46,29 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), '') if part.isdigit() else (1, 0, part) for part in parts]
 
 
+def masked(token: str) -> str:
+    """Return a token of which only the end can be read, as ``EvseStatus`` has it."""
+    shown = token[-4:] if len(token) > 4 else ''
+    return '*' * (len(token) - len(shown)) + shown
+
+
+def concealed(event: SessionEvent) -> SessionEvent:
+    """Return an event whose tokens are masked: they are secrets."""
+    started, finished = event.transaction_started, event.transaction_finished
+    if started is not None:
+        token = replace(started.id_tag, id_token=masked(started.id_tag.id_token))
+        event = replace(event, transaction_started=replace(started, id_tag=token))
+    if finished is not None:
+        event = replace(event, transaction_finished=replace(finished, id_tag=masked(finished.id_tag)))
+    return event
+
+
 class Monitor:
     """The connectors in their order, fed by whoever listens to the graph."""
 
     def __init__(self) -> None:
         self.bays: dict[str, ConnectorView] = {}
+        self.began = time.monotonic()
 
     def offered(self, names: Iterable[str]) -> list[str]:
         """Note who offers a status now; return the names that are new."""

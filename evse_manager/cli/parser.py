@@ -1,7 +1,10 @@
 """What ``evse`` understands: the parser, made from the table of commands."""
 
 import argparse
+import difflib
+import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from evse_manager.cli import arguments
@@ -26,11 +29,41 @@ exit codes:
 
 
 class Parser(ArgumentParser):
-    """Answers wrong usage in one sentence instead of repeating the usage."""
+    """Answers wrong usage in one sentence instead of repeating the usage, with the nearest known name."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Check a choice; argparse offers no other place for the wording of an unknown one."""
+        known = [] if action.choices is None else [str(choice) for choice in action.choices]
+        if not known or str(value) in known:
+            return
+        kind = 'command' if isinstance(action, argparse._SubParsersAction) else str(action.metavar or 'value')
+        close = difflib.get_close_matches(str(value), known, n=1)
+        hint = f'did you mean {close[0]}?' if close else f'choose one of: {", ".join(known)}'
+        self.error(f'unknown {kind} {value!r:.60}; {hint}')
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, and end with the exit code for wrong usage."""
         self.exit(ExitCode.USAGE, f'{self.prog}: {message} (see {self.prog} --help)\n')
+
+
+class Version(argparse.Action):
+    """Prints the versions and ends; they are read only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **{**options, 'default': argparse.SUPPRESS})
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Print the versions and end."""
+        from evse_manager.cli.version import versions  # noqa: PLC0415 - read only when asked for
+
+        print(f'evse {versions()}', file=sys.stdout)
+        parser.exit(ExitCode.OK)
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -41,18 +74,22 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, **options)
 
 
-def common(several: bool = False) -> ArgumentParser:
-    """Return the options of every subcommand."""
-    parser = ArgumentParser(add_help=False)
+COMMON = {'connector': None, 'timeout': None, 'json': False, 'show_tokens': False}
+"""Defaults of the common options.  They may stand before or after the subcommand, so argparse sets none."""
+
+
+def common() -> ArgumentParser:
+    """Return the options that every subcommand takes, and that may stand before it, too."""
+    parser = ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group('common options')
-    if not several:
-        group.add_argument(
-            '-c',
-            '--connector',
-            type=arguments.namespace,
-            metavar='NAMESPACE',
-            help='namespace of the connector, such as /evse_1 (default: the only one on the graph)',
-        )
+    connector = group.add_argument(
+        '-c',
+        '--connector',
+        type=arguments.namespace,
+        metavar='NAMESPACE',
+        help='namespace of the connector, such as /evse_1 (default: the only one on the graph)',
+    )
+    connector.completer = complete_connectors  # type: ignore[attr-defined]
     group.add_argument(
         '--timeout',
         type=arguments.number(0.1, 3600, 's'),
@@ -60,12 +97,30 @@ def common(several: bool = False) -> ArgumentParser:
         help=f'how long to look for the connector, and then to wait for its answer (default: {FIND_S:g} s)',
     )
     group.add_argument('--json', action='store_true', help='print JSON, one object per line')
+    group.add_argument(
+        '--show-tokens',
+        action='store_true',
+        help='print tokens in full; they are secrets and masked otherwise',
+    )
     return parser
+
+
+def complete_connectors(prefix: str, **_: Any) -> list[str]:
+    """Return the connectors on the graph that begin so, for the completion of a shell."""
+    from evse_manager.cli.graph import COMPLETION_S, Graph  # noqa: PLC0415 - parsing does not wait for ROS
+
+    with Graph() as graph:
+        return [name for name in graph.discover(COMPLETION_S) if name.startswith(prefix)]
 
 
 def epilog(examples: tuple[str, ...]) -> str:
     """Return the end of a subcommand's help."""
     return 'examples:\n' + '\n'.join(f'  {example}' for example in examples) if examples else ''
+
+
+def also(command: Command) -> str:
+    """Return the other names of a subcommand, for its help."""
+    return f' Also called {", ".join(command.aliases)}.' if command.aliases else ''
 
 
 def add_command(group: Any, command: Command, parent: ArgumentParser) -> None:
@@ -74,7 +129,7 @@ def add_command(group: Any, command: Command, parent: ArgumentParser) -> None:
         command.name,
         aliases=list(command.aliases),
         help=command.summary,
-        description=f'{command.summary[0].upper()}{command.summary[1:]}.\n{command.details}'.rstrip(),
+        description=f'{command.summary[0].upper()}{command.summary[1:]}.{also(command)}\n{command.details}'.rstrip(),
         epilog=epilog(command.examples),
         formatter_class=Formatter,
         parents=[parent],
@@ -100,12 +155,12 @@ def add_view(group: Any, name: str, parent: ArgumentParser, summary: str, *examp
 
 def add_views(group: Any) -> None:
     """Add list, status, watch and events."""
-    several = common(several=True)
-    add_view(group, 'list', several, 'list the connectors on the graph', 'evse list', 'evse list --json')
+    parent = common()
+    add_view(group, 'list', parent, 'list the connectors on the graph', 'evse list', 'evse list --json')
     status = add_view(
         group,
         'status',
-        several,
+        parent,
         'show all that is known of connectors, and why they are (not) charging',
         'evse status',
         'evse status /depot/evse_7',
@@ -114,7 +169,7 @@ def add_views(group: Any) -> None:
     watch = add_view(
         group,
         'watch',
-        several,
+        parent,
         'watch connectors live, as they come and go (without a terminal: a line for each change)',
         'evse watch',
         'evse watch evse_1 evse_2',
@@ -134,7 +189,7 @@ def add_views(group: Any) -> None:
     events = add_view(
         group,
         'events',
-        common(),
+        parent,
         'follow the session events in words, beginning with the last ones (100 at most)',
         'evse events',
         'evse events --no-follow',
@@ -185,8 +240,10 @@ def build_parser() -> ArgumentParser:
         description='Watch and command the charging connectors on the ROS 2 graph.',
         epilog=EPILOG,
         formatter_class=Formatter,
+        parents=[common()],
     )
-    top = parser.add_subparsers(title='subcommands', metavar='COMMAND', required=True)
+    parser.add_argument('--version', action=Version, help='print the version of the package and of ROS 2')
+    top = parser.add_subparsers(title='subcommands', metavar='COMMAND')
     parent = common()
     add_views(top)
     for command in COMMANDS:
@@ -206,5 +263,28 @@ def build_parser() -> ArgumentParser:
 
 
 def parse(argv: list[str] | None = None) -> Namespace:
-    """Parse a command line; wrong usage ends the process with exit code 2, as argparse does."""
-    return build_parser().parse_args(argv)
+    """
+    Parse a command line; wrong usage ends the process with exit code 2, as argparse does.
+
+    Without a subcommand the help is printed.
+    """
+    parser = build_parser()
+    complete(parser)
+    given = parser.parse_args(argv)
+    for name, default in COMMON.items():
+        vars(given).setdefault(name, default)
+    if 'run' not in given:
+        parser.print_help()
+        parser.exit(ExitCode.OK)
+    if 'connectors' in given and given.connector is not None:
+        given.connectors = [given.connector, *given.connectors]
+    return given
+
+
+def complete(parser: ArgumentParser) -> None:
+    """Answer a shell that asks for completions, where argcomplete is installed."""
+    try:
+        import argcomplete  # noqa: PLC0415 - optional
+    except ImportError:
+        return
+    argcomplete.autocomplete(parser)

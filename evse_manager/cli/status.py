@@ -5,7 +5,7 @@ import time
 from argparse import Namespace
 
 from evse_manager.cli.errors import ExitCode, NotFoundError
-from evse_manager.cli.graph import Graph, nobody
+from evse_manager.cli.graph import Graph, no_connector_message
 from evse_manager.cli.json_output import emit, record
 from evse_manager.cli.monitor import ConnectorView
 from evse_manager.cli.parser import FIND_S
@@ -16,7 +16,7 @@ from evse_manager.interface.types import EvseStatus
 
 def run_list(given: Namespace, graph: Graph) -> ExitCode:
     """Print a line for each connector."""
-    statuses = read(graph, given.timeout or FIND_S, [])
+    statuses = read(graph, given.timeout or FIND_S, [given.connector] if given.connector else [])
     if given.json:
         for name, status in statuses.items():
             emit({'connector': name, **summary(status)})
@@ -24,6 +24,8 @@ def run_list(given: Namespace, graph: Graph) -> ExitCode:
     bays, now = as_bays(statuses)
     console = make_console()
     print_lines(console, [heading(bays, console.width), *rows(bays, console.width, now)])
+    if sys.stdout.isatty() and not given.connector:
+        print('(found so far; one that has just started may take 3 s to appear)', file=sys.stderr)
     return ExitCode.OK
 
 
@@ -65,7 +67,7 @@ def read(graph: Graph, limit_s: float, wanted: list[str]) -> dict[str, EvseStatu
         require(graph, name, limit_s)
     found = list(dict.fromkeys(wanted)) or graph.discover(limit_s)
     if not found:
-        raise NotFoundError(nobody(limit_s))
+        raise NotFoundError(no_connector_message(limit_s))
     for name in found:
         statuses[name] = None
         listen(graph, name, statuses)
@@ -75,7 +77,7 @@ def read(graph: Graph, limit_s: float, wanted: list[str]) -> dict[str, EvseStatu
 
 def require(graph: Graph, name: str, limit_s: float) -> None:
     """Wait until a connector is there."""
-    if not graph.wait_until(lambda: name in graph.connectors(), limit_s):
+    if not graph.wait_until(lambda: name in graph.connectors(), limit_s, name):
         raise graph.missing(name, limit_s)
 
 

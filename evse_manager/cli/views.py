@@ -8,12 +8,15 @@ from rich.text import Text
 
 from evse_manager.cli import formatting
 from evse_manager.cli.monitor import ConnectorView, Monitor
-from evse_manager.interface.enums import ChargerState
+from evse_manager.interface.enums import ChargerState, ControlPilotState
 from evse_manager.interface.types import EvseStatus, SessionEvent
 
 WIDE = 120
 """From this width on the reason stands in the connector's own line."""
 BARS = '▁▂▃▄▅▆▇█'
+LOOKING_S = 4.0
+"""The middleware may take 3 s to find a neighbor."""
+NO_CONNECTOR = 'No connector on the graph yet; waiting for one.'
 
 STYLES = {
     ChargerState.CHARGING: 'bold green',
@@ -175,11 +178,11 @@ def rows(bays: Sequence[ConnectorView], width: int, now: float, brief: bool = Fa
     return lines
 
 
-def event_line(name: str, event: SessionEvent, width: int, named: bool) -> Text:
-    """Return an event as one line."""
+def event_line(name: str, event: SessionEvent, width: int, named: int) -> Text:
+    """Return an event as one line; ``named`` is the width of the column of names, 0 for none."""
     text = Text().append(f'{formatting.clock(event.stamp)}  ', style='dim')
     if named:
-        text.append(f'{name}  ', style='bold')
+        text.append(f'{name:<{named}}  ', style='bold')
     text.append(f'{formatting.event_name(event):<19} ', style=formatting.event_style(event))
     return line(text.append(formatting.event_sentence(event)), width)
 
@@ -191,7 +194,8 @@ def facts(status: EvseStatus) -> list[tuple[str, str]]:
     """Return everything worth knowing of a connector, as label and value."""
     reservation = '' if status.reservation_id is None else f', reservation {status.reservation_id}'
     car = 'plugged in' if status.plugged else 'not plugged in'
-    token = status.token or ('accepted' if status.authorized else formatting.ABSENT)
+    if status.cp_state is ControlPilotState.F:
+        car = 'not visible while the pilot shows F'
     availability, contactor, lock, link = map(
         formatting.known, (status.availability, status.contactor, status.lock, status.link_state)
     )
@@ -204,6 +208,27 @@ def facts(status: EvseStatus) -> list[tuple[str, str]]:
         ('EV', f'{car}, pilot state {formatting.known(status.cp_state)}'),
         ('current', f'{formatting.current(status)} signalled, limit {formatting.limit(status)}'),
         ('power', formatting.power(status.power_w)),
+        *session_facts(status),
+        ('board', f'contactor {contactor}, lock {lock}, link {link}'),
+        (
+            'wear',
+            f'{plural(status.contactor_cycles, "cycle")} of the contactor, '
+            f'{status.openings_under_load} under load',
+        ),
+    ]
+
+
+def plural(count: int, word: str) -> str:
+    """Return a number with its noun."""
+    return f'{count} {word}{"" if count == 1 else "s"}'
+
+
+def session_facts(status: EvseStatus) -> list[tuple[str, str]]:
+    """Return what belongs to a session, where there is one."""
+    if not status.session_uuid:
+        return []
+    token = status.token or ('accepted' if status.authorized else formatting.ABSENT)
+    return [
         ('energy', f'{formatting.energy(status.session_energy_wh)} in this session'),
         (
             'time',
@@ -211,12 +236,7 @@ def facts(status: EvseStatus) -> list[tuple[str, str]]:
             f'charging {formatting.duration(status.charging_duration)}',
         ),
         ('token', token),
-        ('board', f'contactor {contactor}, lock {lock}, link {link}'),
-        (
-            'wear',
-            f'{status.contactor_cycles} cycles of the contactor, {status.openings_under_load} under load',
-        ),
-        ('session', status.session_uuid or formatting.ABSENT),
+        ('session', status.session_uuid),
     ]
 
 
@@ -278,12 +298,15 @@ class Screen:
         footer = [line('q leaves · ↑ ↓ scroll', width, 'dim')] if keys else []
         room = max(1, height - len(top) - len(footer))
         if not bays:
-            body = [line('No connector on the graph yet; waiting for one.', width, 'yellow')]
+            waiting = 'Looking for connectors …' if now - monitor.began < LOOKING_S else NO_CONNECTOR
+            body = [line(waiting, width, 'yellow')]
         elif len(bays) == 1 and room >= 14:
             body = card(bays[0], width, now)
         else:
             body = self.table(bays, width, room, now)
-        events = self.events(monitor, width, room - len(body), named=len(bays) != 1)
+        events = self.events(
+            monitor, width, room - len(body), 0 if len(bays) == 1 else name_width(bays, width)
+        )
         filler: list[Text] = [Text()] * max(0, room - len(body) - len(events)) if keys else []
         return [*top, *body, *events, *filler, *footer][:height]
 
@@ -300,7 +323,7 @@ class Screen:
         more = f'{self.offset} more above, {below} below' if below or self.offset else ''
         return [heading(bays, width), *shown, line(more, width, 'dim')]
 
-    def events(self, monitor: Monitor, width: int, room: int, named: bool) -> list[Text]:
+    def events(self, monitor: Monitor, width: int, room: int, named: int) -> list[Text]:
         """Return the newest events, as many as there is room for."""
         newest = monitor.last_events(min(room - 2, 20))
         if not newest:

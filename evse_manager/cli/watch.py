@@ -11,12 +11,12 @@ from rich.text import Text
 
 from evse_manager.cli import formatting
 from evse_manager.cli.errors import ExitCode, NotFoundError
-from evse_manager.cli.graph import Graph, nobody
+from evse_manager.cli.graph import Graph, no_connector_message
 from evse_manager.cli.json_output import emit, record
-from evse_manager.cli.monitor import Monitor
+from evse_manager.cli.monitor import Monitor, concealed
 from evse_manager.cli.parser import FIND_S
 from evse_manager.cli.screen import Keys, make_console, print_lines, recorder, save_svg
-from evse_manager.cli.views import Screen, event_line, state_word
+from evse_manager.cli.views import Screen, event_line, name_width, state_word
 from evse_manager.interface.types import EvseStatus, SessionEvent
 
 REDRAW_S = 0.25
@@ -27,8 +27,9 @@ LOOK_S = 0.5
 class Watcher:
     """Listens to every connector on the graph, or to the wanted ones, and keeps a monitor of them."""
 
-    def __init__(self, graph: Graph, wanted: list[str]) -> None:
+    def __init__(self, graph: Graph, wanted: list[str], *, show_tokens: bool = False) -> None:
         self.graph = graph
+        self.show_tokens = show_tokens
         self.wanted = wanted
         self.monitor = Monitor()
         self.on_status: Callable[[str, EvseStatus], None] = lambda name, status: None
@@ -57,6 +58,8 @@ class Watcher:
             self.on_status(name, value)
 
         def event(value: SessionEvent) -> None:
+            if not self.show_tokens:
+                value = concealed(value)
             if self.monitor.event(name, value):
                 self.on_event(name, value)
 
@@ -81,7 +84,7 @@ class Watcher:
 
 def run_watch(given: Namespace, graph: Graph) -> ExitCode:
     """Watch until q, Ctrl-C, or the time given."""
-    watcher = Watcher(graph, given.connectors)
+    watcher = Watcher(graph, given.connectors, show_tokens=given.show_tokens)
     console = make_console()
     with suppress(KeyboardInterrupt):
         if given.once:
@@ -106,7 +109,7 @@ def once(watcher: Watcher, console: Console, given: Namespace) -> None:
         if name not in found:
             raise watcher.graph.missing(name, limit_s)
     if not found:
-        raise NotFoundError(nobody(limit_s))
+        raise NotFoundError(no_connector_message(limit_s))
     watcher.look()
     watcher.graph.wait_until(watcher.everybody_spoke, limit_s)
     watcher.run_for(given.duration or LOOK_S)  # the history of events comes right behind the status
@@ -151,7 +154,8 @@ def follow(watcher: Watcher, console: Console, given: Namespace) -> None:
             for name, status in statuses:
                 emit({'connector': name, **record(status)})
         else:
-            lines = [event_line(name, event, console.width, named=True) for name, event in events]
+            named = name_width(watcher.monitor.in_order(), console.width)
+            lines = [event_line(name, event, console.width, named) for name, event in events]
             lines += [status_line(name, status) for name, status in statuses if is_change(name, status, last)]
             now = time.monotonic()
             silent = {view.name for view in watcher.monitor.bays.values() if view.silence(now) is not None}
