@@ -10,8 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from faults.page import Page, numbers
+
+settings.register_profile('suite', deadline=None)  # a busy machine fails no property
+settings.load_profile('suite')
 
 pytest_plugins = ('process_fixtures',) if find_spec('evse_manager.msg') else ()
 

@@ -113,7 +113,7 @@ def point_in_time(text: str, now: datetime | None = None, after: int = 0) -> int
     Return nanoseconds since 1970 UTC.
 
     Takes ISO 8601 (``2026-11-22T18:00``, local time unless an offset is given), a time of day (``18:00``), an
-    offset from now (``+30m``, ``+2h``, ``+90s``), or ``now``.  A time of day is of today, or the first one later
+    offset from now (``+30m``, ``+2h``, ``+90s``), or ``now``.  A time of day is of today, or the first later
     than ``after``.
     """
     now = now or datetime.now(UTC)

@@ -3,12 +3,14 @@
 import argparse
 import json
 import math
+import re
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_manager.cli import limits
+from evse_manager.cli import arguments, limits
 from evse_manager.cli.commands import COMMANDS, SIMULATION
 from evse_manager.cli.errors import ExitCode, UsageError
 from evse_manager.cli.parser import build_parser, parse
@@ -88,8 +90,33 @@ def test_common_options_are_taken_by_every_command(command):
     words = [*command.words.split(), *ARGUMENTS.get(command.service, [])]
     parsed = parse([*words, '-c', 'depot/evse_7', '--timeout', '2.5', '--json'])
     assert (parsed.connector, parsed.timeout, parsed.json) == ('/depot/evse_7', 2.5, True)
+    parsed = parse(['-c', '/evse_1', '--timeout', '2.5', '--json', *words])
+    assert (parsed.connector, parsed.timeout, parsed.json) == ('/evse_1', 2.5, True)
+    parsed = parse(['-c', '/evse_1', *words, '-c', '/evse_2'])
+    assert parsed.connector == '/evse_2', 'the last one counts'
     parsed = parse(words)
     assert (parsed.connector, parsed.timeout, parsed.json) == (None, None, False)
+
+
+@pytest.mark.parametrize('view', ['status', 'watch'])
+def test_views_take_connectors_as_option_and_as_argument(view):
+    assert parse(['-c', 'evse_1', view, 'evse_2']).connectors == ['/evse_1', '/evse_2']
+    assert parse([view, '-c', 'evse_1']).connectors == ['/evse_1']
+    assert parse([view]).connectors == []
+
+
+def test_without_a_command_the_help_is_printed(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse([])
+    assert ended.value.code == ExitCode.OK
+    assert 'usage: evse' in capsys.readouterr().out
+
+
+def test_the_versions_are_printed(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(['--version'])
+    assert ended.value.code == ExitCode.OK
+    assert re.fullmatch(r'evse \d+\.\d+\.\d+ \(ROS 2 \w+\)\n', capsys.readouterr().out)
 
 
 def test_help_names_every_subcommand_and_the_exit_codes():
@@ -148,6 +175,25 @@ def test_a_schedule_comes_from_a_file(tmp_path):
     assert second.timestamp - first.timestamp == pytest.approx(7 * 3600e9, abs=1e9)
 
 
+@pytest.mark.parametrize('hour', range(24))
+def test_times_of_day_in_a_schedule_follow_one_another_at_any_hour(hour):
+    now = datetime(2026, 11, 27, hour, 30).astimezone()
+    times, after = [], 0
+    for text in ('now', '22:00', '06:00'):
+        after = arguments.point_in_time(text, now, after)
+        times.append(datetime.fromtimestamp(after / 1e9).astimezone())
+    assert times[0] == now
+    assert [time.hour for time in times[1:]] == [22, 6]
+    assert now < times[1] <= now + timedelta(days=1)
+    assert times[1] < times[2] <= times[1] + timedelta(days=1)
+
+
+def test_the_schedule_of_the_help_works(tmp_path):
+    file = tmp_path / 'help.json'
+    file.write_text(re.search(r'\[\{.*?\}\]', limits.DETAILS, re.DOTALL)[0])
+    assert len(request(f'limit --schedule {file}')['value'].schedule_import) == 4
+
+
 @pytest.mark.parametrize(
     ('content', 'reason'),
     [
@@ -198,18 +244,21 @@ def test_faults_may_be_typed_with_dashes():
 @pytest.mark.parametrize(
     ('line', 'hint'),
     [
-        ('', 'required'),
-        ('charge', 'invalid choice'),
+        ('charge', 'unknown command'),
+        ('pasue', 'did you mean pause?'),
+        ('statsu', 'did you mean status?'),
+        ('sim plugin', 'did you mean plug-in?'),
         ('limit nan', '0 to 80 A'),
         ('limit inf', '0 to 80 A'),
         ('limit -- -1', '0 to 80 A'),
         ('limit 80.1', '0 to 80 A'),
         ('limit sixteen', '0 to 80 A'),
         ('limit --power 1e9', 'W'),
-        ('limit --phases 4', 'invalid choice'),
-        ('phases 2', 'invalid choice'),
+        ('limit --phases 4', 'choose one of: 1, 2, 3'),
+        ('phases 2', 'choose one of: 1, 3'),
         ('reserve', 'required'),
         ('reserve many', 'whole number'),
+        ('reserve -- -3', 'out of range'),
         ('reserve 99999999999', 'out of range'),
         ('enable --id -1', 'out of range'),
         ('stop --reason bored', 'local'),
@@ -222,7 +271,7 @@ def test_faults_may_be_typed_with_dashes():
         ('status /evse_1 depot//evse_1', 'namespace'),
         ('sim', 'required'),
         ('sim plug-in --soc 101', '1 to 100'),
-        ('sim proximity 16', 'invalid choice'),
+        ('sim proximity 16', 'choose one of'),
         ('events --history 1000', '0 to 100'),
         (['authorize', ''], 'empty token'),
         (['authorize', 'x' * 300], 'too long'),

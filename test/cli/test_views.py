@@ -3,10 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_manager.cli.monitor import SILENT_AFTER_S, Monitor
+from evse_manager.cli.monitor import SILENT_AFTER_S, Monitor, concealed
 from evse_manager.cli.views import Screen, card, event_line, rows
 from evse_manager.interface.enums import ChargerState, ErrorEnum, SessionEventEnum, StatusReason
-from evse_manager.interface.types import Duration, Error, EvseStatus, SessionEvent, Time
+from evse_manager.interface.types import (
+    Duration,
+    Error,
+    EvseStatus,
+    ProvidedIdToken,
+    SessionEvent,
+    Time,
+    TransactionFinished,
+    TransactionStarted,
+)
 
 NOW = 1000.0
 CHARGING = EvseStatus(
@@ -63,7 +72,7 @@ def test_80_by_24_shows_each_connector_with_its_reason_and_errors():
     assert '/depot/evse_1' in shown
     assert 'Charging with 16 A on 3 phases.' in shown
     assert 'The diode of the car is missing' in shown
-    assert 'CarDiodeFault: Diode: no diode in the car' in shown
+    assert 'no diode in the car [Diode]' in shown
     assert 'The temperature sensor is absent.' in shown
     assert 'last events' in shown
 
@@ -129,7 +138,10 @@ def test_what_cannot_be_understood_is_said():
 
 
 def test_an_empty_graph_says_that_it_waits():
-    assert 'waiting' in text(Screen().draw(Monitor(), 80, 24, NOW))
+    monitor = Monitor()
+    monitor.began = NOW
+    assert 'Looking for connectors' in text(Screen().draw(monitor, 80, 24, NOW + 1.0))
+    assert 'waiting' in text(Screen().draw(monitor, 80, 24, NOW + 5.0))
 
 
 def test_a_long_reason_is_wrapped_in_the_card_and_nothing_is_markup():
@@ -137,4 +149,19 @@ def test_a_long_reason_is_wrapped_in_the_card_and_nothing_is_markup():
     (view,) = monitor_of(status).in_order()
     assert '[bold]end[/bold]' in text(card(view, 80, NOW))
     event = SessionEvent(event=SessionEventEnum.ERROR, error=Error(ErrorEnum.OTHER, '[red]x[/red]'))
-    assert '[red]x[/red]' in event_line('/evse_1', event, 100, named=True).plain
+    assert '[red]x[/red]' in event_line('/evse_1', event, 100, named=10).plain
+
+
+def test_tokens_are_masked_but_for_their_end():
+    event = SessionEvent(
+        event=SessionEventEnum.TRANSACTION_STARTED,
+        transaction_started=TransactionStarted(id_tag=ProvidedIdToken(id_token='04A1B2C3')),
+    )
+    assert concealed(event).transaction_started.id_tag.id_token == '****B2C3'
+    ended = SessionEvent(
+        event=SessionEventEnum.TRANSACTION_FINISHED,
+        transaction_finished=TransactionFinished(id_tag='SECRET-TOKEN'),
+    )
+    assert concealed(ended).transaction_finished.id_tag == '********OKEN'
+    short = TransactionFinished(id_tag='ABCD')
+    assert concealed(SessionEvent(transaction_finished=short)).transaction_finished.id_tag == '****'

@@ -62,11 +62,11 @@ def test_events_tell_their_payload():
     error = SessionEvent(
         event=SessionEventEnum.ERROR, error=Error(ErrorEnum.CAR_DIODE_FAULT, 'Diode: missing')
     )
-    assert formatting.event_sentence(error) == 'CarDiodeFault: Diode: missing'
+    assert formatting.event_sentence(error) == 'missing [Diode]'
     trip = Error(ErrorEnum.RCD, 'RcdDc: 6 mA DC; unplug.')
-    assert formatting.error(trip) == 'RCD: RcdDc: 6 mA DC; unplug.'
-    assert formatting.error(trip, known='6 mA DC; unplug.') == 'RCD: RcdDc'
-    assert formatting.error(Error(ErrorEnum.OTHER, 'Other: hot.')) == 'Other: hot.'
+    assert formatting.error(trip) == '6 mA DC; unplug. [RcdDc]'
+    assert formatting.error(trip, known='6 mA DC; unplug.') == 'RcdDc'
+    assert formatting.error(Error(ErrorEnum.OTHER, 'Other: hot.')) == 'hot. [Other]'
     plugged = SessionEvent(
         event=SessionEventEnum.SESSION_STARTED,
         session_started=SessionStarted(reason=StartSessionReason.EV_CONNECTED),
