@@ -17,11 +17,12 @@ from evse_manager.msg import BoardState, ContactorState, EvseStatus, SessionEven
 from harness import Connector, Probe, Process, Site, authorization, running
 from nodes.relay import MANAGER_NAMES, Wire, wire
 
-ALL_KILLS = int(os.environ.get('EVSE_MANAGER_KILLS', '20'))
-KILLS = max(1, ALL_KILLS // 4)
+FAILURES = ('manager killed', 'manager stalled', 'board killed', 'board stalled', 'cut off', 'both killed')
+ALL_KILLS = int(os.environ.get('EVSE_MANAGER_KILLS', str(len(FAILURES))))
+"""One of each kind; ``make endurance`` asks for more."""
+KILLS = max(3, ALL_KILLS // 4)
 """Each takes some seconds; the store alone is killed more often in ``test/store/test_kill.py``."""
 
-FATES = ('manager killed', 'manager stalled', 'board killed', 'board stalled', 'cut off', 'both killed')
 BOUND_S = 1.5
 """To the open contactor without a manager, and to the manager's error without a board."""
 LONGEST_STALL_S = 4.0
@@ -69,6 +70,7 @@ def test_whenever_a_manager_is_killed_no_transaction_is_lost(probe: Probe, tmp_p
     events = connector.all_events
     started, finished = once(events, Event.TRANSACTION_STARTED), once(events, Event.TRANSACTION_FINISHED)
     ended = once(events, Event.SESSION_FINISHED)
+    assert started, 'no transaction was under way when the manager was killed'
     assert len(set(finished)) == len(finished), 'one is counted twice'
     assert set(started) <= set(finished), 'one is lost'
     assert len(set(ended)) == len(ended), 'one is counted twice'
@@ -84,8 +86,8 @@ def test_whenever_a_manager_is_killed_no_transaction_is_lost(probe: Probe, tmp_p
         assert connection.execute('SELECT * FROM sessions WHERE finished IS NULL').fetchall() == []
 
 
-class Bay:
-    """A connector that charges, and the wire between its manager and its board: three that may suffer."""
+class FailingConnector:
+    """A connector that charges, and the wire between its manager and its board: three that may fail."""
 
     def __init__(self, site: Site, probe: Probe, namespace: str, between: Wire, records: Path) -> None:
         self._site, self._probe, self._namespace, self._between = site, probe, namespace, between
@@ -116,10 +118,10 @@ class Bay:
             lambda s: s.state == EvseStatus.STATE_CHARGING and not s.active_errors, 'charging', 30.0
         )
 
-    def suffers(self, fate: str, stall_s: float) -> None:
-        """Let a fate strike, see what has to follow in time, and undo what a person could not."""
+    def inject_failure(self, failure: str, stall_s: float) -> None:
+        """Inject a failure, check what has to follow in time, and undo what a person could not."""
         begun = time.time_ns() * 1e-9
-        match fate:
+        match failure:
             case 'manager killed':
                 self.manager.signal(signal.SIGKILL)
                 self.opens(begun, begun + BOUND_S + 0.5)
@@ -178,17 +180,17 @@ def seconds(stamp: Any) -> float:
 def test_whatever_happens_to_the_processes_power_ends_in_time_and_returns(
     probe: Probe, tmp_path: Path
 ) -> None:
-    """Killed, stalled or cut off at a random moment: never a contactor fault, and nobody has to help."""
+    """Killed, stalled or cut off at a random moment: never a contactor fault, and without a person."""
     chance = random.Random(ALL_KILLS)
-    with running(tmp_path) as site, wire('/fates') as between:
-        bay = Bay(site, probe, '/fates', between, tmp_path / 'fates.sqlite3')
-        bay.plug_in()
+    with running(tmp_path) as site, wire('/failures') as between:
+        failing = FailingConnector(site, probe, '/failures', between, tmp_path / 'failures.sqlite3')
+        failing.plug_in()
         for number in range(ALL_KILLS):
-            bay.charges()
+            failing.charges()
             probe.spin(2.0 * chance.random() ** 2)
-            bay.connector.forget()
-            fate, stall_s = FATES[number % len(FATES)], chance.uniform(0.2, LONGEST_STALL_S)
-            bay.suffers(fate, stall_s)
-        bay.charges()
-    errors = [event.error[0] for event in bay.connector.all_events if event.event == Event.ERROR]
+            failing.connector.forget()
+            failure, stall_s = FAILURES[number % len(FAILURES)], chance.uniform(0.2, LONGEST_STALL_S)
+            failing.inject_failure(failure, stall_s)
+        failing.charges()
+    errors = [event.error[0] for event in failing.connector.all_events if event.event == Event.ERROR]
     assert {error.error_code for error in errors} <= {ErrorEnum.INTERNAL}, errors
