@@ -43,7 +43,7 @@ class SessionRecords:
 
     def told(self) -> None:
         """Note that the undelivered events have been published."""
-        self._store.told_undelivered()
+        self._store.published_undelivered()
 
     @property
     def warning(self) -> str:

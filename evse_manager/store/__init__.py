@@ -1,12 +1,13 @@
 """
 The session records of one connector, in SQLite.
 
-Pure of ROS.  ``SessionStore`` is the door: it takes what the kernel's steps brought about, commits it in a
-thread of its own, and only then lets it be told.  ``docs/records.md`` says where what is, and how safe.
+No ROS.  Three layers: ``SessionStore`` is the interface for the owner's thread, ``Writer`` the thread that
+commits, ``Database`` the file with its SQL.  Entries are committed before their events are published.
+``docs/records.md`` describes the tables and what survives which failure.
 """
 
 from evse_manager.store.location import location
-from evse_manager.store.session_store import Remembered, SessionStore
-from evse_manager.store.writing import Entry
+from evse_manager.store.records_sql import Entry, Remembered
+from evse_manager.store.session_store import SessionStore
 
 __all__ = ['Entry', 'Remembered', 'SessionStore', 'location']

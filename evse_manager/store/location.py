@@ -1,4 +1,4 @@
-"""Where the records are: the file's name, its lock, and where a bad file is kept."""
+"""The path of the records, its lock, and the name under which a damaged file is kept."""
 
 import fcntl
 import os
@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 PARTS = ('-shm', '-wal', '')
-"""What SQLite adds to the name of a database; the log goes first, or a new database would be given it."""
+"""Suffixes of SQLite; the log is renamed first, or a new database would adopt it."""
 
 
 class LockedError(Exception):
-    """Another process keeps its records in this file; the text says which."""
+    """Another process keeps its records in this file; the text names it."""
 
 
 def location(setting: str, namespace: str, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -32,10 +32,10 @@ def location(setting: str, namespace: str, environment: Mapping[str, str] = os.e
 
 
 class FileLock:
-    """The right to write a file; the system gives it back when the process ends, however it ends."""
+    """An exclusive lock on a file; the system releases it when the process ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock; raises LockedError when another has it, OSError when none can be had."""
+        """Take the lock; raises LockedError when another process holds it, OSError when locking fails."""
         self._descriptor = os.open(
             path.with_name(path.name + '.lock'), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
@@ -52,15 +52,15 @@ class FileLock:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f'{os.getpid()}\n'.encode(), 0)
         except OSError:
-            pass  # a full disk: the name of the holder is a courtesy
+            pass  # a full disk: the holder's name is not essential
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file that is no good, with its companions, and return its new name; raises OSError."""
+    """Rename a damaged file and its companions, and return its new name; raises OSError."""
     stamp = datetime.now(UTC).strftime('%Y%m%dT%H%M%S')
     kept, number = path.with_name(f'{path.name}.bad-{stamp}'), 1
     while kept.exists():

@@ -1,5 +1,5 @@
 """
-The tables of a file of session records, and how a file of an earlier version is brought up to date.
+The tables of a file of session records, and the migration of files of earlier versions.
 
 Times are nanoseconds since 1970 UTC, energy is Wh, objects are JSON as in ``codec.py``, enumerations names.
 """
@@ -7,7 +7,7 @@ Times are nanoseconds since 1970 UTC, energy is Wh, objects are JSON as in ``cod
 import sqlite3
 
 APPLICATION_ID = 0x45565345
-"""``EVSE`` in the header of the file: whose file it is."""
+"""``EVSE`` in the header of the file: it identifies files of this package."""
 
 VERSION_1 = """
 CREATE TABLE connector (  -- one row: what is in force, and what was open
@@ -98,19 +98,19 @@ MIGRATIONS: tuple[str, ...] = (VERSION_1,)
 
 
 class ForeignFileError(Exception):
-    """The file belongs to somebody else, or to a later version; the text says so, for people."""
+    """The file belongs to another program, or to a later version; the text is for people."""
 
 
 def prepare(connection: sqlite3.Connection) -> None:
     """
-    Set up a new file, or bring an older one up to date.
+    Set up a new file, or migrate an older one.
 
     Raises
     ------
     ForeignFileError
         When this version must not touch the file.
     sqlite3.Error
-        When the file can't be read or written.
+        When the file cannot be read or written.
 
     """
     version = _pragma(connection, 'user_version')

@@ -1,4 +1,4 @@
-"""The thread that writes the file, and does nothing else."""
+"""The thread that writes the file."""
 
 import sqlite3
 import threading
@@ -10,23 +10,23 @@ from pathlib import Path
 from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.types import Time
 from evse_manager.store.codec import DecodeError
-from evse_manager.store.exchange import Exchange, Pending
-from evse_manager.store.file import RecordsFile, is_damage, open_or_replace, peek
+from evse_manager.store.database import Database, is_damage, open_or_replace, peek
 from evse_manager.store.location import FileLock, LockedError, set_aside
+from evse_manager.store.records_sql import Remembered
 from evse_manager.store.schema import ForeignFileError
-from evse_manager.store.writing import Loaded
+from evse_manager.store.write_queue import QueuedEntry, WriteQueue
 
 RETRY_S = 5.0
-"""How often a file that can't be written is tried again."""
+"""Period of retries of a file that cannot be written, in seconds."""
 
 REPLACE_AT_MOST_EVERY_S = 3600.0
-"""A disk that damages one file after the other is not filled with them."""
+"""A disk that damages files must not be filled with copies of them."""
 
 ALIVE_EVERY_S = 5.0
-"""How exactly an outage is known while a session is open."""
+"""Resolution of the length of an outage while a session is open, in seconds."""
 
 IDLE_ALIVE_EVERY_S = 60.0
-"""The same without a session, for people who read the file."""
+"""The same without a session."""
 
 FIRST_PURGE_S = 600.0
 """The first purge waits until the clock of a machine without a battery has been set."""
@@ -44,52 +44,51 @@ ENTRY_ERRORS = (
     sqlite3.InterfaceError,
     sqlite3.DataError,
 )
-"""An entry is at fault, not the file: it would fail for ever."""
+"""The entry is at fault, not the file: a retry would fail again."""
 
 
 class Writer:
     """
     The writer of one file, and its thread.
 
-    ``open`` and ``close`` belong to the owner; all the rest runs in the thread.
+    ``open`` and ``close`` are called by the owner; everything else runs in the thread.  ``_abandoned`` and
+    ``_hopeful`` are written by one thread and read by the other without a lock: each is a single assignment.
     """
 
-    def __init__(self, path: Path, retention_days: int, exchange: Exchange, now: Callable[[], Time]) -> None:
-        """Write what comes through ``exchange`` into the file ``path``."""
+    def __init__(self, path: Path, retention_days: int, queue: WriteQueue, now: Callable[[], Time]) -> None:
+        """Write the entries of ``queue`` into the file ``path``; ``now`` returns the wall time."""
         self._path = path
         self._days = retention_days
-        self._exchange = exchange
+        self._queue = queue
         self._now = now
         self._thread = threading.Thread(target=self._run, name='session_store', daemon=True)
         self._opened = threading.Event()
         self._abandoned = False
         self._hopeful = False
         self._lock: FileLock | None = None
-        self._file: RecordsFile | None = None
-        self._loaded = Loaded()
+        self._file: Database | None = None
+        self._loaded = Remembered()
         self._memory = PersistedState()
         self._delivered = 0
         self._replaced_at: float | None = None
 
     @property
     def is_recording(self) -> bool:
-        """Whether records are written, or will be when that is possible."""
+        """Whether records are written, now or once the file can be written."""
         return self._hopeful and not self._abandoned
 
-    def open(self, limit_s: float) -> Loaded:
-        """Start, and return what the file remembers; nothing when that takes too long."""
+    def open(self, limit_s: float) -> Remembered:
+        """Start the thread; return what the file remembers, or nothing when it takes over ``limit_s``."""
         self._thread.start()
         if self._opened.wait(limit_s):
             return self._loaded
         self._abandoned = True
-        self._exchange.notice(
-            f'No session records are kept: {self._path} did not open within {limit_s:.0f} s.'
-        )
-        return Loaded()
+        self._queue.notice(f'No session records are kept: {self._path} did not open within {limit_s:.0f} s.')
+        return Remembered()
 
     def close(self, limit_s: float) -> None:
-        """Write what is left and end; give up after a while."""
-        self._exchange.close()
+        """Write what is left and end; give up after ``limit_s``."""
+        self._queue.close()
         if self._thread.ident is not None:
             self._thread.join(limit_s)
 
@@ -107,44 +106,44 @@ class Writer:
             self._lock.release()
 
     def _open_first(self) -> bool:
-        """Open the file for the first time; return whether there is any hope of writing it."""
+        """Open the file for the first time; return whether it can be written, now or later."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = FileLock(self._path)
             self._file, self._loaded, notice = open_or_replace(self._path)
             if notice:
-                self._exchange.notice(notice)
+                self._queue.notice(notice)
         except LockedError as holder:
-            self._exchange.notice(
+            self._queue.notice(
                 f'No session records are kept: {holder} keeps its own in {self._path}; end it, or set another'
                 ' session_store for one of the two.'
             )
             return False
         except ForeignFileError as error:
-            self._exchange.notice(
+            self._queue.notice(
                 f'No session records are kept in {self._path}: {error}; set another session_store.'
             )
             return False
         except FILE_ERRORS as error:
             self._loaded = replace(peek(self._path), undelivered=())
-            self._exchange.fall_behind(self._trouble(error))
+            self._queue.fall_behind(self._trouble(error))
         self._memory = replace(self._loaded.memory, written=None)
         undelivered = self._loaded.undelivered
         self._delivered = (
             undelivered[0].sequence_number - 1 if undelivered else self._loaded.last_sequence_number
         )
-        self._exchange.delivered(self._delivered)
+        self._queue.delivered(self._delivered)
         return True
 
     def _work(self) -> None:
-        """Write what comes, for as long as the owner wants it."""
+        """Write entries until the owner closes the store."""
         alive_at = time.monotonic()
         purge_at = alive_at + FIRST_PURGE_S
-        booted = False  # the outage lasts until the connector has announced itself
+        booted = False  # an outage lasts until the connector has published its first event
         closing = False
         while not closing:
             wait_s = min(alive_at, purge_at) - time.monotonic()
-            batch, delivered, closing = self._exchange.take(max(0.0, wait_s), self._delivered)
+            batch, delivered, closing = self._queue.take(max(0.0, wait_s), self._delivered)
             booted = booted or any(pending.entry.events for pending in batch)
             now = time.monotonic()
             try:
@@ -157,17 +156,17 @@ class Writer:
                     file.purge(self._now(), self._days)
                 if now >= alive_at:
                     alive_at = now + (IDLE_ALIVE_EVERY_S if self._memory.session is None else ALIVE_EVERY_S)
-                self._exchange.catch_up()
+                self._queue.catch_up()
             except FILE_ERRORS as error:
-                self._exchange.give_back([pending for pending in batch if not pending.recorded])
-                self._exchange.fall_behind(self._trouble(error))
+                self._queue.give_back([pending for pending in batch if not pending.recorded])
+                self._queue.fall_behind(self._trouble(error))
                 if self._replace_if_damaged(error):
                     closing = False
                 else:
-                    closing = closing or self._exchange.wait_to_retry(RETRY_S)
+                    closing = closing or self._queue.wait_to_retry(RETRY_S)
 
-    def _write(self, file: RecordsFile, batch: list[Pending], delivered: int) -> None:
-        """Commit entries and what has been told; an entry that can't be written is left out."""
+    def _write(self, file: Database, batch: list[QueuedEntry], delivered: int) -> None:
+        """Commit entries and the published number; an entry that cannot be written is left out."""
         if not batch:
             if delivered != self._delivered:
                 file.mark(delivered, None)
@@ -180,22 +179,22 @@ class Writer:
                 for pending in batch:
                     self._write(file, [pending], delivered)
                 return
-            self._exchange.notice(f'A session record could not be written and is lost: {error!r}')
+            self._queue.notice(f'A session record could not be written and is lost: {error!r}')
         self._delivered = delivered
-        self._exchange.recorded(batch)
+        self._queue.recorded(batch)
 
-    def _in_place(self) -> RecordsFile:
-        """Return the file; it is opened again when it could not be before, or was taken away."""
+    def _in_place(self) -> Database:
+        """Return the file; reopen it after a failure, or when it was removed."""
         if self._file is not None and not self._file.is_in_place:
             self._close_file()
         if self._file is None:
             self._file, loaded, notice = open_or_replace(self._path)
-            if loaded == Loaded():
+            if loaded == Remembered():
                 self._file.seed(self._memory, self._delivered, self._delivered)
             else:
                 self._memory = replace(loaded.memory, written=None)
             if notice:
-                self._exchange.notice(notice)
+                self._queue.notice(notice)
         return self._file
 
     def _close_file(self) -> None:
@@ -204,7 +203,7 @@ class Writer:
             self._file = None
 
     def _replace_if_damaged(self, error: Exception) -> bool:
-        """Keep a file that turned out to be damaged under another name; return whether to go on at once."""
+        """Rename a damaged file; return whether to continue at once with a new one."""
         now = time.monotonic()
         if not is_damage(error) or (
             self._replaced_at is not None and now < self._replaced_at + REPLACE_AT_MOST_EVERY_S
@@ -216,7 +215,7 @@ class Writer:
             kept = set_aside(self._path)
         except OSError:
             return False
-        self._exchange.notice(
+        self._queue.notice(
             f'The file of session records was damaged ({error}); it is kept as {kept}, and a new one was'
             ' begun.'
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from evse_manager.interface.enums import SessionEventEnum as Event
 from evse_manager.interface.types import SessionEvent
-from evse_manager.store.writing import DURABLE_EVENTS
+from evse_manager.store.records_sql import DURABLE_EVENTS
 
 ONCE = (Event.SESSION_STARTED, Event.TRANSACTION_STARTED, Event.TRANSACTION_FINISHED, Event.SESSION_FINISHED)
 

@@ -23,7 +23,7 @@ class Owner:
         self._awake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.store = SessionStore(path, retention_days, now=lambda: EPOCH, wake=lambda: self._awake.put(None))
         self.remembered: Remembered = self.store.open()
-        self.store.told_undelivered()
+        self.store.published_undelivered()
 
     def keep(self, entry: Entry, name: str = '') -> None:
         self.store.keep(entry, lambda: self.told.append(name))

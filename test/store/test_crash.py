@@ -11,7 +11,7 @@ from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.enums import SessionEventEnum as Event
 from evse_manager.interface.types import SessionEvent
 from evse_manager.store import Entry, Remembered
-from evse_manager.store.file import RecordsFile, open_or_replace
+from evse_manager.store.database import Database, open_or_replace
 from store.ledger import check_file, check_told
 from store.life import ACTIONS, Life
 
@@ -106,6 +106,6 @@ def test_what_was_recorded_and_perhaps_not_told_is_told_again_unless_it_is_past(
     before.file._connection.execute('UPDATE connector SET delivered_sequence_number = 1')
     before.file.close()
 
-    file = RecordsFile(tmp_path / 'records.sqlite3')
+    file = Database(tmp_path / 'records.sqlite3')
     assert file.loaded.undelivered == (before.told[1],)  # word for word; that a token was wanted is past
     file.close()

@@ -30,8 +30,8 @@ from evse_manager.interface.types import (
 )
 from evse_manager.store import Entry, location
 from evse_manager.store.codec import DecodeError, decode, encode
-from evse_manager.store.file import RecordsFile, open_or_replace
-from evse_manager.store.writing import DAY_NS, is_durable
+from evse_manager.store.database import Database, open_or_replace
+from evse_manager.store.records_sql import DAY_NS, is_durable
 from store.ledger import rows
 from store.owner import EPOCH, SECOND, event
 
@@ -115,7 +115,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def file(path: Path) -> Iterator[RecordsFile]:
+def file(path: Path) -> Iterator[Database]:
     file, _, _ = open_or_replace(path)
     yield file
     file.close()
@@ -169,7 +169,7 @@ WHOLE = (
 )
 
 
-def test_a_transaction_in_rows(file: RecordsFile, path: Path) -> None:
+def test_a_transaction_in_rows(file: Database, path: Path) -> None:
     file.write(WHOLE, PersistedState(), 0)
     assert rows(path, 'SELECT uuid, started, reason, finished FROM sessions') == [
         ('a', at(1), 'EV_CONNECTED', at(91))
@@ -194,7 +194,7 @@ def test_a_transaction_in_rows(file: RecordsFile, path: Path) -> None:
     assert json.loads(start_value[0])['energy_wh_import'] == {'total': 100.0}
 
 
-def test_what_is_written_twice_counts_once(file: RecordsFile, path: Path) -> None:
+def test_what_is_written_twice_counts_once(file: Database, path: Path) -> None:
     tables = (
         'sessions',
         'transactions',
@@ -213,14 +213,14 @@ def test_what_is_written_twice_counts_once(file: RecordsFile, path: Path) -> Non
     assert len(after[-1]) == len(before[-1]) + 1
 
 
-def test_a_failure_in_the_middle_leaves_nothing_behind(file: RecordsFile, path: Path) -> None:
+def test_a_failure_in_the_middle_leaves_nothing_behind(file: Database, path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         file.write([*WHOLE, event(5, uuid='\ud800')], PersistedState(), 0)
     assert rows(path, 'SELECT * FROM events') == []
     assert file.write(WHOLE, PersistedState(), 0) == PersistedState()
 
 
-def test_errors_are_rows_from_raised_to_cleared(file: RecordsFile, path: Path) -> None:
+def test_errors_are_rows_from_raised_to_cleared(file: Database, path: Path) -> None:
     relais, hot = Error(ErrorEnum.RELAIS, 'Weld: no.'), Error(ErrorEnum.OTHER, 'Hot: yes.')
     entries = [
         Entry(at(1), errors=(relais,)),
@@ -235,7 +235,7 @@ def test_errors_are_rows_from_raised_to_cleared(file: RecordsFile, path: Path) -
         ('a', 'OTHER', at(2), None, 0),
         ('a', 'RELAIS', at(4), None, 0),
     ]
-    again = RecordsFile(path)
+    again = Database(path)
     again.write([Entry(at(9), errors=(relais,))], PersistedState(), 0)
     again.close()
     assert rows(path, query)[1:] == [
@@ -246,10 +246,10 @@ def test_errors_are_rows_from_raised_to_cleared(file: RecordsFile, path: Path) -
 
 
 def test_a_session_that_the_kernel_could_not_know_of_is_closed_with_its_newest_value(
-    file: RecordsFile, path: Path
+    file: Database, path: Path
 ) -> None:
     file.write(WHOLE[:-1], PersistedState(), 0)
-    again = RecordsFile(path)
+    again = Database(path)
     again.write([Entry(at(500), memory=PersistedState())], open_transaction(160.0, 62), 0)
     again.close()
     assert rows(path, 'SELECT finished, stop_reason, stop_wh FROM transactions') == [
@@ -281,7 +281,7 @@ def test_meter_values_need_not_survive_the_loss_of_power() -> None:
     assert not is_durable(Entry(EPOCH, memory=open_transaction(130.0, 32)), open_transaction(100.0, 2))
 
 
-def test_what_ended_long_ago_goes_and_what_is_open_stays(file: RecordsFile, path: Path) -> None:
+def test_what_ended_long_ago_goes_and_what_is_open_stays(file: Database, path: Path) -> None:
     memory = file.write(WHOLE, PersistedState(), 4)
     later = open_transaction(100.0, 2)
     assert later.session is not None
@@ -310,7 +310,7 @@ def test_what_ended_long_ago_goes_and_what_is_open_stays(file: RecordsFile, path
     }
 
 
-def test_room_is_given_back(file: RecordsFile, path: Path) -> None:
+def test_room_is_given_back(file: Database, path: Path) -> None:
     memory = PersistedState()
     for number in range(1, 1200, 4):
         events = (

@@ -19,7 +19,7 @@ from evse_manager.charging.persisted_state import OpenSession, PersistedState
 from evse_manager.interface.enums import ErrorEnum, StartSessionReason
 from evse_manager.interface.enums import SessionEventEnum as Event
 from evse_manager.interface.types import Error
-from evse_manager.store import Entry, exchange, session_store, writer
+from evse_manager.store import Entry, session_store, write_queue, writer
 from store.ledger import rows
 from store.owner import EPOCH, Owner, event
 
@@ -65,7 +65,7 @@ def test_nothing_is_told_before_its_record(path: Path) -> None:
 def test_a_disk_that_does_not_answer_delays_by_less_than_a_second_and_once(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('evse_manager.store.file.BUSY_S', 30.0)  # a write hangs
+    monkeypatch.setattr('evse_manager.store.database.BUSY_S', 30.0)  # a write hangs
     owner = Owner(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute('BEGIN IMMEDIATE')
@@ -412,7 +412,7 @@ def test_a_disk_that_is_full_from_the_start_is_waited_for(public_path: Path) -> 
 
 
 def test_so_many_entries_wait_and_no_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, 'CAPACITY', 10)
+    monkeypatch.setattr(write_queue, 'CAPACITY', 10)
     monkeypatch.setattr(writer, 'RETRY_S', 0.1)
     owner = Owner(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -432,7 +432,7 @@ def test_so_many_entries_wait_and_no_more(path: Path, monkeypatch: pytest.Monkey
 
 def test_what_begins_and_ends_outlasts_what_passes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a full disk for long: no session is lost for the sake of pauses, nor what is in force."""
-    monkeypatch.setattr(exchange, 'CAPACITY', 10)
+    monkeypatch.setattr(write_queue, 'CAPACITY', 10)
     monkeypatch.setattr(writer, 'RETRY_S', 0.1)
     owner = Owner(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

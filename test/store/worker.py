@@ -16,7 +16,7 @@ from .life import ACTIONS, EPOCH, Life
 
 def main(records: str, told: str, seed: str, orderly: bool) -> None:
     """Live until killed, or for a moment and end in order; an event told is a line of the file ``told``."""
-    session_store.TELL_AFTER_S = 60.0  # what is told is recorded, be the machine as slow as it likes
+    session_store.PUBLISH_AFTER_S = 60.0  # what is told is recorded, be the machine as slow as it likes
     random = Random(seed)
     awake: queue.SimpleQueue[None] = queue.SimpleQueue()
     life: Life | None = None
@@ -38,7 +38,7 @@ def main(records: str, told: str, seed: str, orderly: bool) -> None:
     remembered = store.open()
     assert store.warning == ''
     tell(remembered.undelivered)
-    store.told_undelivered()
+    store.published_undelivered()
     config = Config(after_power_loss=random.choice(('close', 'continue')), restart_delay_max_s=0.0)
     life = Life(keep, remembered, seed=random.getrandbits(32), plugged=random.random() < 0.5, config=config)
     while not orderly or random.random() < 0.95:

@@ -1,8 +1,8 @@
 """
-How what happened becomes rows, and rows become what is remembered.
+The SQL of the records: entries become rows, and rows become the remembered state.
 
-Everything can be written twice without being counted twice: events have their number, sessions and
-transactions their session's uuid, and what is in force is compared with what the file says.
+Every write is idempotent: events have their number, sessions and transactions their session's uuid, and the
+state in force is compared with the file's.
 """
 
 import sqlite3
@@ -49,7 +49,7 @@ DAY_NS = 86400 * SECOND_NS
 @dataclass(frozen=True, slots=True)
 class Entry:
     """
-    What one step of the kernel brought about that is worth a record.
+    The result of one step of the kernel that is recorded.
 
     ``memory`` and ``errors`` (the set of active errors) are None when they did not change; ``stamp`` is the
     wall time of the step.
@@ -62,34 +62,34 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a file remembers: the memory for ``Start``, the newest event's number, and events not told yet."""
+class Remembered:
+    """What a file remembers: the state for ``Start``, the newest event's number, and unpublished events."""
 
     memory: PersistedState = PersistedState()
     last_sequence_number: int = 0
     undelivered: tuple[SessionEvent, ...] = ()
 
 
-def tells_durable(entry: Entry) -> bool:
-    """Tell whether an event of an entry must survive the loss of power."""
+def has_durable_event(entry: Entry) -> bool:
+    """Return whether an entry has an event that must survive the loss of power."""
     return any(event.event in DURABLE_EVENTS for event in entry.events)
 
 
 def is_durable(entry: Entry, before: PersistedState) -> bool:
-    """Tell whether an entry must survive the loss of power: all but meter values and passing states."""
-    if tells_durable(entry):
+    """Return whether an entry must survive the loss of power: all but meter values and transient states."""
+    if has_durable_event(entry):
         return True
     return entry.memory is not None and _without_meter(entry.memory) != _without_meter(before)
 
 
-def load(connection: sqlite3.Connection) -> Loaded:
-    """Return what a file remembers; raises DecodeError or sqlite3.Error when it can't be read."""
+def load(connection: sqlite3.Connection) -> Remembered:
+    """Return what a file remembers; raises DecodeError or sqlite3.Error when it is unreadable."""
     row = connection.execute(
         'SELECT enabled, faulted, welded, reservation_id, external_limits, open_session, alive,'
         ' last_sequence_number, delivered_sequence_number FROM connector'
     ).fetchone()
     if row is None:
-        return Loaded()
+        return Remembered()
     enabled, faulted, welded, reservation, limits, session, alive, last, delivered = row
     numbers = (enabled, faulted, welded, last, delivered)
     if not all(isinstance(number, int) for number in numbers) or not isinstance(limits, str):
@@ -97,7 +97,7 @@ def load(connection: sqlite3.Connection) -> Loaded:
     records = connection.execute(
         'SELECT record FROM events WHERE sequence_number > ? ORDER BY sequence_number', (delivered,)
     )
-    return Loaded(
+    return Remembered(
         memory=PersistedState(
             enabled=bool(enabled),
             faulted=bool(faulted),
@@ -108,19 +108,19 @@ def load(connection: sqlite3.Connection) -> Loaded:
             written=None if alive is None else Time(alive),
         ),
         last_sequence_number=last,
-        undelivered=_worth_telling([decode(record, SessionEvent) for (record,) in records]),
+        undelivered=_up_to_durable([decode(record, SessionEvent) for (record,) in records]),
     )
 
 
-def _worth_telling(events: list[SessionEvent]) -> tuple[SessionEvent, ...]:
-    """Return the events up to the newest that matters now; passing states after it are past."""
+def _up_to_durable(events: list[SessionEvent]) -> tuple[SessionEvent, ...]:
+    """Return the events up to the newest durable one; transient states after it no longer matter."""
     while events and events[-1].event not in DURABLE_EVENTS:
         events.pop()
     return tuple(events)
 
 
 def write(connection: sqlite3.Connection, entries: Iterable[Entry], before: PersistedState) -> PersistedState:
-    """Write entries inside the caller's transaction, on top of the memory ``before``; return the new one."""
+    """Write entries inside the caller's transaction, on top of the state ``before``; return the new one."""
     for entry in entries:
         for event in entry.events:
             _write_event(connection, event)
@@ -133,7 +133,7 @@ def write(connection: sqlite3.Connection, entries: Iterable[Entry], before: Pers
 
 
 def seed(connection: sqlite3.Connection, memory: PersistedState, last: int, delivered: int) -> None:
-    """Let a new file begin with what an earlier one remembered (or with nothing)."""
+    """Initialize a new file with the state of an earlier one (or an empty one)."""
     _put_memory(connection, memory)
     connection.execute(
         'UPDATE connector SET alive = ?, last_sequence_number = ?, delivered_sequence_number = ?',
@@ -158,7 +158,7 @@ def seed(connection: sqlite3.Connection, memory: PersistedState, last: int, deli
 
 
 def mark_delivered(connection: sqlite3.Connection, sequence_number: int) -> None:
-    """Note that every event up to this number has been told."""
+    """Note that every event up to this number has been published."""
     connection.execute(
         'UPDATE connector SET delivered_sequence_number = max(delivered_sequence_number, ?)',
         (sequence_number,),
@@ -166,12 +166,12 @@ def mark_delivered(connection: sqlite3.Connection, sequence_number: int) -> None
 
 
 def mark_alive(connection: sqlite3.Connection, stamp: Time) -> None:
-    """Note that what the file says was still true at this time."""
+    """Note that the process was alive at this time."""
     connection.execute('UPDATE connector SET alive = ?', (stamp,))
 
 
 def purge(connection: sqlite3.Connection, now: Time, days: int) -> int:
-    """Delete what ended more than so many days ago, and return how many rows that were."""
+    """Delete what ended more than ``days`` days ago; return the number of deleted rows."""
     limit = now - days * DAY_NS
     deleted = 0
     for statement in (
@@ -223,7 +223,7 @@ def _write_event(connection: sqlite3.Connection, event: SessionEvent) -> None:
 def _begin_session(
     connection: sqlite3.Connection, uuid: str, started: Time | None, reason: str | None
 ) -> None:
-    """Insert a session that may be there already, or whose beginning was never written."""
+    """Insert a session that may exist already, or whose start was never written."""
     connection.execute(
         'INSERT INTO sessions (uuid, started, reason) VALUES (?, ?, ?) ON CONFLICT (uuid) DO NOTHING',
         (uuid, started, reason),
@@ -274,8 +274,8 @@ def end_lost_sessions(connection: sqlite3.Connection, stamp: Time, session: Open
     """
     Close every session but the open one.
 
-    The kernel closes what an earlier process left open; only those are left here of which it could not know,
-    because the file could not be read when it started.
+    The kernel closes what an earlier process left open.  Only sessions that it could not know remain, because
+    the file was unreadable when it started.
     """
     uuid = '' if session is None else session.uuid
     connection.execute(
@@ -292,12 +292,12 @@ def end_lost_sessions(connection: sqlite3.Connection, stamp: Time, session: Open
 
 
 def end_errors_of_an_earlier_run(connection: sqlite3.Connection, stamp: Time) -> None:
-    """Close the errors that were active when an earlier process ended; what lasts is raised again."""
+    """Close the errors that were active when an earlier process ended; a lasting one is raised again."""
     connection.execute('UPDATE errors SET cleared = ?, ended_by_restart = 1 WHERE cleared IS NULL', (stamp,))
 
 
 def _write_errors(connection: sqlite3.Connection, entry: Entry, session: OpenSession | None) -> None:
-    """Note which errors were raised and which cleared, against what the file says is active."""
+    """Write which errors were raised and which cleared, compared with the active ones of the file."""
     active = {(error.error_code.name, error.vendor_error) for error in entry.errors or ()}
     known = {
         (code, vendor): number
@@ -316,7 +316,7 @@ def _write_errors(connection: sqlite3.Connection, entry: Entry, session: OpenSes
         )
 
 
-# --- what is in force -----------------------------------------------------------------------------------
+# --- the state in force -----------------------------------------------------------------------------------
 
 
 def _write_memory(connection: sqlite3.Connection, entry: Entry, before: PersistedState) -> None:
@@ -376,7 +376,7 @@ def _using_session(events: Sequence[SessionEvent]) -> str | None:
 def _write_meter_value(
     connection: sqlite3.Connection, stamp: Time, memory: PersistedState, before: PersistedState
 ) -> None:
-    """Note the newest meter value of an open transaction, which the kernel renews every 30 s."""
+    """Write the newest meter value of an open transaction, which the kernel updates every 30 s."""
     session = memory.session
     if session is None or session.transaction is None or _without_meter(memory) == memory:
         return
@@ -407,7 +407,7 @@ def _meter_value_of(memory: PersistedState, uuid: str) -> Powermeter | None:
 
 
 def _without_meter(memory: PersistedState) -> PersistedState:
-    """Return a memory without what changes every 30 s."""
+    """Return a state without the meter value, which changes every 30 s."""
     if memory.session is None or memory.session.transaction is None:
         return replace(memory, written=None)
     transaction = replace(memory.session.transaction, meter_value=Powermeter())

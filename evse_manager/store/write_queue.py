@@ -1,4 +1,4 @@
-"""What the owner's thread and the writer's thread share, and nothing else of the store is shared."""
+"""The queue between the owner's thread and the writer's thread: the only state that they share."""
 
 import threading
 from collections import deque
@@ -6,33 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from evse_manager.store.writing import Entry, tells_durable
+from evse_manager.store.records_sql import Entry, has_durable_event
 
 CAPACITY = 2000
 """
-So many entries wait for the disk at most.  Then the oldest that begins or ends nothing gives way, or if there
-is none such the oldest; what it says is in force goes into the next one.
+Most entries that wait for the disk.  Beyond that the oldest without a durable event is dropped, or else the
+oldest; the state that it carries is merged into the next entry.
 """
 
 
 @dataclass(slots=True)
-class Pending:
-    """An entry on its way: what is to be told when it is recorded."""
+class QueuedEntry:
+    """An entry on its way to the file, and the callback that publishes it."""
 
     entry: Entry
-    tell: Callable[[], None]
+    publish: Callable[[], None]
     since: float
     recorded: bool = False
 
 
-class Exchange:
-    """Entries to be written, what came of them, and what is wrong; any thread may call any method."""
+class WriteQueue:
+    """Entries to be written, tsuccessor results, and the current problem; any thread may call any method."""
 
     def __init__(self, changed: Callable[[], object]) -> None:
-        """``changed`` is called, in the thread of whoever changed something, when the owner should look."""
+        """``changed`` is called in the thread of the change when the owner should call ``settle``."""
         self._changed = changed
         self._condition = threading.Condition()
-        self._inbox: deque[Pending] = deque()
+        self._inbox: deque[QueuedEntry] = deque()
         self._delivered = 0
         self._behind = False
         self._lost = 0
@@ -44,15 +44,15 @@ class Exchange:
 
     @property
     def behind(self) -> bool:
-        """Whether the records lag, so that nothing waits for them."""
+        """Whether the records lag, so that no publication waits for them."""
         return self._behind
 
     @property
     def warning(self) -> str:
-        """What is wrong, for people; empty when all is well."""
+        """The problem, for people; empty when there is none."""
         return ' '.join(text for text in (self._trouble, self._notice) if text)
 
-    def put(self, pending: Pending) -> None:
+    def put(self, pending: QueuedEntry) -> None:
         """Ask for an entry to be written."""
         with self._condition:
             self._inbox.append(pending)
@@ -60,13 +60,13 @@ class Exchange:
             self._condition.notify_all()
 
     def delivered(self, sequence_number: int) -> None:
-        """Note that every event up to this number has been told."""
+        """Note that every event up to this number has been published."""
         with self._condition:
             self._delivered = max(self._delivered, sequence_number)
             self._condition.notify_all()
 
-    def wait_until_recorded(self, pending: Pending, limit_s: float) -> None:
-        """Wait for an entry, unless that is hopeless now."""
+    def wait_until_recorded(self, pending: QueuedEntry, limit_s: float) -> None:
+        """Wait for an entry, unless the records lag."""
         with self._condition:
             self._condition.wait_for(lambda: pending.recorded or self._behind, limit_s)
 
@@ -79,7 +79,7 @@ class Exchange:
     # --- for both ---
 
     def fall_behind(self, trouble: str) -> None:
-        """From now on nothing waits for its record; ``trouble`` says why."""
+        """Let no publication wait for its record from now on; ``trouble`` is the reason, for people."""
         with self._condition:
             self._behind = True
             self._trouble = trouble
@@ -89,16 +89,16 @@ class Exchange:
     # --- for the writer ---
 
     def notice(self, text: str) -> None:
-        """Tell people something that stays true for the life of the process."""
+        """Add a warning that holds for the life of the process."""
         self._notice = text
         self._changed()
 
-    def take(self, limit_s: float, delivered: int) -> tuple[list[Pending], int, bool]:
+    def take(self, limit_s: float, delivered: int) -> tuple[list[QueuedEntry], int, bool]:
         """
-        Wait for work for a while.
+        Wait for work, at most ``limit_s``.
 
-        Return the entries to be written, the number up to which events have been told (``delivered`` is
-        what the writer knows of that), and whether to end.
+        Return the entries to be written, the number up to which events have been published (``delivered`` is
+        the number that the writer knows), and whether to end.
         """
         with self._condition:
             self._condition.wait_for(
@@ -108,22 +108,22 @@ class Exchange:
             self._inbox.clear()
             return batch, self._delivered, self._closing
 
-    def recorded(self, batch: list[Pending]) -> None:
-        """Entries have been committed."""
+    def recorded(self, batch: list[QueuedEntry]) -> None:
+        """Note that entries have been committed."""
         with self._condition:
             for pending in batch:
                 pending.recorded = True
             self._condition.notify_all()
         self._changed()
 
-    def give_back(self, batch: list[Pending]) -> None:
-        """Entries could not be written; they come first next time."""
+    def give_back(self, batch: list[QueuedEntry]) -> None:
+        """Put entries that could not be written back to the front."""
         with self._condition:
             self._inbox.extendleft(reversed(batch))
             self._bound()
 
     def catch_up(self) -> None:
-        """The file takes records again; when none is left, all is well."""
+        """Note that the file accepts records again; when none waits, the records no longer lag."""
         with self._condition:
             if not self._behind or self._inbox:
                 return
@@ -138,17 +138,17 @@ class Exchange:
 
     def _bound(self) -> None:
         while len(self._inbox) > CAPACITY:
-            older = enumerate(islice(self._inbox, CAPACITY))  # the newest never gives way
-            self._give_up(next((place for place, each in older if not tells_durable(each.entry)), 0))
+            older = enumerate(islice(self._inbox, CAPACITY))  # the newest is never dropped
+            self._drop(next((place for place, each in older if not has_durable_event(each.entry)), 0))
 
-    def _give_up(self, place: int) -> None:
-        """Lose an entry; what it says is in force goes into the one that follows."""
+    def _drop(self, place: int) -> None:
+        """Drop an entry; the state that it carries is merged into the one that follows."""
         lost = self._inbox[place].entry
         del self._inbox[place]
         self._lost += 1
-        heir = self._inbox[place]
-        heir.entry = replace(
-            heir.entry,
-            memory=lost.memory if heir.entry.memory is None else heir.entry.memory,
-            errors=lost.errors if heir.entry.errors is None else heir.entry.errors,
+        successor = self._inbox[place]
+        successor.entry = replace(
+            successor.entry,
+            memory=lost.memory if successor.entry.memory is None else successor.entry.memory,
+            errors=lost.errors if successor.entry.errors is None else successor.entry.errors,
         )
