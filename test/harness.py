@@ -34,7 +34,7 @@ PATIENCE_S = 15.0
 """Longest wait for something that is due at once, on a busy machine."""
 
 SHORT = {kind: short(kind) for kind in SessionEventEnum if kind}
-"""The codes of the golden sequences (charging.md 3)."""
+"""The codes of the golden sequences (docs/charging.md)."""
 
 
 def own_domain() -> int:

@@ -37,7 +37,7 @@ from evse_manager.lease.board import CommandVerdict, Lease
 from evse_manager.lease.validation import BLOCKING, OPENING, reject_reason
 
 LEASE_MAX_S = 2.0
-"""No manager may hold the board for longer without a word (board.md 3)."""
+"""No manager may hold the board for longer without a word (docs/architecture.md)."""
 
 REST_AFTER_OPENING_S = 1.0
 """The contactor rests open for this long, so that a noisy pilot can't make it bang (catalogue F8)."""

@@ -1,7 +1,7 @@
 """
 The virtual replug: the EV is made to believe that it was unplugged and plugged in again.
 
-The pilot shows F, then X1 for a moment, as a break of the pilot does (hardware reference 1.4, 2.1.4).
+The pilot shows F, then X1 for a moment, as a break of the pilot does (docs/sources.md, timing).
 """
 
 from enum import Enum, auto
@@ -9,7 +9,7 @@ from enum import Enum, auto
 from evse_manager.interface.enums import PilotMode
 
 SHOW_F_S = 3.0
-"""How long the pilot shows F: what EVs take for a new plug-in (hardware reference 1.4)."""
+"""How long the pilot shows F: what EVs take for a new plug-in (docs/sources.md, timing)."""
 
 SHOW_X1_S = 0.75
 """How long it shows X1 afterwards (ISO 15118-3 table 3)."""

@@ -1,5 +1,5 @@
 """
-What the connector may draw at this moment, and whose limit is the lowest (charging.md section 5).
+What the connector may draw at this moment, and whose limit is the lowest (docs/charging.md).
 
 Every source gives an upper bound for current and phases; the minimum counts, whatever the order of arrival.
 """

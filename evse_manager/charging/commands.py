@@ -43,13 +43,13 @@ from evse_manager.interface.enums import SessionEventEnum as Event
 from evse_manager.interface.types import ProvidedIdToken
 
 DISABLE_ANSWER_S = 1.0
-"""``disable`` answers within so long (charging.md 4)."""
+"""``disable`` answers within so long (docs/charging.md)."""
 
 UNLOCK_ANSWER_S = 8.0
-"""``force_unlock`` answers within so long (charging.md 4)."""
+"""``force_unlock`` answers within so long (docs/charging.md)."""
 
 EXI_LENGTH = 5600
-"""Longest base64 EXI stream (everest reference 2.6)."""
+"""Longest base64 EXI stream (docs/interface.md)."""
 
 PhaseResult = SwitchThreePhasesWhileChargingResult
 

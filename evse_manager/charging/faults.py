@@ -1,5 +1,5 @@
 """
-What can be wrong, what it does, and what ends it (charging.md section 6; hardware reference 5.3).
+What can be wrong, what it does, and what ends it (docs/charging.md; docs/faults.md).
 
 The active errors are a set: each is announced once, and the last to go takes all with it.  Only what blocks
 power is an error; everything else is a warning.

@@ -71,7 +71,7 @@ MANUFACTURERS = {
     '54:F8:F0': CarManufacturerEnum.TESLA,
     'DC:44:27:1': CarManufacturerEnum.TESLA,
 }
-"""Beginnings of the MAC addresses of cars whose maker is known (everest reference 1.4)."""
+"""Beginnings of the MAC addresses of cars whose maker is known (docs/sources.md, MAC addresses)."""
 
 
 CONTINUOUS_FIELDS = ('stamp', 'power_w', 'session_energy_wh', 'session_duration', 'charging_duration')

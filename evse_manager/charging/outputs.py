@@ -19,7 +19,7 @@ An EV that stays in C after X1 is switched off under load after so long (IEC 618
 """
 
 UNLOCK_IN_F_S = 5.0
-"""In F and Disabled the connector is unlocked so long after the contactor opened (everest reference 3.8)."""
+"""In F and Disabled: from the open contactor to the open lock (docs/sources.md, timing)."""
 
 
 def settle(connector: Connector) -> None:

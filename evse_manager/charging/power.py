@@ -1,5 +1,5 @@
 """
-Power: whether a current is offered, what the EV makes of it, and the outputs that follow (charging.md 3, 5,
+Power: whether a current is offered, what the EV makes of it, and the outputs that follow (docs/charging.md,
 6).
 
 ``advance`` decides the dominant cause of a transaction's rest and publishes its change; ``wanted_outputs``
@@ -21,11 +21,11 @@ from evse_manager.interface.enums import (
 )
 
 X1_S = 3.0
-"""X1, once set, lasts at least so long (hardware reference 1.4, T_step_X1)."""
+"""X1, once set, lasts at least so long (docs/sources.md, timing, T_step_X1)."""
 
 
 PACING_S = 5.0
-"""While charging the current rises at most so often (hardware reference 1.2)."""
+"""While charging the current rises at most so often (docs/sources.md, pilot voltages)."""
 
 WAKE_UP_AFTER_S = 30.0
 """So long an offer in B lasts before the one wake-up (IEC 61851-1 A.5.3)."""
@@ -37,10 +37,10 @@ WAKE_UP_X1_S = 0.75
 """X1 after the break in F."""
 
 AFTER_WAKE_UP_S = 10.0
-"""So long after the wake-up an EV that still does not ask counts as pausing (everest reference 3.3)."""
+"""So long after the wake-up an EV that still does not ask counts as pausing (docs/sources.md, timing)."""
 
 FIRST_LIMIT_S = 3.0
-"""So long the energy manager may take to answer a new demand (charging.md 3)."""
+"""So long the energy manager may take to answer a new demand (docs/charging.md)."""
 
 PHASES_S = 5.0
 """So long a board may take to switch phases."""

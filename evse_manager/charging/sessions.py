@@ -27,7 +27,7 @@ from evse_manager.interface.types import (
 from evse_manager.metering.account import METER_WAIT_S
 
 BOOT_S = 5.0
-"""The first event follows the first board state, at the latest after so long (charging.md 6)."""
+"""The first event follows the first board state, at the latest after so long (docs/charging.md)."""
 
 SHUTDOWN_S = 2.5
 """So long a shutdown waits for the contactor and the meter; the process is gone within 3 s (sequence 29)."""

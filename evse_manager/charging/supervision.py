@@ -26,13 +26,13 @@ CLOSING_S = 3.0
 """From the EV's request to the closed contactor (IEC 61851-1 table A.6; catalogue F16)."""
 
 OPENING_S = 1.0
-"""Not confirmed open for this long after it had to be: welded (charging.md 6)."""
+"""Not confirmed open for this long after it had to be: welded (docs/charging.md)."""
 
 LONGEST_VIEW_S = 0.6
 """So much of the time between two states counts as seen: a contactor that matters is reported at 4 Hz."""
 
 EV_FOLLOWS_S = 5.0
-"""So long an EV may take to follow a lower duty cycle (hardware reference 1.2)."""
+"""So long an EV may take to follow a lower duty cycle (docs/sources.md, pilot voltages)."""
 
 OFFER_LOST = (OpeningReason.LEASE_LAPSED, OpeningReason.LINK_LOST, OpeningReason.BOARD_RESET)
 """

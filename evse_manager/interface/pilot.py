@@ -1,5 +1,5 @@
 """
-The arithmetic of the control pilot (IEC 61851-1 annex A; hardware reference 1.3).
+The arithmetic of the control pilot (IEC 61851-1 annex A; docs/sources.md, duty cycle).
 
 Duty cycles are percent of a period, currents amperes per phase.
 """

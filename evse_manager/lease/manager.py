@@ -25,7 +25,7 @@ GRACE_S = 0.5
 
 REFUSED_PERIOD_S = 2.0
 """
-So seldom a manager asks for a board that somebody else holds: the longest lease (board.md 3).
+So seldom a manager asks for a board that somebody else holds: the longest lease (docs/architecture.md).
 
 The board's queue of commands is one deep, so a command that comes with a renewal of the holder takes its
 place.  The holder renews three times in its lease; it may miss one, but not three in a row.

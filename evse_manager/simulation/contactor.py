@@ -8,7 +8,7 @@ from evse_manager.simulation.scheduler import Event, Scheduler
 CLOSING_S = 0.03
 OPENING_S = 0.02
 SELF_TEST_S = 0.1
-"""The residual current device is tested before each closing (hardware reference 1.4)."""
+"""The residual current device is tested before each closing (docs/sources.md, timing)."""
 
 WELD_SEEN_AFTER_S = 0.5
 """A mirror contact that disagrees for this long is a weld."""

@@ -14,7 +14,7 @@ OPEN_AFTER_S = 0.3
 """A car first ends its current and then, after this long, leaves C."""
 
 BCB_PULSE_S = 0.3
-"""Length of the pulses and pauses of a BCB toggle (hardware reference 1.4: 200 to 400 ms)."""
+"""Length of the pulses and pauses of a BCB toggle (docs/sources.md, timing: 200 to 400 ms)."""
 
 RESISTOR_TOLERANCE = 0.01
 FULL_PERCENT = 100.0

@@ -1,7 +1,7 @@
 """
 The control pilot in volts: generator, 1 kOhm, the EV's diode and resistors, and what a board reads from them.
 
-Levels, windows and resistances are those of IEC 61851-1 annex A (hardware reference 1.1).
+Levels, windows and resistances are those of IEC 61851-1 annex A (docs/sources.md, pilot voltages).
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ SHORT_V = -2.0
 
 FILTER_S = 0.05
 """
-A voltage in no window keeps the old state for this long, then it is a fault (hardware reference 1.2, F9).
+A voltage in no window keeps the old state for this long; then it is a fault (docs/sources.md).
 """
 
 

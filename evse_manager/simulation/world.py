@@ -55,7 +55,7 @@ SHORTEST_FLAP_S = 0.01
 """What is believed of an EV; one that flaps faster would be all that the world does."""
 
 AMPACITIES_A = (13.0, 20.0, 32.0, 63.0)
-"""What the resistors of cables can code (hardware reference 1.5)."""
+"""What the resistors of cables can code (docs/sources.md, proximity)."""
 
 NO_CURRENT: Phases = (0.0, 0.0, 0.0)
 

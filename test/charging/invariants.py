@@ -1,7 +1,7 @@
 """
 The invariants that hold in every test: a invariants beside a kernel judges each of its steps.
 
-They are those of hardware reference 5.8 and everest reference 4; where charging.md differs, it wins.  The
+They are those of docs/faults.md and docs/charging.md; where charging.md differs, it wins.  The
 invariants uses what everybody sees: the inputs, the outputs, the events and the status.
 """
 

@@ -1,5 +1,5 @@
 """
-Every command in every state (charging.md section 4): what it answers, and what it brings about.
+Every command in every state (docs/charging.md): what it answers, and what it brings about.
 
 A refused command changes nothing: from then on the connector behaves as one that never got it.
 """

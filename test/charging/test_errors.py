@@ -1,4 +1,4 @@
-"""Errors: what raises each, what it does to the power, what ends it (charging.md 6, catalogue 5.3)."""
+"""Errors: what raises each, what it does to the power, what ends it (docs/charging.md, catalogue 5.3)."""
 
 import math
 from dataclasses import replace

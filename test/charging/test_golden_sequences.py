@@ -1,5 +1,5 @@
 """
-The golden sequences of charging.md section 3: exactly these events, in this order.
+The golden sequences of docs/charging.md: exactly these events, in this order.
 
 The real kernel, the real board loop and the simulated world run in lock-step,
 with leases as in the real nodes.  A

@@ -1,4 +1,4 @@
-"""Where the signalled current comes from: sources, schedules, grants, phases, pacing (charging.md 4, 5)."""
+"""Where the signalled current comes from: sources, schedules, grants, phases, pacing (docs/charging.md)."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""What outlives the process, and what becomes of it at boot (charging.md 6, golden sequences 1 and 25)."""
+"""What outlives the process, and what becomes of it at boot (docs/charging.md, golden sequences 1 and 25)."""
 
 from collections.abc import Callable
 from dataclasses import replace

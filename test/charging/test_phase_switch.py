@@ -1,4 +1,4 @@
-"""Switching between one phase and three (charging.md section 4, catalogue C15, C16, F44)."""
+"""Switching between one phase and three (docs/charging.md, catalogue C15, C16, F44)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The arithmetic of the pilot in both directions (hardware reference 1.3, charging.md 5)."""
+"""The arithmetic of the pilot in both directions (docs/sources.md, duty cycle, docs/charging.md)."""
 
 import math
 

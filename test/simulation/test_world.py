@@ -25,7 +25,7 @@ NAMED = [
     'rcd_ac', 'rcd_dc', 'rcd_self_test', 'over_current', 'over_temperature', 'lock_jam', 'lock_opens',
     'proximity', 'meter_silent', 'meter_jump', 'emergency_stop', 'link_lost', 'board_reset',
 ]  # fmt: skip
-"""The faults of the interface (ros_interface.md 9)."""
+"""The faults of the interface (docs/interface.md)."""
 
 
 class Player:

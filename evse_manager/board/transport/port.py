@@ -11,7 +11,7 @@ import serial
 from evse_manager.board.driver import PortBusyError, PortDeniedError, PortError, PortMissingError
 
 SILENCE_S = 5.0
-"""Nothing valid read for so long: the link is lost (board.md 3; hardware reference D7)."""
+"""Nothing valid read for so long: the link is lost (docs/architecture.md; docs/faults.md, D7)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """
 A Phoenix Contact EV Charge Control Basic in software, with an SDM630 meter at unit 2 of the same line.
 
-Registers are those of the manual 106377_en_04, section 9.2 (hardware reference 2.3); the times of the
+Registers are those of the manual 106377_en_04, section 9.2 (docs/sources.md, Phoenix); the times of the
 firmware are not published, those here are plausible ones.
 """
 

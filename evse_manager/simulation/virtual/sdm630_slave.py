@@ -1,5 +1,5 @@
 """
-An Eastron SDM630 meter in software (hardware reference 2.5).
+An Eastron SDM630 meter in software (docs/sources.md, SDM630).
 
 ``MeterSlave`` measures the world of any virtual board; ``VirtualSdm630`` is a meter on a line of its own,
 behind a socket that gives 16 A to whoever plugs in.

@@ -1,4 +1,4 @@
-"""Modbus RTU: golden frames (hardware reference appendix B); nothing else is ever taken for a reply."""
+"""Modbus RTU: golden frames (docs/sources.md, golden frames); nothing else is ever taken for a reply."""
 
 import random
 

@@ -31,7 +31,7 @@ from evse_manager.board.boards.yeti.messages import (
     payload,
 )
 
-# Computed with independent code (hardware reference, appendix B).
+# Computed with independent code (docs/sources.md, golden frames).
 FROM_THE_HOST = [
     (Duty(5333), 'b806d529', '09b806d52912930dbc00'),
     (Duty(10000), 'b806904e', '09b806904ea9dcd5e200'),

@@ -1,5 +1,5 @@
 """
-Registers of the Phoenix EV Charge Control Basic and what they mean (hardware reference 2.3).
+Registers of the Phoenix EV Charge Control Basic and what they mean (docs/sources.md, Phoenix).
 
 Addresses are those of the manual 106377_en_04, section 9.2; they are the numbers on the line.
 """
