@@ -1,4 +1,4 @@
-"""What a driver is told and what it tells."""
+"""The inputs and outputs of a driver."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Outputs:
     """Duty cycle of the PWM, 0 to 100; only with ``PilotMode.PWM``."""
 
     current_a: float = 0.0
-    """Current in A per phase that the duty cycle signals; what high-level boards are told."""
+    """Current in A per phase that the duty cycle signals; high-level boards get this value."""
 
     power: bool = False
     """Low-level boards: the contactor shall be closed now.  High-level boards: the firmware may close it."""
@@ -67,7 +67,7 @@ class Observation:
     """State of the pilot; a value that the driver does not understand is ``E``, never a guess."""
 
     pilot_mode: PilotMode = PilotMode.UNSPECIFIED
-    """What is on the pilot, read back from the board where it can be."""
+    """The output on the pilot, read back from the board where possible."""
 
     duty_cycle_percent: float = 100.0
     """Duty cycle in force."""
@@ -85,7 +85,7 @@ class Observation:
     """Reading of the proximity resistor."""
 
     cable_ampacity_a: float | None = None
-    """What the cable's resistor allows in A, ``None`` when there is no reading."""
+    """Ampacity that the cable's resistor codes, in A; ``None`` without a reading."""
 
     phases: int = 0
     """Phases that the contactor connects, 0 when unknown."""

@@ -1,4 +1,4 @@
-"""One driver and its controller, run to completion: what the board node and the in-process bench share."""
+"""One driver and its controller, run to completion; the board node and the in-process bench share it."""
 
 from evse_manager.board.controller import BoardController
 from evse_manager.board.driver import Driver
@@ -18,7 +18,7 @@ class BoardLoop:
         self._link_and_resets: object = None
 
     def run(self, now: ClockReadings) -> None:
-        """Take what the driver has, decide, apply; then let time pass for the controller."""
+        """Read the driver, decide, apply; then advance the controller's time."""
         self._refresh_capabilities()
         self._drain(now)
         self.controller.tick(now)

@@ -41,7 +41,7 @@ class Replug:
 
     @property
     def pilot_mode(self) -> PilotMode | None:
-        """Return what the pilot has to show, ``None`` when the manager's wish counts."""
+        """Return the mode that the pilot must have, ``None`` when the manager's command counts."""
         return {_Step.OPENING: PilotMode.X1, _Step.F: PilotMode.F, _Step.X1: PilotMode.X1}.get(self._step)
 
     def start(self, clock: float) -> None:

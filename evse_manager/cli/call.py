@@ -15,7 +15,7 @@ SLOW = {'force_unlock': 10.0}
 
 
 def run_call(given: Namespace, graph: Graph) -> ExitCode:
-    """Call the service and tell what came of it."""
+    """Call the service and print its result."""
     command: Command = given.command
     fields = command.request(given)
     find_s = given.timeout or FIND_S
@@ -23,11 +23,11 @@ def run_call(given: Namespace, graph: Graph) -> ExitCode:
     reply = graph.call(
         namespace, command.service, fields, find_s, given.timeout or SLOW.get(command.service, FIND_S)
     )
-    tell(command, reply, given.json)
+    report(command, reply, given.json)
     return ExitCode.OK if reply.success else ExitCode.REFUSED
 
 
-def tell(command: Command, reply: Reply, as_json: bool) -> None:
+def report(command: Command, reply: Reply, as_json: bool) -> None:
     """Print the answer: to stdout when it was accepted, the reason to stderr when it was refused."""
     if as_json:
         emit(

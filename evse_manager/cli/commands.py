@@ -1,7 +1,7 @@
 """
 The subcommands that call a service: one row per service of the interface.
 
-A row says how the subcommand is called, what it takes, and how its arguments become the request's fields.
+A row has the subcommand's name and arguments, and maps these to the request's fields.
 Names equal the services' with dashes; nothing here imports ROS.
 """
 
@@ -36,7 +36,7 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a subcommand: what ``argparse`` is told."""
+    """One argument of a subcommand, for ``argparse``."""
 
     flags: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -362,7 +362,7 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def glossary(title: str, entries: Mapping[str, str]) -> str:
-    """Return names and what they mean, for a help text."""
+    """Return names and their meaning, for a help text."""
     width = max(map(len, entries)) + 4
     lines = [
         textwrap.fill(f'  {name:<{width - 2}}{meaning}', 79, subsequent_indent=' ' * width)

@@ -27,7 +27,7 @@ class CliError(Exception):
 
 
 class UsageError(CliError):
-    """The arguments do not fit together, or do not fit what is on the graph."""
+    """The arguments contradict each other, or do not fit the graph."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, ExitCode.USAGE)

@@ -45,12 +45,12 @@ class Follower:
         watcher.on_event = self.heard
 
     def heard(self, name: str, event: SessionEvent) -> None:
-        """Keep an event until it is printed, and note when it came, which tells the history's end."""
+        """Keep an event until it is printed, and note its time: a pause is the end of the history."""
         self.pending.append((name, event))
         self.heard_at = time.monotonic()
 
     def run(self, limit_s: float) -> None:
-        """Print the history and, unless told otherwise, follow."""
+        """Print the history and, by default, follow."""
         started = time.monotonic()
         self.watcher.look()
         self.heard_at = time.monotonic()

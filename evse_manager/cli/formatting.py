@@ -143,7 +143,7 @@ def meter(sample: Powermeter) -> str:
 
 
 def started_because(event: SessionEvent) -> str:
-    """Say what began the session."""
+    """Return what started the session, in words."""
     reasons = {
         StartSessionReason.EV_CONNECTED: 'an EV was plugged in',
         StartSessionReason.AUTHORIZED: 'a token was accepted, no EV yet',
@@ -163,7 +163,7 @@ def transaction_started(event: SessionEvent) -> str:
 
 
 def transaction_finished(event: SessionEvent) -> str:
-    """Say why the transaction ended, at which meter value."""
+    """Return why the transaction ended, and the meter value."""
     payload = event.transaction_finished
     if payload is None:
         return 'the transaction ended'

@@ -36,7 +36,7 @@ T = TypeVar('T')
 SETTLE_S = 0.5
 """The graph counts as complete when nothing new has appeared for this long at least."""
 SETTLE_FACTOR = 2.0
-"""And this many times as long as the first connector took to appear: a busy machine tells of others late."""
+"""And this multiple of the time until the first connector appeared: a busy machine discovers others late."""
 SLICE_S = 0.05
 """Longest wait between two looks at the graph, which has no event of its own in rclpy."""
 SIGN_OF_LIFE_S = 1.0
@@ -102,7 +102,7 @@ class Graph:
         self.executor.add_node(self.node)
 
     def leave(self, code: ExitCode) -> None:
-        """Disappear when all is said and done; a process that hangs there ends with this code."""
+        """Leave the graph; a process that hangs there ends with this code."""
         with ExitLimit(LEAVING_S, code), suppress(KeyboardInterrupt):
             self._leaving.close()
 
@@ -150,7 +150,7 @@ class Graph:
         return self.namespaces((name for name in found if self.node.count_publishers(name)), STATUS)
 
     def simulations(self) -> list[str]:
-        """Return the namespaces whose board is simulated; a service that is only asked for is none."""
+        """Return the namespaces whose board is simulated; a client of the service does not count."""
         kind = endpoints.service(SIMULATION).type
         found = (name for name, types in self.node.get_service_names_and_types() if kind in types)
         return self.namespaces((name for name in found if self.node.count_services(name)), SIMULATION)
@@ -191,7 +191,7 @@ class Graph:
         return found[0]
 
     def missing(self, wanted: str, limit_s: float) -> NotFoundError:
-        """Return the error for a connector that is not there, which tells who is."""
+        """Return the error for a missing connector; it names those on the graph."""
         others = self.connectors()
         seen = f'; on the graph: {", ".join(others)}' if others else ''
         return NotFoundError(f'no connector {wanted} within {limit_s:g} s (ROS_DOMAIN_ID {domain()}){seen}')
@@ -243,7 +243,7 @@ class Graph:
         return reply_of(namespace, service, future.result())
 
     def not_offered(self, namespace: str, service: str, limit_s: float) -> NotFoundError:
-        """Return the error for a service that is not there, which tells what is."""
+        """Return the error for a missing service."""
         if namespace not in self.connectors():
             return self.missing(namespace, limit_s)
         cause = (
@@ -255,7 +255,7 @@ class Graph:
 
 
 def reply_of(namespace: str, service: str, response: Any) -> Reply:
-    """Return a response as plain data; commands without ``success`` tell by their result."""
+    """Return a response as plain data; without ``success`` the result decides."""
     fields: dict[str, Any] = {
         name: getattr(response, name)
         for name in response.get_fields_and_field_types()
@@ -277,7 +277,7 @@ def domain() -> str:
 
 
 def no_connector_message(limit_s: float, simulated: bool = False) -> str:
-    """Say that no_connector_message is there, and what to do."""
+    """Return the message for an empty graph: what to check, and what to do."""
     what = 'simulated board' if simulated else 'connector'
     return (
         f'no {what} on the graph within {limit_s:g} s; does its node run, with ROS_DOMAIN_ID {domain()} and '

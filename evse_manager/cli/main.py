@@ -20,7 +20,7 @@ MODULES = {'call': 'call', 'list': 'status', 'status': 'status', 'watch': 'watch
 
 
 def run(given: Namespace, graph: 'Graph') -> ExitCode:
-    """Run the subcommand that was parsed, and tell what came of it."""
+    """Run the parsed subcommand; return its exit code."""
     try:
         module = importlib.import_module(f'.{MODULES[given.run]}', __package__)
         graph.enter()

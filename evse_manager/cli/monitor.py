@@ -36,7 +36,7 @@ class ConnectorView:
         return quiet if quiet > SILENT_AFTER_S or not self.offered else None
 
     def in_trouble(self, now: float) -> bool:
-        """Return whether somebody should look after this connector."""
+        """Return whether this connector needs attention."""
         return self.silence(now) is not None or bool(self.status and self.status.active_errors)
 
 

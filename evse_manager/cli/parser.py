@@ -12,7 +12,7 @@ from evse_manager.cli.commands import COMMANDS, SIMULATION, Command
 from evse_manager.cli.errors import ExitCode
 
 FIND_S = 5.0
-"""How long a connector is looked for, unless ``--timeout`` says otherwise."""
+"""Default time to look for a connector, in seconds."""
 
 EPILOG = """\
 examples:
@@ -42,7 +42,7 @@ class Parser(ArgumentParser):
         self.error(f'unknown {kind} {value!r:.60}; {hint}')
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where help is, and end with the exit code for wrong usage."""
+        """Print the mistake and where help is, and end with the exit code for wrong usage."""
         self.exit(ExitCode.USAGE, f'{self.prog}: {message} (see {self.prog} --help)\n')
 
 

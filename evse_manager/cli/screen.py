@@ -25,7 +25,7 @@ PIPE_WIDTH = 160
 
 
 def make_console() -> Console:
-    """Return the console of stdout; in a pipe it is wide and plain, unless COLUMNS says otherwise."""
+    """Return the console of stdout; in a pipe it is wide and plain, unless COLUMNS is set."""
     if sys.stdout.isatty() or 'COLUMNS' in os.environ:
         return Console(highlight=False, markup=False)
     return Console(highlight=False, markup=False, width=PIPE_WIDTH)

@@ -1,4 +1,4 @@
-"""``evse list`` and ``evse status``: what is on the graph now."""
+"""``evse list`` and ``evse status``: the connectors on the graph now."""
 
 import sys
 import time

@@ -168,7 +168,7 @@ def follow(watcher: Watcher, console: Console, given: Namespace) -> None:
 
 
 def is_change(name: str, status: EvseStatus, last: dict[str, tuple[object, ...]]) -> bool:
-    """Return whether a status says something new beside its numbers, and remember it."""
+    """Return whether a status differs in more than its numbers, and remember it."""
     current = round(status.signalled_current_a, 1)
     facts = (status.state, status.reason, status.reason_text, current, status.active_errors)
     changed = last.get(name) != facts

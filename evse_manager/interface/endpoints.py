@@ -37,7 +37,7 @@ class Qos(Enum):
     EVENTS = History(depth=100, latched=True)
     """The session events: whoever asks for history gets the last hundred."""
     LATCHED = History(depth=1, latched=True)
-    """What is the case now: late readers get it at once."""
+    """The current value: late readers get it at once."""
     STREAM = History(depth=10, latched=False)
     """Samples and relayed messages."""
     NEWEST = History(depth=1, latched=False)
@@ -107,7 +107,7 @@ VARIABLES = (
     Topic('enforced_limits', _MSG + 'EnforcedLimits', Qos.LATCHED, _M, _ANY, 'each accepted set of limits'),
     Topic('status', _MSG + 'EvseStatus', Qos.LATCHED, _M, _ANY, 'on change of a discrete field, and at 1 Hz'),
 )
-"""What the manager publishes for everybody."""
+"""Topics that the manager publishes for any reader."""
 
 BOARD_TOPICS = (
     Topic(
@@ -133,7 +133,7 @@ BOARD_TOPICS = (
     ),
     Topic('board/capabilities', _MSG + 'BoardCapabilities', Qos.LATCHED, _B, _M, 'when known or changed'),
 )
-"""What the manager and the board node of a connector tell each other."""
+"""Topics between the manager and the board node of a connector."""
 
 HLC_TOPICS = (
     Topic('hlc/ev_info', _MSG + 'EVInfo', Qos.STREAM, _H, _M, 'as the EV reports'),
@@ -148,7 +148,7 @@ HLC_TOPICS = (
         'each accepted set_get_certificate_response',
     ),
 )
-"""What a high-level-communication (ISO 15118) node and the manager tell each other; it may be missing."""
+"""Topics between the manager and a high-level-communication (ISO 15118) node, which may be missing."""
 
 ENERGY_TOPICS = (
     Topic(
@@ -168,7 +168,7 @@ ENERGY_TOPICS = (
         'on change and at 1 Hz (energy_source manager)',
     ),
 )
-"""What a connector and its energy manager tell each other, with ``energy_source`` manager alone."""
+"""Topics between a connector and its energy manager, with ``energy_source`` manager alone."""
 
 DIAGNOSTICS = Topic(
     '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', Qos.STREAM, _M, _ANY, 'on change and at 1 Hz'
@@ -176,7 +176,7 @@ DIAGNOSTICS = Topic(
 BOARD_DIAGNOSTICS = Topic(
     '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', Qos.STREAM, _B, _ANY, 'on change and at 1 Hz'
 )
-"""What the board node says of its line: counters, and what is wrong with it."""
+"""Diagnostics of the board's line: counters, and its problem."""
 
 CLOCK = Topic('/clock', 'rosgraph_msgs/msg/Clock', Qos.NEWEST, Party.CLOCK, _ANY, 'while simulated time runs')
 
@@ -224,9 +224,9 @@ COMMANDS = (
         'deliver the answer to a certificate request',
     ),
 )
-"""The services that are commands of the kernel (``command_name`` tells which)."""
+"""The services that are commands of the kernel (``command_name`` returns their class)."""
 
-GET_ID = Service('get_id', _SRV + 'GetId', _M, 'tell the connector id')
+GET_ID = Service('get_id', _SRV + 'GetId', _M, 'return the connector id')
 
 SIMULATION_SERVICES = (
     Service('simulation/plug_in', _SRV + 'SimulatePlugIn', _B, 'plug an EV in'),
@@ -255,12 +255,12 @@ def heard_by(party: Party) -> tuple[Topic, ...]:
 
 
 def topic(name: str) -> Topic:
-    """Return the topic of this relative name; raises KeyError when there is none."""
+    """Return the topic of this relative name; raises KeyError when it does not exist."""
     return _TOPIC_OF[name]
 
 
 def service(name: str) -> Service:
-    """Return the service of this relative name; raises KeyError when there is none."""
+    """Return the service of this relative name; raises KeyError when it does not exist."""
     return _SERVICE_OF[name]
 
 

@@ -169,7 +169,7 @@ class HashAlgorithm(IntEnum):
 
 
 class CertificateAction(IntEnum):
-    """What the EV wants done with its contract certificate."""
+    """The action on the contract certificate that the EV requests."""
 
     UNSPECIFIED = 0
     INSTALL = 1
@@ -206,7 +206,7 @@ class ControlPilotState(IntEnum):
 
 
 class PilotMode(IntEnum):
-    """What the board puts on the control pilot: steady +12 V, PWM, steady -12 V, or 0 V."""
+    """The output of the board on the control pilot: steady +12 V, PWM, steady -12 V, or 0 V."""
 
     UNSPECIFIED = 0
     X1 = 1

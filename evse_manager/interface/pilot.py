@@ -8,7 +8,7 @@ MINIMUM_CURRENT_A = 6.0
 """The least current that a duty cycle can signal."""
 
 CURRENT_TOLERANCE_A = 0.05
-"""So much below the minimum still counts as the minimum: limits come from divisions."""
+"""Tolerance below the minimum, in A: limits come from divisions."""
 
 MAXIMUM_CURRENT_A = 80.0
 """The most current that a duty cycle can signal."""

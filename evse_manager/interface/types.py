@@ -153,7 +153,7 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class HardwareCapabilities:
-    """What the power path can carry."""
+    """The capabilities of the power path."""
 
     max_current_a_import: float = 0.0
     min_current_a_import: float = 0.0
@@ -168,7 +168,7 @@ class HardwareCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the connector may draw at this moment."""
+    """The limits of the connector at this moment."""
 
     max_current_a: float = 0.0
     nr_of_phases_available: int = 0
@@ -246,7 +246,7 @@ class EnforcedLimits:
 
 @dataclass(frozen=True, slots=True)
 class OptimizerTarget:
-    """What the driver wishes for."""
+    """The target of the driver."""
 
     energy_amount_needed_kwh: float | None = None
     charge_to_max_percent: float | None = None
@@ -290,7 +290,7 @@ class CertificateHashDataInfo:
 
 @dataclass(frozen=True, slots=True)
 class ProvidedIdToken:
-    """A token as somebody presented it."""
+    """A token as it was presented."""
 
     id_token: str = ''
     authorization_type: AuthorizationType = AuthorizationType.UNSPECIFIED
@@ -304,7 +304,7 @@ class ProvidedIdToken:
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """What the authority said of a token."""
+    """The verdict of the authority on a token."""
 
     authorization_status: AuthorizationStatus = AuthorizationStatus.UNSPECIFIED
     certificate_status: CertificateStatus = CertificateStatus.UNSPECIFIED
@@ -399,7 +399,7 @@ class SessionEvent:
 
 @dataclass(frozen=True, slots=True)
 class EVInfo:
-    """What the EV told about itself."""
+    """The data that the EV reports about itself."""
 
     soc_percent: float | None = None
     present_voltage_v: float | None = None

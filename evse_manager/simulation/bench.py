@@ -72,7 +72,7 @@ from evse_manager.simulation.script import Step, play
 from evse_manager.simulation.world import World, WorldSettings
 
 EPOCH = Time(1_767_225_600_000_000_000)
-"""2026-01-01 00:00:00 UTC: when the bench's time begins, unless told otherwise."""
+"""2026-01-01 00:00:00 UTC: the default start of the bench's time."""
 
 MANAGER = 'bench'
 ANSWER_LIMIT_S = 10.0
@@ -82,7 +82,7 @@ DEFAULT_TOKEN = 'DEADBEEF'
 
 
 class BenchError(Exception):
-    """A scenario did not go as written; the text tells what was seen instead."""
+    """A scenario did not go as written; the text names what was seen instead."""
 
 
 @dataclass(frozen=True, slots=True)

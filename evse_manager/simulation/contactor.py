@@ -18,7 +18,7 @@ DROPS_AFTER_S = 1.0
 
 
 class Contactor:
-    """Position and coil; ``moved`` is called after every change, ``self_test`` tells whether it may close."""
+    """Position and coil; ``moved`` is called after each change, ``self_test`` returns if it may close."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Contactor:
 
     @property
     def feedback(self) -> ContactorState:
-        """Return what the mirror contact says."""
+        """Return the state of the mirror contact."""
         return ContactorState.CLOSED if self.closed else ContactorState.OPEN
 
     def order(self, closed: bool) -> None:

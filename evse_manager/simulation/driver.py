@@ -98,11 +98,11 @@ class SimulatedDriver(Driver):
         return tried
 
     def capabilities(self) -> BoardCapabilities:
-        """Return what the simulated board can do."""
+        """Return the capabilities of the simulated board."""
         return self._capabilities
 
     def hw_capabilities(self) -> HardwareCapabilities:
-        """Return what the simulated board carries."""
+        """Return the capabilities of the simulated power path."""
         return self._hw_capabilities
 
 

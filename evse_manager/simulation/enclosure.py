@@ -6,7 +6,7 @@ RISE_AT_32_A_C = 20.0
 """How much warmer it gets at 32 A."""
 
 TIME_CONSTANT_S = 20.0
-"""Much quicker than a real enclosure, so that nobody has to wait for a demonstration."""
+"""Much quicker than a real enclosure, so that a demonstration does not take hours."""
 
 FAULT_RISE_C = 70.0
 FAN_FROM_C = 45.0

@@ -1,4 +1,4 @@
-"""A plugged-in electric vehicle: what it does with its resistor and its current when the pilot changes."""
+"""A plugged-in electric vehicle: its resistor and its current follow the pilot."""
 
 import math
 from collections.abc import Callable
@@ -76,11 +76,11 @@ class ElectricVehicle:
 
     @property
     def load(self) -> Load:
-        """Return what the pilot sees of the car."""
+        """Return the load of the car on the pilot."""
         return self.load_in(self.state)
 
     def load_in(self, state: ControlPilotState) -> Load:
-        """Return what the pilot would see of the car in another state."""
+        """Return the load of the car on the pilot in another state."""
         nominal = self.resistance_override_ohm
         if nominal is None:
             nominal = RESISTANCE_OHM[state]
@@ -163,7 +163,7 @@ class ElectricVehicle:
                 event.cancel()
         self._changed = lambda: None
 
-    # --- what it does --------------------------------------------------------------------------------
+    # --- behavior --------------------------------------------------------------------------------
 
     def _after(self, seconds: float, action: Callable[[], None]) -> Event:
         return self._scheduler.at(self._clock() + seconds, action)
@@ -201,7 +201,7 @@ class ElectricVehicle:
         self._draw()
 
     def _draw(self) -> None:
-        """Draw what is offered, wanted and possible."""
+        """Draw the minimum of the offered, wanted and possible current."""
         wanted = self._mains and self._started and self._in_c and self._wants()
         most = self.profile.max_current_a * self._taper()
         drawn = min(self._followed_a * self.profile.draw_factor, most) if wanted else 0.0

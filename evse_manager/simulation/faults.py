@@ -18,7 +18,7 @@ from evse_manager.simulation.protection import Protection
 
 
 class SimulationError(ValueError):
-    """The simulated world cannot do that; the text says why, and what it can."""
+    """The simulated world cannot do that; the text names the reason, and what it can do."""
 
 
 class FaultyWorld(Protocol):
@@ -87,7 +87,7 @@ FAULTS: dict[str, Fault] = {
         lambda world, active: world.set_ventilation(active),
     ),
     'relay_weld': Fault(
-        'The contacts weld as soon as they touch: closed for ever, until cleared.',
+        'The contacts weld as soon as they touch: closed until cleared.',
         lambda world, active: world.contactor.weld(active),
     ),
     'relay_stuck_open': Fault(

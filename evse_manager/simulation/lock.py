@@ -28,7 +28,7 @@ class Lock:
 
     @property
     def state(self) -> LockState:
-        """Return what the board sees."""
+        """Return the state that the board sees."""
         if self._motion is not None:
             return LockState.MOVING
         return LockState.LOCKED if self._locked else LockState.UNLOCKED

@@ -63,7 +63,7 @@ class Meter:
         return sum(self._registers_wh)
 
     def sample(self, currents_a: Phases, wall: Time) -> Powermeter:
-        """Return what the meter shows now."""
+        """Return the readings of the meter now."""
         u1, u2, u3 = self.voltages_v
         i1, i2, i3 = currents_a
         p1, p2, p3 = u1 * i1, u2 * i2, u3 * i3

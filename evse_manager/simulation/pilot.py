@@ -41,7 +41,7 @@ A voltage in no window keeps the old state for this long; then it is a fault (do
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """What the board puts on the pilot."""
+    """The output of the board on the pilot."""
 
     positive_v: float = 12.0
     negative_v: float = -12.0
@@ -99,7 +99,7 @@ def _loaded(drive_v: float, generator: Generator, load: Load) -> float:
 
 
 def read(mode: PilotMode, seen: Levels) -> Reading:
-    """Return what the levels mean; a missing diode shows only while the pilot is PWM."""
+    """Return the meaning of the levels; a missing diode is visible only while the pilot is PWM."""
     if mode is PilotMode.E:
         return Reading(ControlPilotState.E)
     if mode is PilotMode.F:

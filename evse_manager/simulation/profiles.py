@@ -1,4 +1,4 @@
-"""Electric vehicles by name: what they can, and how real ones misbehave."""
+"""Electric vehicles by name: their abilities, and the misbehavior of real ones."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class EvProfile:
     max_current_a: float = 32.0
     """Most current per phase."""
     min_current_a: float = 6.0
-    """An offer below this is none."""
+    """A lower offer counts as no offer."""
     battery_capacity_wh: float = 60_000.0
     soc_percent: float = 50.0
     efficiency: float = 0.92

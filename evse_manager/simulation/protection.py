@@ -1,4 +1,4 @@
-"""What the hardware protects by itself: residual current, over-current, emergency stop, temperature."""
+"""The protective functions of the hardware: residual current, over-current, emergency stop, temperature."""
 
 from collections.abc import Callable
 

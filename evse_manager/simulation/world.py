@@ -1,7 +1,7 @@
 """
 The simulated world around one connector: board hardware, cable, EV and meter.
 
-It has a clock of its own in seconds and moves only when told to: ``advance`` lets everything happen up to a
+It has a clock of its own in seconds and moves only on request: ``advance`` lets everything happen up to a
 time, and stops where something that a board node can see has changed.  The same seed, the same calls at the
 same times: the same world, to the last digit.
 """
@@ -52,17 +52,17 @@ STEP_RESOLUTION_S = 0.01
 
 LONGEST_EV_DELAY_S = 3600.0
 SHORTEST_FLAP_S = 0.01
-"""What is believed of an EV; one that flaps faster would be all that the world does."""
+"""Most state changes of an EV per second; a faster one would take all the processor time."""
 
 AMPACITIES_A = (13.0, 20.0, 32.0, 63.0)
-"""What the resistors of cables can code (docs/sources.md, proximity)."""
+"""Ampacities that the resistors of cables can code (docs/sources.md, proximity)."""
 
 NO_CURRENT: Phases = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class WorldSettings:
-    """What the world is like; the fields are parameters of the ``simulated`` driver."""
+    """The settings of the world; the fields are parameters of the ``simulated`` driver."""
 
     seed: int = parameter(
         1, 'Seed of everything that is random in the simulated world.', minimum=0, maximum=2**31 - 1
@@ -107,12 +107,12 @@ class World:
         start: float = 0.0,
         wall: Callable[[float], Time] | None = None,
     ) -> None:
-        """Begin at ``start`` seconds without an EV; ``wall`` tells the UTC time stamp of a moment."""
+        """Begin at ``start`` seconds without an EV; ``wall`` returns the UTC time stamp of a moment."""
         self.settings = settings or WorldSettings()
         self.now = start
         self.ev: ElectricVehicle | None = None
         self.outputs = Outputs()
-        """What the board's outputs are at this moment."""
+        """The outputs of the board at this moment."""
         self._wall = wall or (lambda seconds: Time(round(seconds * 1e9)))
         self._random = Random(self.settings.seed)
         self._scheduler = Scheduler()
@@ -179,7 +179,7 @@ class World:
         return self._observation != self._handed_out
 
     def observe(self) -> Observation | None:
-        """Return what a board node sees, ``None`` when it is what it saw last."""
+        """Return the observation of a board node, ``None`` when it is unchanged."""
         if self._observation == self._handed_out:
             return None
         self._handed_out = self._observation
@@ -341,7 +341,7 @@ class World:
         self.meter.offset_wh = METER_JUMP_WH if active else 0.0
 
     def cut_link(self, cut: bool) -> None:
-        """Cut the line to the board, or mend it."""
+        """Cut or restore the line to the board."""
         self._link = LinkState.LOST if cut else LinkState.UP
         if self._watchdog is not None:
             self._watchdog.cancel()
@@ -523,7 +523,7 @@ class World:
             self._touch()
 
     def _look(self) -> Observation:
-        """Return what a board node sees; behind a cut line it is what it saw last."""
+        """Return the observation of a board node; behind a cut line it is the last one."""
         if self._link is not LinkState.UP:
             return replace(self._observation, link=self._link)
         outputs = self.outputs

@@ -17,7 +17,7 @@ LONGEST_PERIOD_S = 5.0
 """A silent meter is asked more and more rarely, up to this."""
 
 FAILURES = 2
-"""So many cycles without an answer are a fault (catalogue M1)."""
+"""Cycles without an answer that are a fault (docs/faults.md, M1)."""
 
 MOMENTARY, MOMENTARY_WORDS = 0x00, 0x1E
 TOTALS, TOTALS_WORDS = 0x34, 0x18

@@ -16,7 +16,7 @@ LONGEST_FRAME = 256
 """No frame is longer; so much is kept while a reply is looked for."""
 
 LOOKED_AT = 512
-"""So many of the bytes that were thrown away at once are looked at, to count frames among them."""
+"""Number of discarded bytes that are searched for frames, for the counter of foreign frames."""
 
 
 class Function(IntEnum):
@@ -81,7 +81,7 @@ class Request:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Return what tells its reply from that to another reading of the same unit: function and length."""
+        """Return the function and length that identify its reply."""
         return self.function, self._data_bytes
 
     @property
@@ -128,7 +128,7 @@ class Answer:
 
     @property
     def good(self) -> bool:
-        """Return whether the device did what it was asked for."""
+        """Return whether the device carried out the request."""
         return not self.exception
 
     @property
@@ -147,7 +147,7 @@ class Answers:
         self.skipped = 0
         """Bytes outside of any frame."""
         self.strays = 0
-        """Good frames that nobody waited for: another device's, late ones, duplicates."""
+        """Valid frames without a pending request: another device's, late ones, duplicates."""
         self.echoes = 0
         """Requests that came back."""
         self._lock = threading.Lock()
@@ -164,7 +164,7 @@ class Answers:
             self._echoed = False
 
     def reset(self) -> None:
-        """Forget what was begun: the port was opened anew."""
+        """Discard a partial frame: the port was reopened."""
         self.expect(None)
 
     def feed(self, data: bytes) -> Sequence[Answer]:

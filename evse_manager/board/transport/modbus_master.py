@@ -1,7 +1,7 @@
 """
 The master of a Modbus line: one request at a time, shared by all devices on the line.
 
-A device is a ``Client`` that tells what it wants to ask next; the bus asks, and hands the answer back.
+A device is a ``Client`` that returns its next request; the bus sends it and hands the answer back.
 Nothing is repeated here: a client that got no answer still wants to know, and asks again, unless something
 else has become more important.
 
@@ -100,7 +100,7 @@ class Master:
         """The line is kept silent until then for one that needs a longer silence."""
 
     def add(self, client: Client) -> None:
-        """Serve a device; all take turns, but for what is urgent."""
+        """Serve a device; devices take turns, urgent requests come first."""
         self._places.append(_Place(client))
 
     @property
@@ -189,7 +189,7 @@ class Master:
         return None
 
     def _transmit(self, place: _Place, order: Order, now: float) -> None:
-        if not place.client.urgent:  # what is urgent is nobody's turn
+        if not place.client.urgent:  # an urgent request does not count as a turn
             self._turn = (self._places.index(place) + 1) % len(self._places)
         self.requests += 1
         self._in_flight = (place, order, now + TIMEOUT_S)
@@ -201,7 +201,7 @@ class ModbusBus:
     """A serial port with a ``Master`` on it, run by the thread that calls ``poll``."""
 
     def __init__(self, settings: PortSettings, wake: Callable[[], None]) -> None:
-        """Take what is needed; nothing is opened yet."""
+        """Take the settings; nothing is opened yet."""
         self.settings = settings
         self.answers = Answers()
         self.link: SerialLink[Answer] = SerialLink(settings, self.answers, wake)
@@ -228,7 +228,7 @@ class ModbusBus:
         self.link.close(goodbye)
 
     def poll(self, now: float) -> None:
-        """Take what came and send what is due."""
+        """Handle received frames and send due requests."""
         for item in self.link.receive():
             match item:
                 case PortOpened():

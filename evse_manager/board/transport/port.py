@@ -75,7 +75,7 @@ def _explained(settings: PortSettings, error: Exception) -> PortError:
 
 
 def _holder(name: str) -> str:
-    """Return who has locked a port, as far as the system tells."""
+    """Return the process that has locked a port, as far as the system reports it."""
     with contextlib.suppress(OSError, ValueError, IndexError):  # a hint only; /proc may be hidden
         inode = str(Path(name).stat().st_ino)
         for lock in Path('/proc/locks').read_text().splitlines():

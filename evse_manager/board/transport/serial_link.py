@@ -3,14 +3,14 @@ The serial line that every driver of real hardware uses.
 
 One thread per port opens it exclusively, reads, cuts frames, and hands them over in a bounded queue; it never
 calls a driver, only ``wake``.  Whatever happens to the port (unplugged, hung up, silent), the thread goes on:
-it closes the port and reopens it with growing pauses, for ever.  A driver is used like this::
+it closes the port and reopens it with growing pauses, without end.  A driver is used like this::
 
     link = SerialLink(PortSettings('/dev/ttyUSB0', 115200), Parser(), context.wake)
     link.open()                       # raises PortError: missing, denied, busy, no serial port
     link.write(b'...')                # never blocks; False when the bytes went nowhere
     for item in link.receive():       # oldest first
         match item:
-            case PortOpened(): ...    # begin anew: withdraw power, read everything
+            case PortOpened(): ...    # start over: withdraw power, read everything
             case PortLost(text): ...  # the contactor is unknown from here on
             case frame: ...           # whatever the parser makes
     link.close(goodbye=b'...')
@@ -37,7 +37,7 @@ from evse_manager.board.transport.port import PortSettings, open_port
 
 REOPEN_SILENT_S = 15.0
 """
-A port that stays silent for so long is opened anew.
+A port that stays silent for this long is reopened.
 
 Not sooner: on some boards opening the port resets the controller, whose start may take 5 s (hardware
 reference 2.1.5).
@@ -48,10 +48,10 @@ LONGEST_PAUSE_S = 5.0
 """Pauses before reopening grow from the first to the longest, each twice the one before."""
 
 QUEUE_FRAMES = 512
-"""So many frames wait for the driver; what comes beyond is dropped and counted."""
+"""Most frames that wait for the driver; more are dropped and counted."""
 
 OUTBOX_BYTES = 4096
-"""So many bytes wait for a slow line; a write beyond is refused and counted."""
+"""Most bytes that wait for a slow line; a write beyond is refused and counted."""
 
 READ_BYTES = 4096
 LEAST_BYTES_PER_S = 262_144
@@ -76,7 +76,7 @@ class Frames(Protocol[F_co]):
         """Take bytes as they come; return the frames that are complete."""
 
     def reset(self) -> None:
-        """Forget a frame that was begun: the port was opened anew."""
+        """Discard a partial frame: the port was reopened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class PortOpened:
 @dataclass(frozen=True, slots=True)
 class PortLost:
     """
-    The link is lost; ``text`` says why, for people.
+    The link is lost; ``text`` is the reason, for people.
 
     With ``silent`` the port is still open: requests may go on, and the next frame ends it.
     """
@@ -120,7 +120,7 @@ class SerialLink(Generic[F]):
         wake: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take what is needed; nothing is opened yet.  ``wake`` is called from the link's thread."""
+        """Take the settings; nothing is opened yet.  ``wake`` is called from the link's thread."""
         self.settings = settings
         self.counters = Counters()
         self._frames = frames
@@ -185,7 +185,7 @@ class SerialLink(Generic[F]):
         return True
 
     def receive(self, limit: int = 64) -> list[F | PortOpened | PortLost]:
-        """Return what came, oldest first, at most ``limit``; ``pending`` tells whether there is more."""
+        """Return received frames, oldest first, at most ``limit``; ``pending`` is whether more wait."""
         with self._lock:
             return [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
 
@@ -201,7 +201,7 @@ class SerialLink(Generic[F]):
 
     @property
     def problem(self) -> str:
-        """Return what is wrong with the port in one sentence, empty when nothing is."""
+        """Return the problem of the port in one sentence, empty when there is none."""
         return self._problem
 
     def diagnostics(self) -> Mapping[str, str]:
@@ -317,7 +317,7 @@ class SerialLink(Generic[F]):
         return True
 
     def _lose_hearing(self, *, heard: bool, garbage: bool) -> None:
-        """Tell that the link is silent; was a frame heard since the port was opened, or bytes since then?"""
+        """Report a silent link: whether frames, only bytes, or nothing came since the port was opened."""
         settings = self.settings
         start = f'no valid frame in {settings.silence_s:g} s: '
         if heard and garbage:
@@ -371,7 +371,7 @@ class SerialLink(Generic[F]):
             self._wake()
 
     def _write_now(self, data: bytes) -> int:
-        """Write what the line takes at once; the lock is held.  A broken line is the reader's business."""
+        """Write as much as the line accepts; the lock is held.  The reader handles a broken line."""
         assert self._port is not None
         try:
             written = os.write(self._port.fileno(), data)

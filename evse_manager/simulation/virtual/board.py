@@ -2,7 +2,7 @@
 What a virtual board is: a subclass that turns bytes and the physical world into bytes.
 
 A board has the world of ``simulation/world.py`` behind its terminals (pilot, EV, contactor, protection,
-meter) and time that moves only when told to, as the world's.  A subclass gives
+meter) and time that moves only on request, as the world's.  A subclass gives
 
 - ``receive``: bytes from the host have arrived, now;
 - ``react``: something in the world (``seen``) has changed, or a timer of the board's (``after``) ran out;
@@ -44,7 +44,7 @@ LONGEST_TEXT = 16
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value that a board reports and that can be made wrong: what it is, and what it may be made."""
+    """A value that a board reports and that can be falsified: its meaning and its possible values."""
 
     description: str
     kind: type = str
@@ -68,7 +68,7 @@ KINDS = {
     float: 'a number',
     str: 'at most 16 printable characters',
 }
-"""What is told to somebody who gave something else."""
+"""The allowed values in words, for a refusal."""
 
 
 class VirtualBoard(ABC):
@@ -95,7 +95,7 @@ class VirtualBoard(ABC):
         self.now = 0.0
         self.world = World(settings or WorldSettings())
         self.seen: Observation = self.world.observe() or Observation()
-        """What the board's own inputs read: pilot, contactor, errors."""
+        """The readings of the board's own inputs: pilot, contactor, errors."""
         self.send: Callable[[bytes], None] = lambda data: None
         """Where the board's frames go."""
         self.wrong: dict[str, str] = {}
@@ -120,7 +120,7 @@ class VirtualBoard(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, str]:
-        """Return what the board does now, for people; changes of it are worth a line."""
+        """Return the state of the board in words; a change of it is printed."""
 
     def fault(self, name: str, active: bool) -> None:  # noqa: B027 - few boards have such faults
         """Begin or end one of ``faults``; its name is in ``own_faults`` as long as it is active."""

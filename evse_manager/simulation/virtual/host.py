@@ -73,7 +73,7 @@ class VirtualBoardHost:
         """The board, to be touched inside of ``call`` only while the host runs."""
         self.terminal = Terminal(link)
         self.watch: Callable[[float, dict[str, str]], None] = lambda seconds, state: None
-        """Called with what ``describe`` tells, each time that it has changed."""
+        """Called with the text of ``describe`` whenever it has changed."""
         self._timers = Scheduler()
         self._now = 0.0
         self.line = Line(

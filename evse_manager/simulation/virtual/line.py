@@ -13,7 +13,7 @@ from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.scheduler import Event, Scheduler
 
 TO_BOARD = 'to_board'
-"""Last word of a fault's arguments: it acts on what the host sends, not on what the board sends."""
+"""Last word of a fault's arguments: it acts on the bytes of the host, not of the board."""
 
 GARBAGE_BYTES = 64
 FLOOD_PER_S = 10_000.0

@@ -118,7 +118,7 @@ def _known(command: str, where: str) -> str:
 
 
 def _read_commands(host: VirtualBoardHost) -> None:
-    """Carry out what is typed, whatever it is; the end of the input ends nothing."""
+    """Carry out typed commands; the end of the input does not end the board."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors='replace')
     for line in sys.stdin:

@@ -31,7 +31,7 @@ class Slave(ABC):
     """One device; a subclass has registers and coils."""
 
     most_registers = MOST_REGISTERS
-    """So many may be read at once."""
+    """Most registers that can be read at once."""
 
     answer_s = 0.008
     """How long it takes to answer."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from evse_manager.simulation.faults import SimulationError
 
 OUTBOX_BYTES = 16_384
-"""What the host does not read is lost beyond this, as on a real line."""
+"""Bytes beyond this that the host does not read are lost, as on a real line."""
 
 
 class Terminal:
@@ -85,7 +85,7 @@ class Terminal:
         self.path = ''
 
     def read(self) -> bytes:
-        """Return what the host has sent."""
+        """Return the bytes that the host has sent."""
         with contextlib.suppress(OSError):  # nothing there, or the host has just closed its end
             if self._ends is not None:
                 return os.read(self._ends[0], 4096)
