@@ -90,6 +90,8 @@ class BoardController:
         self._counters: tuple[int, int] | None = None
         self._objection = ''
         self._answered = 0
+        self._held_since: float | None = None
+        """When the present holder took the lease."""
         self._observed = Observation()
         self._resets: int | None = None
         self._opened_at: float | None = None
@@ -136,6 +138,8 @@ class BoardController:
         if offer is not CommandVerdict.ACCEPTED:
             self._settle(now)
             return
+        if self._held_since is None:
+            self._held_since = now.steady
         self._objection = reject_reason(command, self.capabilities, self.hardware)
         if self._objection:
             self._want_nothing(command.manager_id)
@@ -241,7 +245,7 @@ class BoardController:
 
     def _complete(self, state: BoardState, now: ClockReadings) -> BoardState:
         """Add what changes without being worth a message of its own."""
-        recent = self._history.recent(now)
+        recent = self._history.recent(now, self._held_since)
         return replace(state, stamp=now.wall, answered_sequence_number=self._answered, transitions=recent)
 
     def _period(self) -> float:
@@ -286,6 +290,7 @@ class BoardController:
         """Withdraw what a lapsed manager had allowed; the lock stays as it is."""
         if not self._lease.lapse(now.steady):
             return
+        self._held_since = None
         if self.outputs.power:
             self._withdraw(OpeningReason.LEASE_LAPSED, now)
         self._want_nothing(self._command.manager_id)

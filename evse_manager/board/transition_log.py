@@ -9,8 +9,8 @@ KEPT = 16
 
 RECENT_S = 5.0
 """
-Older steps are told no more: whoever missed them has lost the lease (2 s at most), and every step makes a
-reaction slower.
+Steps older than this are left out while a manager holds the lease without a gap: it has seen them, and every
+step makes a reaction slower.
 """
 
 
@@ -40,8 +40,14 @@ class TransitionLog:
         )
         del self._steps[:-KEPT]
 
-    def recent(self, now: ClockReadings) -> tuple[BoardTransition, ...]:
-        """Return the steps of the last time, oldest first."""
-        while self._steps and self._steps[0][0] < now.steady - RECENT_S:
-            del self._steps[0]
+    def recent(self, now: ClockReadings, held_since: float | None) -> tuple[BoardTransition, ...]:
+        """
+        Return the last steps, oldest first.
+
+        ``held_since`` is when, on the steady clock, a manager took the lease that it has held since; ``None``
+        while nobody holds it.  A manager that stood still finds here what happened meanwhile.
+        """
+        if held_since is not None and held_since < now.steady - RECENT_S:
+            while self._steps and self._steps[0][0] < now.steady - RECENT_S:
+                del self._steps[0]
         return tuple(step for _, step in self._steps)

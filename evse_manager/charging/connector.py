@@ -50,6 +50,10 @@ INTERRUPTIONS = 3
 """So many of the newest interruptions of the energy are remembered (catalogue F41)."""
 
 
+CLOSINGS_KEPT = 1000
+"""As many closings are remembered as ``closings_per_hour_max`` may allow."""
+
+
 class Cause(IntEnum):
     """Why no energy flows in a transaction, by rank: the lowest number dominates."""
 
@@ -106,6 +110,8 @@ class Session:
     transaction: Transaction | None = None
     ended: bool = False
     """The cable was seen out, or the session was ended from outside: it closes as soon as it can."""
+    hidden_for: float | None = None
+    """Its cable was out of sight for so many seconds, so that the car may be another one."""
 
 
 @dataclass(slots=True)
@@ -176,6 +182,10 @@ class Connector:
     pilot_mode: PilotMode = PilotMode.UNSPECIFIED
     """The output of the pilot at the step that is being taken, or now."""
     pilot_read_after_f: bool = False
+    cable_seen: float = -math.inf
+    """When the pilot was last read."""
+    cable_watched: bool = True
+    """Whether every step of the pilot since then is known."""
     plugged: bool = False
     plugged_at: float = 0.0
     left_at: float | None = None
@@ -183,6 +193,8 @@ class Connector:
     contactor_open_since: float = math.inf
     contactor_open_stamp: Time | None = None
     contactor_cycles: int = 0
+    closings: deque[float] = field(default_factory=lambda: deque(maxlen=CLOSINGS_KEPT))
+    """When the contactor was last seen to close."""
     transition_counter: int | None = None
     open_first: bool = False
     replug_active: bool = False

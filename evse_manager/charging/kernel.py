@@ -148,7 +148,7 @@ class Kernel:
         self._repeated = self._repetition.covers(happened, connector)
         match happened:
             case BoardObserved(state) if self._repeated:
-                connector.board, connector.board_seen = state, now.steady
+                observation.seen_again(connector, state)
                 return None
             case TelemetrySampled(telemetry) if self._repeated:
                 connector.telemetry = telemetry
@@ -214,7 +214,7 @@ class Kernel:
         missed = observation.missed_steps(connector, state)
         observation.take_state(connector, state, answered)
         for step in missed:
-            observation.take_step(connector, step.cp_state, step.contactor, step.stamp)
+            observation.take_missed_step(connector, step)
             connector.pilot_mode = step.pilot_mode or state.pilot_mode
             if step is not missed[-1] or connector.pilot_mode is not state.pilot_mode:
                 self._settle()

@@ -20,6 +20,12 @@ PILOT_READINGS = (
 
 PLUGGED = (ControlPilotState.B, ControlPilotState.C, ControlPilotState.D)
 
+SWAP_S = 5.0
+"""
+No car is unplugged and another plugged in within this time, so a shorter gap in the view of the cable hides
+nothing.  Longer than the longest gap of our own making while a transaction is open: the F of a wake-up, 4 s.
+"""
+
 REPLUG_WINDOW_S = 30.0
 """Only in this first part of a transaction may the cable bounce (catalogue F42)."""
 
@@ -34,10 +40,12 @@ def missed_steps(connector: Connector, state: BoardState) -> list[BoardTransitio
     seen = connector.transition_counter
     connector.transition_counter = state.transition_counter
     if seen is None or state.transition_counter <= seen:
+        connector.cable_watched = connector.cable_watched and state.transition_counter == seen
         return []
     new = [step for step in state.transitions if step.counter > seen]
     if len(new) < state.transition_counter - seen:
         connector.open_first = True
+        connector.cable_watched = False
     return new
 
 
@@ -57,6 +65,20 @@ def take_state(connector: Connector, state: BoardState, answered: bool) -> None:
         connector.phases = state.phases
 
 
+def seen_again(connector: Connector, state: BoardState) -> None:
+    """Take a state in which nothing changed."""
+    connector.board, connector.board_seen = state, connector.now.steady
+    if state.cp_state in PILOT_READINGS and not state.replug_active:
+        connector.cable_seen = connector.now.steady
+
+
+def take_missed_step(connector: Connector, step: BoardTransition) -> None:
+    """Take a step that an earlier state did not show; the contactor is unknown while the hardware is lost."""
+    if step.contactor is ContactorState.UNKNOWN:
+        connector.cable_watched = False
+    take_step(connector, step.cp_state, step.contactor, step.stamp)
+
+
 def take_step(
     connector: Connector, cp_state: ControlPilotState, contactor: ContactorState, stamp: Time | None
 ) -> None:
@@ -68,6 +90,7 @@ def take_step(
             connector.contactor_open_stamp = stamp
         elif contactor is ContactorState.CLOSED:
             connector.contactor_cycles += 1
+            connector.closings.append(connector.now.steady)
     if contactor is ContactorState.OPEN:
         connector.open_first = False
     if connector.replug_active:
@@ -75,13 +98,17 @@ def take_step(
     if cp_state is ControlPilotState.F:
         connector.cp_state = cp_state
         connector.pilot_read_after_f = False
+        if connector.cable_watched:
+            connector.cable_seen, connector.cable_watched = connector.now.steady, False
     elif cp_state in PILOT_READINGS:
         connector.cp_state = cp_state
         connector.pilot_read_after_f = True
         if cp_state in PLUGGED:
+            _judge_gap(connector)
             _plugged(connector)
         elif cp_state is ControlPilotState.A:
             _in_a(connector)
+        connector.cable_seen, connector.cable_watched = connector.now.steady, True
 
 
 def proximity_invalid(connector: Connector) -> bool:
@@ -101,6 +128,22 @@ def settle_unplug(connector: Connector) -> None:
     end = end_of_grace(connector)
     if end is not None and connector.now.steady >= end:
         _unplugged(connector)
+
+
+def _judge_gap(connector: Connector) -> None:
+    """
+    End the session when the car that is plugged in now may be another one.
+
+    A gap that the board bridges by its own memory, its numbered steps, hides no unplug; neither does a short
+    one.
+    """
+    gap_s = connector.now.steady - connector.cable_seen
+    if not connector.plugged or connector.cable_watched or gap_s <= SWAP_S:
+        return
+    if connector.session is not None:
+        connector.session.ended = True
+        connector.session.hidden_for = gap_s
+    connector.authorization = None
 
 
 def _plugged(connector: Connector) -> None:

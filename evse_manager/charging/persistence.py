@@ -11,7 +11,7 @@ from evse_manager.charging.faults import WELD
 from evse_manager.charging.persisted_state import OpenSession, OpenTransaction, PersistedState
 from evse_manager.charging.supervision import raise_fault
 from evse_manager.interface.enums import SessionEventEnum, StopTransactionReason
-from evse_manager.interface.types import Energy, Powermeter, TransactionFinished
+from evse_manager.interface.types import Energy, Powermeter, ProvidedIdToken, TransactionFinished
 from evse_manager.metering.account import METER_WAIT_S
 
 KEEP_EVERY_S = 30.0
@@ -106,10 +106,15 @@ def _continue(connector: Connector, remembered: PersistedState) -> None:
         return
     outage_s = (connector.now.wall - remembered.written) * 1e-9
     if 0.0 <= outage_s <= connector.config.continue_within_s:
-        connector.authorization = interrupted.transaction.token
-        connector.authorized_at = connector.now.steady
-        delay = connector.config.restart_delay_max_s * connector.random()
-        connector.offers_held_until = connector.now.steady + delay
+        authorize_again(connector, interrupted.transaction.token)
+
+
+def authorize_again(connector: Connector, token: ProvidedIdToken) -> None:
+    """Continue with the token of an interrupted transaction; the first offer waits a random time."""
+    connector.authorization = token
+    connector.authorized_at = connector.now.steady
+    delay = connector.config.restart_delay_max_s * connector.random()
+    connector.offers_held_until = connector.now.steady + delay
 
 
 def _open_session(session: Session | None) -> OpenSession | None:

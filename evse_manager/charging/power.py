@@ -6,6 +6,9 @@ Power: whether a current is offered, what the EV makes of it, and the outputs th
 is the one place from which pilot, contactor permission, lock and phases come.
 """
 
+import math
+from dataclasses import replace
+
 from evse_manager.charging import allowance
 from evse_manager.charging.allowance import Bound
 from evse_manager.charging.connector import INTERRUPTIONS, Cause, Connector, Offer, PhaseSwitch, Transaction
@@ -75,6 +78,8 @@ def advance(connector: Connector) -> None:
         transaction.charged_s += connector.now.steady - transaction.flowing_since
         transaction.flowing_since = None
     _announce(connector, transaction, cause)
+    if connector.contactor is not ContactorState.CLOSED and resting_until(connector) is not None:
+        connector.offer = None
 
 
 def backing_off_until(connector: Connector) -> float | None:
@@ -84,6 +89,22 @@ def backing_off_until(connector: Connector) -> float | None:
         return None
     until = times[-1] + BACK_OFF_S
     return until if connector.now.steady < until else None
+
+
+def resting_until(connector: Connector) -> float | None:
+    """
+    Return until when the contactor rests because it has closed too often; ``None`` when it may close.
+
+    One budget counts every closing, whether the EV, an error, a limit, a pause or a change of phases caused
+    it.
+    """
+    now, closings = connector.now.steady, connector.closings
+    config = connector.config
+    until = max(
+        closings[-most] + period if len(closings) >= most else -math.inf
+        for most, period in ((config.closings_per_minute_max, 60.0), (config.closings_per_hour_max, 3600.0))
+    )
+    return until if now < until else None
 
 
 def waiting_for_first_limit(connector: Connector) -> bool:
@@ -120,7 +141,8 @@ def _allowance(connector: Connector) -> allowance.Allowance:
         bounds.append(connector.grant.bound)
     elif config.energy_source == 'manager' or connector.grant is not None:
         expired = True
-        bounds.append(Bound(LimitSource.ENERGY_MANAGER, 0.0))
+        failsafe_a = config.failsafe_current_a if connector.grant is not None else 0.0
+        bounds.append(Bound(LimitSource.ENERGY_MANAGER, failsafe_a))
     outcome = allowance.combine(
         bounds,
         voltage_v=config.ac_nominal_voltage_v,
@@ -129,7 +151,7 @@ def _allowance(connector: Connector) -> allowance.Allowance:
         hardware_minimum_a=capabilities.min_current_a_import,
     )
     if expired and outcome.source is LimitSource.ENERGY_MANAGER:
-        outcome = allowance.Allowance(0.0, 0.0, outcome.phases, outcome.source, StatusReason.LIMIT_EXPIRED)
+        outcome = replace(outcome, reason=StatusReason.LIMIT_EXPIRED)
     return outcome
 
 
@@ -201,11 +223,12 @@ def _offer(connector: Connector, cause: Cause) -> None:
     now, offer = connector.now.steady, connector.offer
     current = connector.allowance.signalled_a
     held_back = connector.replug_active or connector.open_first or backing_off_until(connector) is not None
+    resting = connector.contactor is not ContactorState.CLOSED and resting_until(connector) is not None
     if cause is not Cause.OFFERED or held_back:
         connector.offer = None
     elif offer is None:
         rested = connector.outputs.pilot_mode is PilotMode.X1 and now >= connector.x1_since + X1_S
-        if rested and now >= connector.offers_held_until:
+        if rested and not resting and now >= connector.offers_held_until:
             connector.offer = Offer(now, now, current)
             connector.offered_peaks.clear()
             connector.offered_peaks.append((now, current))
@@ -309,6 +332,7 @@ def deadlines(connector: Connector) -> list[float | None]:
         times.append(connector.x1_since + X1_S)
         times.append(connector.offers_held_until)
         times.append(backing_off_until(connector))
+        times.append(resting_until(connector))
         if switch is not None:
             pause = connector.config.switch_3ph1ph_delay_s
             times.append(

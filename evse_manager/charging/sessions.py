@@ -114,7 +114,8 @@ def _stops(connector: Connector) -> None:
     if session is None:
         return
     if session.ended:
-        stop(connector, StopTransactionReason.EV_DISCONNECTED)
+        hidden = session.hidden_for is not None
+        stop(connector, StopTransactionReason.POWER_LOSS if hidden else StopTransactionReason.EV_DISCONNECTED)
     elif closing(connector):
         session.ended = True
         shutting_down = connector.shutting_down is not None
@@ -175,6 +176,23 @@ def _finish_session(connector: Connector) -> None:
     connector.paused_by_user = False
     connector.ev_info = EVInfo()
     connector.interruptions.clear()
+    _continue_after_gap(connector, session)
+
+
+def _continue_after_gap(connector: Connector, session: Session) -> None:
+    """Authorize again with the token of a transaction that ended because its cable was out of sight."""
+    transaction = session.transaction
+    if (
+        session.hidden_for is not None
+        and transaction is not None
+        and transaction.stop is not None
+        and transaction.stop.reason is StopTransactionReason.POWER_LOSS
+        and connector.config.after_power_loss == 'continue'
+        and session.hidden_for <= connector.config.continue_within_s
+        and connector.plugged
+        and not closing(connector)
+    ):
+        persistence.authorize_again(connector, transaction.token)
 
 
 def _availability(connector: Connector) -> None:

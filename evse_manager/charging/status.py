@@ -118,6 +118,11 @@ def _warnings(connector: Connector) -> tuple[str, ...]:
             'The meter is silent: energy is not counted and the soft over-current check is suspended.'
         )
     warnings.extend(connector.meter.warnings(now))
+    limits = connector.allowance
+    if limits.reason is Reason.LIMIT_EXPIRED and limits.signalled_a:
+        warnings.append(
+            f"The energy manager's limit has run out: the failsafe current, {limits.limit_a:.1f} A, holds."
+        )
     if connector.derating_step in (1, 2):
         warnings.append('The charger is warm: the current is reduced.')
     temperature = connector.telemetry.temperature_c if connector.telemetry is not None else 0.0
@@ -217,7 +222,7 @@ def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[Stat
         )
     if power.waiting_for_first_limit(connector) and limits.signalled_a == 0.0:
         return Reason.WAITING_FOR_FIRST_LIMIT, 'Waiting for the energy manager to grant a limit.'
-    if limits.reason is Reason.LIMIT_EXPIRED:
+    if limits.reason is Reason.LIMIT_EXPIRED and limits.signalled_a == 0.0:
         return (
             Reason.LIMIT_EXPIRED,
             "The energy manager's limit has run out; check that the energy manager runs.",
@@ -238,6 +243,11 @@ def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[Stat
         )
     if power.backing_off_until(connector) is not None:
         return Reason.EV_TOGGLES, 'Interrupted too often, by the car or by errors; waiting a minute.'
+    if connector.offer is None and power.resting_until(connector) is not None:
+        return (
+            Reason.TOO_MANY_CLOSINGS,
+            'The contactor closed too often in a minute or an hour; it rests before the next offer.',
+        )
     if connector.now.steady < connector.offers_held_until:
         return (
             Reason.RESTART_DELAY,

@@ -365,6 +365,7 @@ class StatusReason(IntEnum):
     TRANSACTION_FINISHED = 26
     SHUTTING_DOWN = 27
     RESTART_DELAY = 28
+    TOO_MANY_CLOSINGS = 29
 
 
 class LimitSource(IntEnum):

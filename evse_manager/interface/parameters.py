@@ -147,6 +147,27 @@ class Config:
     fail_on_powermeter_errors: bool = parameter(
         False, 'Charge only while the billing meter reports.', read_only=False
     )
+    failsafe_current_a: float = parameter(
+        0.0,
+        "Current after the energy manager's limit has run out, never above other limits; 0 pauses.",
+        unit='A',
+        minimum=0.0,
+        maximum=80.0,
+    )
+    closings_per_minute_max: int = parameter(
+        3,
+        'Most closings of the contactor in a minute, whoever asks for them; the next offer waits.',
+        minimum=1,
+        maximum=60,
+        read_only=False,
+    )
+    closings_per_hour_max: int = parameter(
+        20,
+        'Most closings of the contactor in an hour, whoever asks for them; the next offer waits.',
+        minimum=1,
+        maximum=1000,
+        read_only=False,
+    )
     session_store: str = parameter(
         'auto',
         'File of the session records; auto is a file under ROS_HOME by namespace, empty is memory only.',

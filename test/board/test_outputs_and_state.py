@@ -108,15 +108,28 @@ def test_every_step_of_pilot_and_contactor_is_told(harness):
     assert [step.counter for step in state.transitions[-3:]] == [start + 1, start + 2, start + 3]
 
 
-def test_sixteen_steps_are_kept_and_old_ones_forgotten(harness):
+def test_sixteen_steps_are_kept_and_old_ones_forgotten_under_a_lease_that_is_held(harness):
     for _ in range(20):
         harness.see(cp_state=A)
         harness.see(cp_state=B)
     assert len(harness.state.transitions) == 16
     counter = harness.state.transition_counter
-    harness.wait(31.0)
+    for _ in range(20):
+        harness.command()
+        harness.wait(0.5)
     assert harness.state.transitions == ()
     assert harness.state.transition_counter == counter
+
+
+def test_a_manager_that_stood_still_finds_the_steps_that_it_missed(harness):
+    harness.command()
+    start = harness.state.transition_counter
+    harness.wait(60.0)
+    harness.see(cp_state=B)
+    harness.see(cp_state=A)
+    harness.wait(60.0)
+    harness.command()
+    assert [step.counter for step in harness.state.transitions][-2:] == [start + 1, start + 2]
 
 
 def test_the_state_is_published_on_change_and_four_times_a_second_with_power(harness):

@@ -78,6 +78,7 @@ MOVES: tuple[Move, ...] = (
     lambda w, r: Walk.replug(w),
     lambda w, r: Walk.board_disagrees(w, r.choice((0.0, 0.0, 0.3, 5.0))),
     lambda w, r: toggle_link(w),
+    lambda w, r: Walk.restart_board(w, r.choice((0.5, 4.0, 60.0))),
     lambda w, r: Walk.cable(w, r.choice(tuple(ProximityState)), r.choice((None, 13.0, 32.0))),
     lambda w, r: Walk.meter(w, r.choice(REGISTERS_WH), amperes(r)),
     lambda w, r: Walk.wait(w, r.choice((0.001, 0.3, 1.0, 1.0, 2.9, 3.1, 6.1, 12.0))),

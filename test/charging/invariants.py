@@ -139,12 +139,14 @@ class InvariantChecker:
         self.faulted = False
         """A permanent fault is an error too: ``AllErrorsCleared`` waits for its end."""
         self.welded = False
+        self.contactor = ContactorState.UNKNOWN
+        self.closings: list[float] = []
         self.status = EvseStatus()
 
     def judge(self, happened: Input, now: Now, output: Output, status: EvseStatus) -> None:
         """Judge one step."""
         self.steps += 1
-        self._input(happened)
+        self._input(happened, now)
         self.limit_oracle.take(happened, now, output)
         reserved, seen = self.reserved, len(self.events)
         for event in output.events:
@@ -164,7 +166,7 @@ class InvariantChecker:
 
     # --- one subject each ----------------------------------------------------------------------
 
-    def _input(self, happened: Input) -> None:
+    def _input(self, happened: Input, now: Now) -> None:
         self.clearing = False
         if isinstance(happened, CommandReceived):
             self.unanswered.add(happened.ticket)
@@ -178,6 +180,11 @@ class InvariantChecker:
             case BoardObserved(state, _):
                 self.counted = self.board.transition_counter if self.board is not None else 0
                 self.board, self.link = state, True
+                new = [step.contactor for step in state.transitions if step.counter > self.counted]
+                for contactor in (*new, state.contactor):
+                    if contactor is ContactorState.CLOSED and self.contactor is ContactorState.OPEN:
+                        self.closings.append(now.steady)
+                    self.contactor = contactor
             case BoardLost():
                 self.link = False
             case BoardCapabilitiesReceived(capabilities):
@@ -353,6 +360,7 @@ class InvariantChecker:
         assert self.link
         assert not self.shutting_down
         assert _codes(status) <= CONTROLLED, 'An emergency opens at once.'
+        self._closings(now)
         if out.pilot_mode is PilotMode.PWM:
             assert not status.active_errors
             if not self.board_capabilities.runs_iec61851:
@@ -366,6 +374,15 @@ class InvariantChecker:
             assert before.allow_power_on, 'The contactor was allowed without an offer.'
             assert now.steady <= self.withdrawn_at + FORCED_OPENING_S + 0.5
             assert out.pilot_mode is PilotMode.X1
+
+    def _closings(self, now: Now) -> None:
+        """No closing is permitted beyond what the contactor may do in a minute and in an hour."""
+        if self.contactor is ContactorState.CLOSED:
+            return
+        config = self.config
+        for most, seconds in ((config.closings_per_minute_max, 60.0), (config.closings_per_hour_max, 3600.0)):
+            recent = [at for at in self.closings if at > now.steady - seconds]
+            assert len(recent) < most, f'{len(recent)} closings in {seconds:g} s, and one more is permitted.'
 
     def _lock(self, before: BoardCommand) -> None:
         if before.lock and not self.outputs.lock:

@@ -99,7 +99,9 @@ class LimitOracle:
         if self.config.connector_type == 'socket' and self.board is not None:
             bounds.append(Bound(self.board.cable_ampacity_a or 0.0))
         grant_ends = self.granted_at + min(self.grant_life_s, self.config.enforced_limits_max_age_s)
-        bounds.append(self.grant if now.steady < grant_ends else Bound(0.0))
+        granted = math.isfinite(self.granted_at)
+        expired = Bound(self.config.failsafe_current_a if granted else 0.0)
+        bounds.append(self.grant if now.steady < grant_ends else expired)
         schedule = self.external.schedule_import
         begun = [entry for entry in schedule if (entry.timestamp or 0) <= now.wall] or schedule[:1]
         if begun:

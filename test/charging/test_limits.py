@@ -398,6 +398,39 @@ def test_a_grant_without_any_number_grants_nothing() -> None:
     assert harness.signalled == 0.0
 
 
+# --- failsafe current -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('failsafe_a', 'external_a', 'signalled_a'),
+    [(0.0, None, 0.0), (5.0, None, 0.0), (6.0, None, 6.0), (10.0, None, 10.0), (63.0, None, 32.0),
+     (10.0, 8.0, 8.0)],
+)  # fmt: skip
+def test_a_grant_that_ran_out_leaves_the_failsafe_current(
+    failsafe_a: float, external_a: float | None, signalled_a: float
+) -> None:
+    harness = KernelHarness(Config(energy_source='manager', failsafe_current_a=failsafe_a))
+    if external_a is not None:
+        harness.command(external(entry(external_a)))
+    harness.grant(16.0).charging()
+    assert harness.run(12.0).signalled == signalled_a
+    assert harness.codes().endswith('CS' if signalled_a else 'CS WE')
+    assert any('failsafe' in warning for warning in harness.status.warnings) == (signalled_a in {6.0, 10.0})
+
+
+def test_the_failsafe_current_raises_the_current_no_faster_than_any_limit() -> None:
+    harness = KernelHarness(Config(energy_source='manager', failsafe_current_a=10.0)).grant(16.0).charging()
+    harness.grant(7.0, 1.0)
+    assert harness.signalled == 7.0
+    assert harness.run(12.0).signalled == 10.0
+    assert harness.grant(6.0).signalled == 6.0
+
+
+def test_before_the_first_grant_there_is_no_failsafe_current() -> None:
+    harness = KernelHarness(Config(energy_source='manager', failsafe_current_a=10.0)).offered().run(60.0)
+    assert harness.signalled == 0.0
+
+
 # --- pacing ------------------------------------------------------------------------------------
 
 

@@ -105,6 +105,18 @@ def silent_meter(harness: KernelHarness) -> KernelHarness:
     return harness.charging().run(10.0)
 
 
+def closings_in_two_minutes(harness: KernelHarness) -> int:
+    harness.t += 3600.0  # at the end of the hour the waiting EV is switched on, which counts
+    harness._next_report = harness.t
+    harness.observe()
+    before = harness.status.contactor_cycles
+    for _ in range(12):
+        harness.command(PauseCharging())
+        harness.pilot('B').run(4.0).command(ResumeCharging())
+        harness.run(0.1).pilot('C').run(5.9)
+    return harness.status.contactor_cycles - before
+
+
 @dataclass(frozen=True)
 class Row:
     """The values of a parameter in turn, and what is seen with each of them."""
@@ -126,7 +138,10 @@ TABLE = {
         {True: True, False: False}, token_accepted(AuthorizationType.PLUG_AND_CHARGE)
     ),
     'switch_3ph1ph_delay_s': Row(
-        {10.0: 10.0, 2.0: 2.0, 20.0: 20.0}, open_before_phases_change, KernelHarness.charging
+        {10.0: 10.0, 2.0: 2.0, 20.0: 20.0},
+        open_before_phases_change,
+        KernelHarness.charging,
+        Config(closings_per_minute_max=60),
     ),
     'state_f_after_fault_s': Row({0.3: 0.3, 8.0: 8.0}, f_after_an_emergency),
     'legacy_wakeup_enabled': Row({True: True, False: False}, wakes_the_car, KernelHarness.offered),
@@ -136,6 +151,8 @@ TABLE = {
         lambda harness: harness.grant(16.0).charging(),
         Config(energy_source='manager'),
     ),
+    'closings_per_minute_max': Row({3: 6, 1: 2}, closings_in_two_minutes, KernelHarness.charging),
+    'closings_per_hour_max': Row({20: 6, 2: 1}, closings_in_two_minutes, KernelHarness.charging),
     'fail_on_powermeter_errors': Row({False: True, True: False}, charges_without_meter, silent_meter),
     'replug_grace_s': Row({0.0: False, 5.0: True}, session_survives_a_bounce),
 }

@@ -115,7 +115,7 @@ def test_every_pair_of_causes_in_every_order(history: list[str]) -> None:
 
 @pytest.mark.parametrize('history', orders(('error', 'user', 'energy'))[::9], ids=' '.join)
 def test_all_three_causes(history: list[str]) -> None:
-    assert play(KernelHarness().charging(), history) == expected(history)
+    assert play(KernelHarness(Config(closings_per_minute_max=10)).charging(), history) == expected(history)
 
 
 @pytest.mark.parametrize('cause', CAUSES, ids=lambda cause: cause.name)
@@ -177,7 +177,7 @@ def test_after_a_lapsed_lease_x1_lasts_its_minimum_before_the_next_offer() -> No
 
 
 def test_lapsed_leases_are_no_interruptions_by_the_ev() -> None:
-    harness = KernelHarness().charging()
+    harness = KernelHarness(Config(closings_per_minute_max=10)).charging()
     for _ in range(5):
         harness.lapse(('B', X1)).run(5.0).pilot('C').run(1.0)
         assert harness.flows

@@ -71,13 +71,23 @@ from evse_manager.lease.manager import BoardLost
 WALKS = int(os.environ.get('EVSE_WALKS', '40'))
 STEPS = int(os.environ.get('EVSE_WALK_STEPS', '30'))
 
+OFTEN: dict[str, int] = {'closings_per_minute_max': 60, 'closings_per_hour_max': 1000}
+"""The contactor may close as often as the walk brings about."""
+
 CONFIGS = (
     Config(),
-    Config(energy_source='manager'),
-    Config(connector_type='socket', has_ventilation=True, lock_connector_in_state_b=False),
-    Config(disable_authentication=True, replug_grace_s=3.0, fail_on_powermeter_errors=True),
-    Config(unlock_when_deauthorized=True, legacy_wakeup_enabled=False, three_phases=False),
-    Config(state_f_after_fault_s=8.0, switch_3ph1ph_delay_s=1.0, max_current_import_a=80.0),
+    Config(energy_source='manager', **OFTEN),
+    Config(
+        connector_type='socket',
+        has_ventilation=True,
+        lock_connector_in_state_b=False,
+        after_power_loss='continue',
+        **OFTEN,
+    ),
+    Config(disable_authentication=True, replug_grace_s=3.0, fail_on_powermeter_errors=True, **OFTEN),
+    Config(unlock_when_deauthorized=True, legacy_wakeup_enabled=False, three_phases=False, **OFTEN),
+    Config(state_f_after_fault_s=8.0, switch_3ph1ph_delay_s=1.0, max_current_import_a=80.0, **OFTEN),
+    Config(energy_source='manager', failsafe_current_a=8.0, closings_per_minute_max=2),
 )
 BOARDS = (
     BOARD,
@@ -243,6 +253,13 @@ class Walk(RuleBasedStateMachine):
     def find_board(self) -> None:
         self.harness.find_board()
 
+    @precondition(lambda self: not self.harness.silent)
+    @rule(seconds=st.sampled_from([0.5, 4.0, 60.0]))
+    def restart_board(self, seconds: float) -> None:
+        self.harness.lose_board().run(seconds)
+        self.harness.transitions.clear()
+        self.harness.find_board()
+
     @rule(proximity=st.sampled_from(ProximityState), ampacity_a=st.sampled_from([None, 13.0, 32.0]))
     def cable(self, proximity: ProximityState, ampacity_a: float | None) -> None:
         self.harness.proximity, self.harness.ampacity_a = proximity, ampacity_a
@@ -304,6 +321,9 @@ class Walk(RuleBasedStateMachine):
     def charge_afresh(self) -> None:
         """Begin a fresh session: there is no dead end."""
         harness = self.harness
+        harness.t += 3600.0
+        harness._next_report = harness.t
+        harness.observe()
         since = len(harness.events)
         harness.grant(16.0).plug().send(token('FRESH'))
         harness.run(4.0).grant(16.0).pilot('C')
