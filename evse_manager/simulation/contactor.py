@@ -26,8 +26,9 @@ class Contactor:
         clock: Callable[[], float],
         moved: Callable[[], None],
         self_test: Callable[[], bool],
+        self_test_s: float = SELF_TEST_S,
     ) -> None:
-        """Begin open."""
+        """Begin open; ``self_test_s`` is 0 where the firmware tests before it drives the coil."""
         self.closed = False
         self.weld_seen = False
         """Whether the board has noticed that it does not open."""
@@ -36,6 +37,7 @@ class Contactor:
         self._clock = clock
         self._moved = moved
         self._self_test = self_test
+        self._self_test_s = self_test_s
         self._motion: Event | None = None
         self._check: Event | None = None
         self._welded = False
@@ -53,7 +55,7 @@ class Contactor:
             return
         self._ordered = closed
         if closed:
-            self._plan(SELF_TEST_S, self._tested)
+            self._plan(self._self_test_s, self._tested)
         else:
             self._plan(OPENING_S, self._open)
 

@@ -22,7 +22,7 @@ from evse_manager.interface.enums import (
 )
 from evse_manager.interface.parameters import check, parameter
 from evse_manager.interface.types import BoardError, Powermeter, Telemetry, Time
-from evse_manager.simulation.contactor import Contactor
+from evse_manager.simulation.contactor import SELF_TEST_S, Contactor
 from evse_manager.simulation.enclosure import Enclosure
 from evse_manager.simulation.ev import ElectricVehicle
 from evse_manager.simulation.faults import FAULTS, SimulationError, named
@@ -106,8 +106,15 @@ class World:
         settings: WorldSettings | None = None,
         start: float = 0.0,
         wall: Callable[[float], Time] | None = None,
+        *,
+        protected: bool = True,
     ) -> None:
-        """Begin at ``start`` seconds without an EV; ``wall`` returns the UTC time stamp of a moment."""
+        """
+        Begin at ``start`` seconds without an EV; ``wall`` returns the UTC time stamp of a moment.
+
+        Without ``protected`` the board's firmware is the only protection: neither a self-test nor a trip of
+        the hardware keeps the contactor from following its drive, and it moves without a delay for the test.
+        """
         self.settings = settings or WorldSettings()
         self.now = start
         self.ev: ElectricVehicle | None = None
@@ -117,7 +124,14 @@ class World:
         self._random = Random(self.settings.seed)
         self._scheduler = Scheduler()
         clock: Callable[[], float] = lambda: self.now  # noqa: E731
-        self.contactor: Contactor = Contactor(self._scheduler, clock, self._contactor_moved, self._self_test)
+        self._protected = protected
+        self.contactor: Contactor = Contactor(
+            self._scheduler,
+            clock,
+            self._contactor_moved,
+            self._self_test,
+            SELF_TEST_S if protected else 0.0,
+        )
         self.lock: Lock = Lock(self._scheduler, clock, self._touch)
         self.protection: Protection = Protection(self._scheduler, clock, self._tripped)
         self.enclosure: Enclosure = Enclosure(self.settings.ambient_c)
@@ -207,7 +221,7 @@ class World:
             return
         before, self.outputs = self.outputs, outputs
         if outputs.power is not before.power:
-            self.contactor.order(outputs.power and not self.protection.blocks)
+            self.contactor.order(outputs.power and not self._blocked)
         if outputs.lock is not None:
             self.lock.order(outputs.lock)
         if outputs.phases and not self.contactor.closed:
@@ -286,6 +300,10 @@ class World:
     def active_faults(self) -> tuple[str, ...]:
         """Return the names of the faults that are injected."""
         return tuple(name for name in FAULTS if name in self._faults)
+
+    def has(self, fault: str) -> bool:
+        """Return whether a fault is injected."""
+        return fault in self._faults
 
     def inject(self, name: str) -> None:
         """
@@ -409,7 +427,8 @@ class World:
         if self.ev is not None and current_a > 0.0:
             phases = min(self._phases, self.ev.profile.phases)
             currents = (current_a, current_a if phases > 1 else 0.0, current_a if phases > 2 else 0.0)
-        self.protection.watch_current(current_a, limit_a)
+        if self._protected:
+            self.protection.watch_current(current_a, limit_a)
         if currents != self._currents or self._step is None:
             self._currents = currents
             self._plan_step()
@@ -477,12 +496,17 @@ class World:
         self._touch()
 
     def _self_test(self) -> bool:
-        if self.self_test_fails:
+        if self.self_test_fails and self._protected:
             self.protection.latch(BoardErrorEnum.RCD_SELF_TEST)
-        return not self.protection.blocks
+        return not self._blocked
+
+    @property
+    def _blocked(self) -> bool:
+        return self._protected and self.protection.blocks
 
     def _tripped(self) -> None:
-        self.contactor.trip()
+        if self._protected:
+            self.contactor.trip()
         self._touch()
 
     def _lose_outputs(self) -> None:

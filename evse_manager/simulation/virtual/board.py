@@ -27,7 +27,7 @@ from evse_manager.simulation.scheduler import Event, Scheduler
 from evse_manager.simulation.world import World, WorldSettings
 
 BOARDS: dict[str, str] = {
-    'openevse': 'evse_manager.simulation.virtual.openevse_rapi:VirtualOpenEvse',
+    'openevse': 'evse_manager.simulation.virtual.openevse_board:VirtualOpenEvse',
     'yeti': 'evse_manager.simulation.virtual.yeti_firmware:VirtualYeti',
     'phoenix': 'evse_manager.simulation.virtual.phoenix_firmware:VirtualPhoenix',
     'sdm630': 'evse_manager.simulation.virtual.sdm630_slave:VirtualSdm630',
@@ -81,6 +81,9 @@ class VirtualBoard(ABC):
     meter_unit: ClassVar[int | None] = None
     """Modbus address of an SDM630 on the same line, where there is one."""
 
+    protected: ClassVar[bool] = True
+    """Whether the world protects by itself; without it the firmware is the only protection."""
+
     faults: ClassVar[Mapping[str, str]] = {}
     """Faults of this board beyond those of the world, with a description; see ``fault``."""
 
@@ -93,7 +96,7 @@ class VirtualBoard(ABC):
     def __init__(self, settings: WorldSettings | None = None) -> None:
         """Build the board and its world; it starts with ``power_up``."""
         self.now = 0.0
-        self.world = World(settings or WorldSettings())
+        self.world = World(settings or WorldSettings(), protected=self.protected)
         self.seen: Observation = self.world.observe() or Observation()
         """The readings of the board's own inputs: pilot, contactor, errors."""
         self.send: Callable[[bytes], None] = lambda data: None

@@ -1,388 +1,460 @@
 """
-The firmware of an OpenEVSE: what it does with pilot, relay and heartbeat, whatever is said on its line.
+The program of an OpenEVSE's controller: one loop of 10 to 40 ms that reads, decides, drives and answers.
 
-Behaviour and times are those measured on the unmodified firmware 8.2.3 (hardware reference 2.1.5).  Left out:
-the display, timers, and the relay's pulse at power-up.
+Behaviour and times are those of the unmodified firmware 8.2.3 (EU options), as recorded in
+``test/data/openevse``.  The program is written as the chip runs it: a generator that yields how long the chip
+is busy, in seconds.  While it is busy nothing is answered and no order is obeyed.
 """
 
-import math
-from abc import abstractmethod
-from dataclasses import replace
+from collections.abc import Callable, Generator
 
-from evse_manager.board.driver_io import Outputs
-from evse_manager.interface.enums import BoardErrorEnum, ControlPilotState, PilotMode
-from evse_manager.interface.pilot import duty_cycle
 from evse_manager.simulation.scheduler import Event
-from evse_manager.simulation.virtual.board import VirtualBoard
-from evse_manager.simulation.world import WorldSettings
+from evse_manager.simulation.virtual.openevse_meter import Ammeter, EnergyCounter, reading_s
+from evse_manager.simulation.virtual.openevse_protection import Protection, ResidualCurrent
+from evse_manager.simulation.virtual.openevse_rapi import Rapi
+from evse_manager.simulation.virtual.openevse_settings import (
+    NO_DIODE_CHECK,
+    NO_RELAY_CHECK,
+    NO_SELF_TEST,
+    NO_TEMPERATURE_CHECK,
+    NO_VENTILATION_CHECK,
+    VOLTAGE_MV,
+    Currents,
+    Heartbeat,
+    Memory,
+)
+from evse_manager.simulation.virtual.openevse_states import (
+    ASLEEP,
+    CHARGING,
+    CONNECTED,
+    DIODE,
+    DISABLED,
+    FAULTS,
+    HOT,
+    OVER_CURRENT,
+    READY,
+    SELF_TEST,
+    STUCK,
+    UNKNOWN,
+    VENTILATION,
+    Flag,
+)
+from evse_manager.simulation.virtual.openevse_terminals import PilotDrive, Terminals
 
-STARTING, A, B, C, VENT, DIODE, GFI, NO_GROUND, STUCK, GFI_TEST, HOT, OVER_CURRENT = range(12)
-"""States as RAPI codes them ..."""
-ASLEEP, DISABLED = 0xFE, 0xFF
+Program = Generator[float, None, None]
+"""Yields the seconds in which the chip is busy."""
 
-BOOT_TEXT_S = 2.21
-FIRST_FRAME_S = 2.22
-SELF_TESTED_S = 3.25
-"""When the controller, once powered, prints its text, its first frame, and ``$AB`` (EU build)."""
+START_S, PORT_FROM_S = 2.205, 0.5
+"""From power-up to the first text; bytes that come before the port exists are lost."""
 
-PLUGGED_S = 0.35
-PILOT_S = 0.26
-"""Debouncing of a plug and of every other change of the pilot."""
+PILOT_READ_S = 0.0106
+MAINS_READ_S = 0.0187
+"""100 readings of the pilot; mains sense takes a period of the mains without voltage, else no time."""
 
-CLOSING_S = 0.95
-CLOSING_FROM_A_S = 1.20
-"""Self-test of the residual current device and rest, from C on; the relay needs 0.13 s more."""
+LOOP_S, NOTHING_S = 0.001, 0.005
+"""The rest of a loop, and a loop in which nothing is read."""
 
-REPORTED_S = 0.02
-"""From a change to its ``$AT``."""
+LOCK_S = 0.3
+"""The lock's motor runs at each plug and unplug."""
 
-CHARGING_S = 0.16
-"""From the order to close to the state of charging, 30 ms after the relay has moved."""
+SETTLE_S, SETTLE_A_S = 0.25, 0.025
+"""Debouncing of a state, and of the state of no car."""
 
-GRACE_S = 3.0
-"""How long ``$FS`` waits for the EV to stop ..."""
-SMALL_CURRENT_A = 1.0
-"""... or for less than this."""
+AB_V, BC_V, CD_V, DIODE_V = 10.5, 7.5, 4.5, -9.5
+"""Thresholds of the pilot's positive half, and the negative half above which the diode is missing."""
 
-SLEEP_LOOK_S = 0.1
-NO_POWER_SEEN_S = 1.0
-STUCK_S = 1.6
-"""A relay that is closed so long after it was let go is stuck."""
+SLEEP_GRACE_S, SLEEP_CURRENT_A = 3.0, 1.0
+EARLY_FAULT_S = 2.0
+"""A fault so soon after closing is a hard fault."""
 
-CLEARED_S = 0.4
-HOT_C, COOL_C = 71.0, 65.0
-HEARTBEAT_LATE_S = 0.02
+HOT_GRACE_S, OVER_CURRENT_GRACE_S = 5.0, 1.0
+RESET_S, RESET_GRACE_S = 1.03, 3.0
 
-LEAST_A = 6
-_HARD_FAULTS = (DIODE, GFI, NO_GROUND, STUCK, GFI_TEST, HOT, OVER_CURRENT)
-_PILOT_CODES = {
-    ControlPilotState.A: A,
-    ControlPilotState.B: B,
-    ControlPilotState.C: C,
-    ControlPilotState.D: VENT,
-    ControlPilotState.E: DIODE,
-}
-_REPORTED = {
-    BoardErrorEnum.DIODE_FAULT: DIODE,
-    BoardErrorEnum.RCD_AC: GFI,
-    BoardErrorEnum.RCD_SELF_TEST: GFI_TEST,
-    BoardErrorEnum.OVER_CURRENT: OVER_CURRENT,
-}
-
-NAMES = {
-    STARTING: 'starting', A: 'ready', B: 'connected', C: 'charging', VENT: 'ventilation required',
-    DIODE: 'diode fault', GFI: 'residual current', NO_GROUND: 'no ground', STUCK: 'stuck relay',
-    GFI_TEST: 'self-test failed', HOT: 'too hot', OVER_CURRENT: 'over-current', ASLEEP: 'asleep',
-    DISABLED: 'disabled',
-}  # fmt: skip
-"""What people call the states."""
+SENSOR_MS = 1000
+"""How often the temperature is read."""
+TICK_S, TICK_PHASE = 0.001024, 0.55
+"""Period of the chip's timer, which counts the milliseconds, and its phase in the recordings."""
 
 
-class Firmware(VirtualBoard):
-    """The state machine; a subclass says on the line what happens, and takes orders from there."""
+class WatchdogResetError(Exception):
+    """The watchdog resets the chip."""
 
-    def __init__(self, settings: WorldSettings | None = None) -> None:
-        """Build the board; EEPROM values last over resets."""
-        super().__init__(settings or WorldSettings(phases=1))
-        self.eeprom_writes = 0
-        """How often a current was stored for good, which wears the memory."""
-        self.maximum_a = int(self.world.settings.max_current_a)
-        self._stored_a = self.maximum_a
-        self._stored_wh = 0.0
+
+class Firmware:
+    """See the module's description; the surroundings give time (``clock``, ``after``) and the terminals."""
+
+    def __init__(
+        self,
+        terminals: Terminals,
+        clock: Callable[[], float],
+        after: Callable[[float, Callable[[], None]], Event],
+        send: Callable[[bytes], None],
+    ) -> None:
+        """Build a controller without power, with an erased EEPROM."""
+        self.memory = Memory()
+        self.value: Callable[[str, str], str] = lambda name, right: right
+        """What is sent in place of a right value, by its name."""
+        self.flaws: set[str] = set()
+        """Faults of the firmware itself: ``never_sleeps``, ``misreads_current``."""
+        self.terminals = terminals
+        self.clock = clock
+        self._after = after
+        self._send = send
+        self._busy: Event | None = None
         self._forget()
-
-    # --- what the line has to say -----------------------------------------------------------------
-
-    @abstractmethod
-    def print_text(self) -> None:
-        """Print what the controller prints when it starts."""
-
-    @abstractmethod
-    def tell(self) -> None:
-        """Tell the state, unasked."""
-
-    @abstractmethod
-    def self_tested(self, code: int) -> None:
-        """Tell what the self-test came to, and begin to take orders."""
-
-    # --- life -------------------------------------------------------------------------------------
-
-    def _forget(self) -> None:
-        """Be as after power-up, before anything is printed."""
-        self.forget_timers()
-        self.running = False
-        self.state = STARTING
-        self.amperes = self._stored_a
-        self._pilot = A
-        self._candidate: tuple[int, Event] | None = None
-        self._closing: Event | None = None
-        self._relay = False
-        self._relay_at = -math.inf
-        self._sleeping: float | None = None
-        self._hot = False
-        self._fault_since = 0.0
-        self._no_ground = False
-        self._heart_s = 0
-        self._heart_a = 0
-        self._heart_missed = 0
-        self._heart: Event | None = None
-        self._before_miss_a = 0
-        self._session_from_wh = self.world.meter.energy_wh
-        self._session_over = False
-        self._told: tuple[int, int, int, int] | None = None
 
     def power_up(self) -> None:
-        """Boot: text, first frame, self-test, ``$AB``, and then it works by itself."""
+        """Start, or start again after a reset: everything but the EEPROM is lost."""
+        if self._busy is not None:
+            self._busy.cancel()
+        self.terminals.reset()
         self._forget()
-        self._drive()
-        self.after(BOOT_TEXT_S, self.print_text)
-        self.after(FIRST_FRAME_S, self.tell)
-        self.after(SELF_TESTED_S, self._work)
+        self._program = self._main()
+        self._go_on()
 
-    def _work(self) -> None:
-        stuck = self.world.contactor.closed
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the host."""
+        self.rapi.receive(data)
+
+    def _forget(self) -> None:
+        """Set up the memory of the program as after a reset."""
+        self.running = False
+        """Whether the self-test is over."""
+        self.state = UNKNOWN
+        self.pilot_state = UNKNOWN
+        self.flags = Flag.SESSION_ENDED
+        self.currents = Currents(self.memory, self.terminals)
+        self.heartbeat = Heartbeat(self.memory, self.currents, self.clock)
+        self.ammeter = Ammeter()
+        self.energy = EnergyCounter(self.memory, self.clock)
+        self.residual = ResidualCurrent(self.terminals)
+        self.protection = Protection(self)
+        self.rapi = Rapi(self, self._after, self._send)
+        self.terminals.on_trip = self._tripped
+        self.temperature_c: float | None = None
+        self.locked = False
+        self.lock_is_manual = False
+        self.elapsed_s = 0
+        self.accumulated_s = 0
+        self.closed_at = self.opened_at = 0.0
+        self._read_at = milliseconds(self.clock())
+        self._seen = self._seen_pilot = UNKNOWN
+        self._seen_at = self._seen_pilot_at = 0.0
+
+    def _go_on(self) -> None:
+        try:
+            self._busy = self._after(next(self._program), self._go_on)
+        except WatchdogResetError:
+            self.power_up()
+
+    # --- the program ------------------------------------------------------------------------------
+
+    def _main(self) -> Program:
+        yield PORT_FROM_S
+        self.rapi.begin()
+        yield START_S - PORT_FROM_S
+        self.print_relay()
+        self.terminals.set_pilot(PilotDrive.PLUS_12)
+        yield 0.001
+        self.rapi.notify(force=True)
+        yield from self._self_tests()
         self.running = True
-        self.state = STUCK if stuck else A
-        self.self_tested(STUCK if stuck else 0)
+        self.currents.set_level()
+        self.rapi.boot_notification()
+        self.heartbeat.load()
+        while True:
+            yield from self._update()
+            self.energy.update(
+                plugged=self.plugged,
+                relay=self.relay_ordered,
+                millivolts=self.millivolts,
+                milliamperes=self.ammeter.milliamperes,
+            )
+            yield LOOP_S
+            yield from self._process_inputs()
 
-    def _worth_telling(self) -> tuple[int, int, int, int]:
-        return self.state, self._pilot, self.amperes, self._flags() & 0x010A
+    def _self_tests(self) -> Program:
+        """Test relay and residual current device; after a failure only orders are taken, until a reset."""
+        yield MAINS_READ_S
+        failed = UNKNOWN
+        if self.currents.checks(NO_RELAY_CHECK) and self.terminals.mains():
+            failed = STUCK
+        elif self.currents.checks(NO_SELF_TEST) and not (yield from self.residual.self_test()):
+            failed = SELF_TEST
+        if failed != UNKNOWN:
+            self.state = failed
+            self.running = True
+            self.rapi.boot_notification()
+            self.rapi.notify(force=True)
+            while True:
+                yield NOTHING_S
+                yield from self._process_inputs()
 
-    def _flags(self) -> int:
-        flags = 0x0200 if self._session_over else 0
-        if self._relay and self._closing is None:
-            flags |= 0x0040
-        if self._pilot != A:
-            flags |= 0x0500
-        if self.state == GFI:
-            flags |= 0x0080
-        if self.state in _HARD_FAULTS:
-            flags |= 0x0002
-        return flags
+    def _process_inputs(self) -> Program:
+        yield from self.rapi.run()
+        if milliseconds(self.clock()) - self._read_at >= SENSOR_MS:
+            self._read_at = milliseconds(self.clock())
+            self.temperature_c = self.terminals.temperature_c()
 
-    # --- the state machine ------------------------------------------------------------------------
-
-    def react(self) -> None:
-        """Let the firmware see the world."""
-        if not self.running:
+    def _update(self) -> Program:
+        now = self.clock()
+        if self.state == DISABLED:
+            yield NOTHING_S
             return
-        self._read_pilot()
-        self._look_for_faults()
-        if self.state in {A, B, C, VENT}:
-            self._follow_pilot()
-        self._drive()
-        if self._told is not None and self._worth_telling() != self._told:
-            self._told = self._worth_telling()
-            self.after(REPORTED_S, self.tell)
-
-    def _read_pilot(self) -> None:
-        """Debounce the pilot; under -12 V it cannot be read."""
-        code = _PILOT_CODES.get(self.seen.cp_state)
-        if code is None or self.state == DISABLED:
+        high_v, low_v = yield from self._read_pilot()
+        moved = self.plugged is not bool(self.flags & Flag.WAS_CONNECTED)
+        if moved and self.plugged:
+            self.elapsed_s = self.accumulated_s = 0
+        if self.state == ASLEEP:
+            yield from self._stay_asleep(now, high_v, moved=moved)
             return
-        if self._candidate is not None:
-            if self._candidate[0] == code:
-                return
-            self._candidate[1].cancel()
-            self._candidate = None
-        if code != self._pilot:
-            delay = PLUGGED_S if self._pilot == A else PILOT_S
-            self._candidate = (code, self.after(delay, lambda: self._accept(code)))
+        live = self.terminals.mains()
+        if not live:
+            yield MAINS_READ_S
+        before = self.state
+        fault = yield from self.protection.fault(before, now, live=live)
+        if fault == UNKNOWN:
+            self.state = UNKNOWN
+            return
+        if fault is not None:
+            self.state = fault
+        elif before in FAULTS:
+            self.terminals.set_pilot(PilotDrive.PLUS_12)
+            before = self.state = UNKNOWN
+        self._judge_pilot(before, now, high_v, low_v, faulty=fault is not None)
+        if self.state != before and not (yield from self._enter(now)):
+            return
+        if fault is not None and before == CHARGING and now - self.closed_at <= EARLY_FAULT_S:
+            yield from self.hard_fault()
+            return
+        yield from self._measure()
+        self.heartbeat.check()
+        self._throttle()
+        self.rapi.notify()
 
-    def _accept(self, code: int) -> None:
-        was_a = self._pilot == A
-        self._candidate = None
-        self._pilot = code
-        if was_a:
-            self._session_from_wh = self.world.meter.energy_wh
-            self._session_over = False
-        elif code == A:
-            self._stored_wh += self._session_wh()
-            self._session_from_wh = self.world.meter.energy_wh
-            self._session_over = True
-        if code == C and self.state in {A, B} and self._closing is None:
-            self._closing = self.after(CLOSING_FROM_A_S if was_a else CLOSING_S, self._close)
+    def _stay_asleep(self, now: float, high_v: float, *, moved: bool) -> Program:
+        """Open the relay when the car has stopped; asleep nothing else is looked at."""
+        if self.relay_ordered:
+            yield reading_s(self.clock(), self.terminals.current_a())
+            current_a = self.terminals.current_a()
+            slept = now - self.opened_at
+            if high_v >= BC_V or current_a <= SLEEP_CURRENT_A or slept >= SLEEP_GRACE_S:
+                self.open_relay()
+        elif moved:
+            self.rapi.notify()
 
-    def _follow_pilot(self) -> None:
-        """Go with the pilot, where no fault and no order forbids it."""
-        if self._pilot == DIODE:
-            self._fail(DIODE)
-        elif self._pilot == VENT:
-            self._open()
-            self.state = VENT
-        elif self._pilot != C:
-            self._open()
-            self.state = self._pilot
-        elif self.state != C:
-            self.state = B
-            if self._closing is None:
-                self._closing = self.after(CLOSING_S, self._close)
+    def _read_pilot(self) -> Generator[float, None, tuple[float, float]]:
+        """Read both halves, and take notice of the plug, which moves the lock."""
+        before = self.terminals.levels()
+        yield PILOT_READ_S
+        after = self.terminals.levels()
+        high_v, low_v = max(before.high_v, after.high_v), min(before.low_v, after.low_v)
+        if self.terminals.pilot is not PilotDrive.MINUS_12:
+            self._set_flag(Flag.WAS_CONNECTED, self.plugged)
+            plugged = high_v < AB_V
+            self._set_flag(Flag.CONNECTED, plugged)
+            if not plugged:
+                self.flags |= Flag.SESSION_ENDED
+            if not self.lock_is_manual:
+                yield from self.move_lock(plugged)
+        return high_v, low_v
 
-    def _close(self) -> None:
-        self._closing = None
-        if self.state in {A, B} and self._pilot == C:
-            self._relay = True
-            self._relay_at = self.now
-            self._closing = self.after(CHARGING_S, self._charge)
-            self.after(NO_POWER_SEEN_S, lambda: None)
+    def _judge_pilot(self, before: int, now: float, high_v: float, low_v: float, *, faulty: bool) -> None:
+        """Debounce what the pilot means, as a state and as the pilot field of the reports."""
+        fault = self.state
+        seen, seen_pilot = (fault, UNKNOWN) if faulty else self._meaning(high_v, low_v)
+        if not faulty and seen != before:
+            delay = SETTLE_A_S if seen == READY else SETTLE_S
+            if seen != self._seen:
+                self._seen_at = now
+            elif now - self._seen_at >= delay:
+                self.state = seen
+        if seen_pilot != self.pilot_state:
+            if seen_pilot != self._seen_pilot:
+                self._seen_pilot_at = now
+            elif now - self._seen_pilot_at >= SETTLE_S:
+                self.pilot_state = seen_pilot
+        self._seen, self._seen_pilot = seen, seen_pilot
+        if self.state != before and READY <= self.state <= CHARGING:
+            self.pilot_state = seen_pilot
 
-    def _charge(self) -> None:
-        self._closing = None
-        self.state = C
+    def _meaning(self, high_v: float, low_v: float) -> tuple[int, int]:
+        pwm = self.terminals.pilot is PilotDrive.PWM
+        if pwm and low_v >= DIODE_V and self.currents.checks(NO_DIODE_CHECK):
+            return DIODE, DIODE
+        if high_v >= AB_V:
+            return READY, READY
+        if high_v >= BC_V:
+            return CONNECTED, CONNECTED
+        if high_v >= CD_V:
+            return (CHARGING if pwm else CONNECTED), CHARGING
+        ventilation = self.currents.checks(NO_VENTILATION_CHECK)
+        return (VENTILATION if ventilation else CHARGING), VENTILATION
 
-    def _open(self) -> None:
-        if self._closing is not None:
-            self._closing.cancel()
-            self._closing = None
-        if self._relay:
-            self._relay = False
-            self._relay_at = self.now
-            self.after(STUCK_S, lambda: None)
-
-    def _fail(self, state: int) -> None:
-        if self.state != state:
-            self._fault_since = self.now
-            self.after(CLEARED_S, lambda: None)
-        self._open()
-        self.state = state
-
-    def _look_for_faults(self) -> None:
-        errors = {error.code for error in self.seen.errors}
-        temperature = self.world.enclosure.temperature_c
-        self._hot = temperature >= (COOL_C if self._hot else HOT_C)
-        resting = self.now >= self._relay_at + STUCK_S
-        without_power = self.now >= self._relay_at + NO_POWER_SEEN_S and not self.world.contactor.closed
-        if self._pilot == A:
-            self._no_ground = False
-        elif self._relay and (without_power or 'ground' in self.own_faults):
-            self._no_ground = True
-        if not self._relay and self.world.contactor.closed and resting:
-            self._fail(STUCK)
-        elif self.state in {ASLEEP, DISABLED, STUCK}:
-            if self.state == STUCK and not self.world.contactor.closed:
-                self.state = self._pilot if self._pilot in {A, B} else B
-        elif found := next((state for code, state in _REPORTED.items() if code in errors), None):
-            self._fail(found)
-        elif self._no_ground:
-            self._fail(NO_GROUND)
-        elif self._hot:
-            self._fail(HOT)
-        elif self.state in _HARD_FAULTS and self.now >= self._fault_since + CLEARED_S and self._healed():
-            self.state = self._pilot if self._pilot in {A, B} else B
-
-    def _healed(self) -> bool:
-        if self.state in {GFI, GFI_TEST, OVER_CURRENT, NO_GROUND}:
-            return self._pilot == A
-        return self._pilot != DIODE
-
-    def _drive(self) -> None:
-        """Set the pilot and the relay."""
-        if self._sleeping is not None:
-            self._finish_sleep()
+    def _enter(self, now: float) -> Generator[float, None, bool]:
+        """Act on a new state; return whether the loop goes on."""
         match self.state:
-            case _ if self.state in {B, C, VENT, DIODE}:
-                mode = PilotMode.PWM
-            case _ if self.state == DISABLED:
-                mode = PilotMode.F
-            case _:
-                mode = PilotMode.X1
-        pwm = mode is PilotMode.PWM
-        unplugged = self._pilot == A and self.seen.cp_state is ControlPilotState.A
-        outputs = Outputs(
-            pilot_mode=mode,
-            duty_cycle_percent=duty_cycle(float(self.amperes)) if pwm else 100.0,
-            current_a=float(self.amperes) if pwm else 0.0,
-            power=self._relay,
-            over_current_limit_a=float(self.amperes),
-            rcd_resets=self.world.outputs.rcd_resets,
-        )
-        tripped = {BoardErrorEnum.RCD_AC, BoardErrorEnum.RCD_SELF_TEST} & self.world.protection.errors
-        causes = {'rcd_ac', 'rcd_self_test'} & set(self.world.active_faults)
-        if unplugged and tripped and not causes:
-            outputs = replace(outputs, rcd_resets=outputs.rcd_resets + 1)
-        if outputs != self.world.outputs:
-            self.world.set_outputs(outputs)
+            case state if state == CONNECTED:
+                self.open_relay()
+                self.currents.offer()
+            case state if state == CHARGING:
+                self.currents.offer()
+                if self.currents.checks(NO_SELF_TEST) and not (yield from self.residual.self_test()):
+                    self.state = SELF_TEST
+                    self.terminals.set_pilot(PilotDrive.PLUS_12)
+                    yield from self.hard_fault()
+                    return False
+                yield from self._close_relay()
+            case state if state == HOT:
+                self.terminals.set_pilot(PilotDrive.PLUS_12)
+                yield max(HOT_GRACE_S - (self.clock() - now), 0.0)
+                self.open_relay()
+                yield from self.hard_fault()
+            case state if state == STUCK:
+                self.open_relay()
+                yield from self.hard_fault(ends=False)
+            case state if state in {VENTILATION, DIODE}:
+                self.open_relay()
+                self.terminals.set_pilot(PilotDrive.PLUS_12)
+                yield from self.hard_fault()
+            case _:  # ready, and the faults that are tried again
+                self.terminals.set_pilot(PilotDrive.PLUS_12)
+                self.open_relay()
+        return True
 
-    def _finish_sleep(self) -> None:
-        """Open the relay when the EV has stopped, or has had its time."""
-        assert self._sleeping is not None
-        drawn = max(self.world.currents_a)
-        if self.state == ASLEEP and self._relay:
-            if drawn >= SMALL_CURRENT_A and self.now < self._sleeping:
-                self.after(SLEEP_LOOK_S, lambda: None)
-                return
-            self._open()
-        self._sleeping = None
+    def hard_fault(self, *, ends: bool = True) -> Program:
+        """Stay in a fault until the car is unplugged, or until a reset; only orders are taken."""
+        self.flags |= Flag.HARD_FAULT
+        self.rapi.notify()
+        while True:
+            yield from self._process_inputs()
+            if self.terminals.pilot is PilotDrive.MINUS_12:
+                yield NOTHING_S
+                continue
+            yield from self._read_pilot()
+            if ends and not self.plugged:
+                break
+        self.state = UNKNOWN
+        self.flags &= ~Flag.HARD_FAULT
 
-    def _session_wh(self) -> float:
-        return self.world.meter.energy_wh - self._session_from_wh
+    def _measure(self) -> Program:
+        """Read the current while charging, and stop when it is too high for too long."""
+        if self.state != CHARGING:
+            self.protection.over_current_since = None
+            return
+        yield reading_s(self.clock(), self.terminals.current_a())
+        self.ammeter.add(self.terminals.current_a())
+        if self.protection.over_current():
+            self.state = OVER_CURRENT
+            self.terminals.set_pilot(PilotDrive.PLUS_12)
+            yield OVER_CURRENT_GRACE_S
+            self.open_relay()
+            yield from self.hard_fault()
+            self.protection.over_current_since = None
+
+    def _throttle(self) -> None:
+        """Follow the temperature: up in any state, down once per second of charging."""
+        hot = self.temperature_c
+        checks = hot is not None and self.currents.checks(NO_TEMPERATURE_CHECK)
+        if checks and hot is not None:
+            self.currents.restore(hot)
+        if self.state == CHARGING:
+            before, self.elapsed_s = self.elapsed_s, int(self.clock() - self.closed_at)
+            if checks and hot is not None and self.elapsed_s != before:
+                self.currents.reduce(hot)
+
+    # --- parts ------------------------------------------------------------------------------------
+
+    @property
+    def plugged(self) -> bool:
+        """Return whether a car is seen; not updated while the pilot is -12 V."""
+        return bool(self.flags & Flag.CONNECTED)
+
+    @property
+    def relay_ordered(self) -> bool:
+        """Return whether the relay is driven, as the program knows."""
+        return bool(self.flags & Flag.RELAY)
+
+    @property
+    def millivolts(self) -> int:
+        """Return the voltage that energy is counted with."""
+        return VOLTAGE_MV[self.currents.level]
+
+    def _set_flag(self, flag: int, on: bool) -> None:
+        self.flags = self.flags | flag if on else self.flags & ~flag
+
+    def print_relay(self) -> None:
+        """Print two lines that are no frames."""
+        self.rapi.print(f'\nrelayCloseMs: {self.memory.relay_close_ms}\r\n')
+        self.rapi.print(f'relayHoldPwm: {self.memory.relay_hold}\r\n')
+
+    def move_lock(self, locked: bool, *, force: bool = False) -> Program:
+        """Run the motor of the lock, unless it is where it shall be."""
+        if force or locked is not self.locked:
+            self.locked = locked
+            yield LOCK_S
+
+    def _close_relay(self) -> Program:
+        self.print_relay()
+        self.terminals.set_relay(True)
+        yield self.memory.relay_close_ms / 1000.0
+        self.flags |= Flag.RELAY
+        if self.flags & Flag.SESSION_ENDED:
+            self.accumulated_s = 0
+            self.flags &= ~Flag.SESSION_ENDED
+        else:
+            self.accumulated_s += self.elapsed_s
+            self.elapsed_s = 0
+        self.closed_at = self.clock()
+
+    def open_relay(self) -> None:
+        """Let go of the relay; an open relay counts as opened at this moment too."""
+        self.terminals.set_relay(False)
+        self.flags &= ~Flag.RELAY
+        self.opened_at = self.clock()
+        self.ammeter.milliamperes = 0
+
+    def _tripped(self) -> None:
+        """Handle the interrupt of the residual current device, whatever the program does."""
+        if self.residual.interrupted():
+            return
+        self.flags |= Flag.RESIDUAL_TRIPPED
+        self.open_relay()
+        self.terminals.set_pilot(PilotDrive.PLUS_12)
 
     # --- orders -----------------------------------------------------------------------------------
 
     def enable(self) -> None:
-        """Wake up."""
+        """Wake up: state 00 until the pilot is debounced."""
         if self.state in {ASLEEP, DISABLED}:
-            self._sleeping = None
-            self._open()
-            self.state = A
-            if self._pilot == C:
-                self.state = B
+            self.state = UNKNOWN
+            self.terminals.set_pilot(PilotDrive.PLUS_12)
 
-    def disable(self) -> None:
-        """Open at once, and show -12 V."""
-        self._open()
-        self.state = DISABLED
+    def disable(self) -> Program:
+        """Open at once and show -12 V; the lock moves before anything is answered."""
+        if self.state != DISABLED:
+            self.terminals.set_pilot(PilotDrive.MINUS_12)
+            self.state = DISABLED
+            self.open_relay()
+            if not self.lock_is_manual:
+                yield from self.move_lock(False, force=True)
 
     def sleep(self) -> None:
-        """Show +12 V, and open when the EV has stopped."""
-        if self.state != ASLEEP and 'never_sleeps' not in self.own_faults:
+        """Show +12 V, and open when the car has stopped."""
+        if self.state != ASLEEP:
+            self.terminals.set_pilot(PilotDrive.PLUS_12)
             self.state = ASLEEP
-            if self._closing is not None:
-                self._closing.cancel()
-                self._closing = None
-            self._sleeping = self.now + GRACE_S
+            self.opened_at = self.clock()
 
-    def set_current(self, asked: int, *, keep: bool) -> bool:
-        """Put a current in force, as far as it may; return whether it is the one that was asked for."""
-        self.amperes = min(max(asked, LEAST_A), self.maximum_a)
-        if keep:
-            self.eeprom_writes += 1
-            self._stored_a = self.amperes
-        return asked == self.amperes
+    def reboot(self) -> Program:
+        """Wait for the watchdog; a closed relay stays closed for 3 s more."""
+        self.terminals.set_pilot(PilotDrive.PLUS_12)
+        if self.relay_ordered:
+            yield RESET_GRACE_S
+        yield RESET_S
+        raise WatchdogResetError
 
-    # --- the heartbeat ----------------------------------------------------------------------------
 
-    def set_heartbeat(self, seconds: int, amperes: int) -> None:
-        """Program it; 0 s switches it off."""
-        self._heart_s, self._heart_a = seconds, amperes
-        self._heart_missed = 0
-        self._beat()
-
-    def acknowledge_miss(self) -> None:
-        """Go back to the current from before a miss."""
-        if self._heart_missed == 2:
-            self._heart_missed = 1
-            self.amperes = max(self.amperes, self._before_miss_a)
-        self._beat()
-
-    def pulse(self) -> bool:
-        """Feed it; return whether no miss waits to be acknowledged."""
-        if self._heart_missed == 2:
-            return False
-        self._heart_missed = 0
-        self._beat()
-        return True
-
-    def _beat(self) -> None:
-        if self._heart is not None:
-            self._heart.cancel()
-            self._heart = None
-        if self._heart_s:
-            self._heart = self.after(self._heart_s + HEARTBEAT_LATE_S, self._miss)
-
-    def _miss(self) -> None:
-        self._heart_missed = 2
-        if self.amperes > self._heart_a:
-            self._before_miss_a = self.amperes
-            self.amperes = self._heart_a
-        self._beat()
+def milliseconds(seconds: float) -> int:
+    """Return what the chip's counter of milliseconds shows; it advances in steps of 1.024 ms."""
+    return int(int(seconds / TICK_S + TICK_PHASE) * TICK_S * 1000.0)

@@ -1,270 +1,195 @@
 """
-The controller of an OpenEVSE in software, speaking RAPI.
+The line of an OpenEVSE: its serial port with 63 bytes of buffer, RAPI frames, and the commands.
 
-Its oddities on the line are those of the unmodified firmware 8.2.3 (hardware reference 2.1.5): a malformed
-current becomes the maximum, a line without a checksum is obeyed.  ``openevse_firmware`` is what it does.
+Traps of the firmware, all recorded: digits of numbers are not checked, a line without a check is obeyed, a
+current without a second argument is stored in the EEPROM.
 """
 
-from collections.abc import Callable, Mapping
-from typing import ClassVar
+from __future__ import annotations
 
-from evse_manager.simulation.virtual.board import Value
-from evse_manager.simulation.virtual.openevse_firmware import LEAST_A, NAMES, Firmware
-from evse_manager.simulation.world import WorldSettings
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
 
-FIRMWARE, RAPI = '8.2.3', '5.2.1'
+from evse_manager.simulation.scheduler import Event
+from evse_manager.simulation.virtual.openevse_commands import VERSION, Commands
+from evse_manager.simulation.virtual.openevse_states import (
+    CHARGING,
+    CONNECTED,
+    READY,
+    REPORTED,
+    UNKNOWN,
+    Flag,
+)
 
-BUFFER_BYTES = 32
+if TYPE_CHECKING:
+    from evse_manager.simulation.virtual.openevse_firmware import Firmware
+
+BYTE_S = 10.0 / 115_200.0
+BUFFER_BYTES = 63
+"""What the port keeps while the program is busy; the rest is lost."""
+
+LINE_BYTES = 32
+"""A line has up to 31 characters; a longer one is dropped."""
+
 MOST_WORDS = 10
-UART_BYTES = 64
-"""What the controller's hardware keeps while the firmware is busy with its self-test."""
+HEXADECIMAL = '0123456789abcdefABCDEF'
 
 
-class VirtualOpenEvse(Firmware):
+class Rapi:
     """See the module's description."""
 
-    name: ClassVar[str] = 'openevse'
-    baud_rate: ClassVar[int] = 115_200
-    faults: ClassVar[Mapping[str, str]] = {
-        'ground': 'The earth wire is lost: state 07 while charging, until unplugged.',
-        'safety_tests_off': 'Safety tests are switched off in the settings, until cleared.',
-        'never_sleeps': 'The firmware does not obey $FS, until cleared.',
-        'misreads_current': 'Each $SC is misread and puts the maximum in force, answered $NK, until cleared.',
-    }
-    missing: ClassVar[frozenset[str]] = frozenset(
-        {'rcd_dc', 'lock_jam', 'lock_opens', 'proximity', 'emergency_stop', 'meter_jump'}
-    )
-    values: ClassVar[Mapping[str, Value]] = {
-        'state': Value('state of $GS and $AT, two hexadecimal digits'),
-        'pilot': Value('pilot state of $GS and $AT, two hexadecimal digits'),
-        'flags': Value('flags of $GS and $AT, four hexadecimal digits'),
-        'capacity': Value('current in force of $GC and $AT, in A'),
-        'maximum': Value('configured maximum of $GC, in A'),
-        'milliamperes': Value('current of $GG'),
-        'temperature': Value('first temperature of $GP, in 0.1 °C; -2560 = absent'),
-        'settings': Value('flags of $GE, four hexadecimal digits'),
-    }
-
-    def __init__(self, settings: WorldSettings | None = None) -> None:
-        """Build the board."""
-        self.frames_received = 0
-        super().__init__(settings)
-
-    def _forget(self) -> None:
-        super()._forget()
+    def __init__(
+        self,
+        firmware: Firmware,
+        after: Callable[[float, Callable[[], None]], Event],
+        send: Callable[[bytes], None],
+    ) -> None:
+        """Build a port that does not exist before ``begin``."""
+        self.lines_received = 0
+        self._firmware = firmware
+        self._after = after
+        self._send = send
+        self._commands = Commands(firmware, self)
+        self._begun = False
+        self._arriving: deque[tuple[float, int]] = deque()
+        self._wire_free_at = self._sent_at = 0.0
+        self._buffer = bytearray()
         self._line = bytearray()
-        self._in_frame = False
-        self._uart = bytearray()
+        self._sequence = 0
+        self._reported = (UNKNOWN, UNKNOWN, 0, 0)
 
-    # --- the line ---------------------------------------------------------------------------------
+    # --- the port ---------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Set up the port; what came before is lost."""
+        self._take_arrived()
+        self._buffer.clear()
+        self._begun = True
 
     def receive(self, data: bytes) -> None:
-        """Take bytes: a ``$`` begins a line of at most 32 bytes, a carriage return ends it."""
-        if not self.running:
-            self._uart += data[: UART_BYTES - len(self._uart)]
+        """Take bytes from the host; each needs its time on the wire."""
+        now = self._firmware.clock()
+        if not self._begun:
             return
         for byte in data:
+            self._wire_free_at = max(self._wire_free_at, now) + BYTE_S
+            self._arriving.append((self._wire_free_at, byte))
+
+    def print(self, text: str) -> None:
+        """Send text; it is complete at the host when its last byte is."""
+        data = text.encode('latin-1')
+        now = self._firmware.clock()
+        self._sent_at = max(self._sent_at, now) + len(data) * BYTE_S
+        self._after(self._sent_at - now, lambda: self._send(data))
+
+    def run(self) -> Generator[float, None, None]:
+        """Obey the lines that are complete; bytes that arrive meanwhile wait for the next time."""
+        self._take_arrived()
+        waiting = len(self._buffer)
+        for _ in range(waiting):
+            byte = self._buffer.pop(0)
             if byte == ord('$'):
                 self._line = bytearray(b'$')
-                self._in_frame = True
-            elif not self._in_frame:
+            elif not self._line:
                 continue
+            elif len(self._line) >= LINE_BYTES:
+                self._line.clear()
             elif byte == ord('\r'):
-                self._in_frame = False
-                self._obey(bytes(self._line))
-            elif len(self._line) >= BUFFER_BYTES - 1:
-                self._in_frame = False
+                line, self._line = bytes(self._line), bytearray()
+                yield from self._obey(line.decode('latin-1'))
+                self._take_arrived()
             else:
                 self._line.append(byte)
 
-    def _obey(self, line: bytes) -> None:
-        self.frames_received += 1
-        text = line.decode('latin-1')
-        for mark, checksum in (('^', _exclusive_or), ('*', _sum)):
-            body, found, given = text.rpartition(mark)
-            if not found:
-                continue
-            text = body
-            try:
-                good = int(given, 16) == checksum(body.encode('latin-1'))
-            except ValueError:
-                good = False
-            if not good:
-                self.send(_frame('$NK'))
-                return
-            break
-        words = text[1:].split()
-        sequence = ''
-        if words and words[-1].startswith(':') and ' :' in text:
-            sequence = f' {words.pop()}'
-        if not words or len(words) > MOST_WORDS:
-            self.send(_frame('$NK'))
+    def _take_arrived(self) -> None:
+        now = self._firmware.clock()
+        while self._arriving and self._arriving[0][0] <= now:
+            byte = self._arriving.popleft()[1]
+            if len(self._buffer) < BUFFER_BYTES:
+                self._buffer.append(byte)
+
+    # --- frames -----------------------------------------------------------------------------------
+
+    def notify(self, *, force: bool = False) -> None:
+        """Send ``$AT`` when state, pilot field, current or a reported flag has changed."""
+        firmware = self._firmware
+        state, flags = firmware.state, firmware.flags & REPORTED
+        plugged = bool(flags & Flag.CONNECTED)
+        reported = (state, firmware.pilot_state, firmware.currents.in_force_a, flags)
+        odd = state == UNKNOWN or (
+            plugged if state == READY else state in {CONNECTED, CHARGING} and not plugged
+        )
+        if force or (not odd and reported != self._reported):
+            self._reported = reported
+            self.print(self.state_frame())
+
+    def state_frame(self) -> str:
+        """Return ``$AT`` as it would be sent now."""
+        firmware, shown = self._firmware, self._commands
+        current = firmware.value('capacity', str(firmware.currents.in_force_a))
+        return frame(f'$AT {shown.state} {shown.pilot} {current} {shown.flags}')
+
+    def boot_notification(self) -> None:
+        """Send ``$AB`` with the outcome of the self-test."""
+        self.print(frame(f'$AB {self._firmware.state:02x} {VERSION}'))
+
+    def _obey(self, line: str) -> Generator[float, None, None]:
+        self.lines_received += 1
+        words = tokens(line)
+        if words is None:
+            self.print(frame('$NK'))
             return
-        command = _COMMANDS.get(words[0])
-        answer = None if command is None else command(self, words[1:])
-        if answer is None:
-            self.send(_frame(f'$NK{sequence}'))
-        else:
-            good, values = answer
-            values = f' {values}' if values else ''
-            self.send(_frame(f'${"OK" if good else "NK"}{values}{sequence}'))
-        self.settle()
-
-    def chatter(self) -> bytes:
-        """Return the frame that tells the state."""
-        return self._told_frame()
-
-    def _told_frame(self) -> bytes:
-        state = self.told('state', f'{self.state:02x}')
-        pilot = self.told('pilot', f'{self._pilot:02x}')
-        amperes = self.told('capacity', str(self.amperes))
-        flags = self.told('flags', f'{self._flags():04x}')
-        return _frame(f'$AT {state} {pilot} {amperes} {flags}')
-
-    def print_text(self) -> None:
-        """Print two lines that are no frames."""
-        self.send(b'relayCloseMs: 100\r\nrelayHoldPwm: 255\r\n')
-
-    def self_tested(self, code: int) -> None:
-        """Send ``$AB``, then obey what has come in the meantime."""
-        self.send(_frame(f'$AB {code:02x} {FIRMWARE}'))
-        waiting, self._uart = bytes(self._uart), bytearray()
-        self._told = None
-        self.receive(waiting)
-        if self._told is None:
-            self.tell()
-
-    def tell(self) -> None:
-        """Send ``$AT``."""
-        self.send(self._told_frame())
-        self._told = self._worth_telling()
-
-    # --- commands ---------------------------------------------------------------------------------
-
-    def _enable(self, _: list[str]) -> tuple[bool, str]:
-        self.enable()
-        return True, ''
-
-    def _disable(self, _: list[str]) -> tuple[bool, str]:
-        self.disable()
-        return True, ''
-
-    def _sleep(self, _: list[str]) -> tuple[bool, str]:
-        self.sleep()
-        return True, ''
-
-    def _reset(self, _: list[str]) -> tuple[bool, str]:
-        self.after(0.05, self.power_up)
-        return True, ''
-
-    def _set_current(self, words: list[str]) -> tuple[bool, str] | None:
-        if not words:
-            return None
-        asked = 0xFF if 'misreads_current' in self.own_faults else _byte(words[0])
-        return self.set_current(asked, keep=words[1:] != ['V']), str(self.amperes)
-
-    def _heartbeat(self, words: list[str]) -> tuple[bool, str]:
-        good = True
-        if words == ['165']:
-            self.acknowledge_miss()
-        elif len(words) >= 2:
-            self.set_heartbeat(_byte(words[0]), _byte(words[1]))
-        else:
-            good = self.pulse()
-        return good, f'{self._heart_s} {self._heart_a} {self._heart_missed}'
-
-    def _get_state(self, _: list[str]) -> tuple[bool, str]:
-        state = self.told('state', f'{self.state:02x}')
-        pilot = self.told('pilot', f'{self._pilot:02x}')
-        flags = self.told('flags', f'{self._flags():04x}')
-        elapsed = int(self.now - self._relay_at) if self._relay else 0
-        return True, f'{state} {elapsed} {pilot} {flags}'
-
-    def _get_settings(self, _: list[str]) -> tuple[bool, str]:
-        off = 0x061E if 'safety_tests_off' in self.own_faults else 0
-        return True, f'{self._stored_a} {self.told("settings", f"{off | 0x0001:04x}")}'
-
-    def _get_capacity(self, _: list[str]) -> tuple[bool, str]:
-        amperes = self.told('capacity', str(self.amperes))
-        maximum = self.told('maximum', str(self.maximum_a))
-        return True, f'{LEAST_A} {self.maximum_a} {amperes} {maximum}'
-
-    def _get_meter(self, _: list[str]) -> tuple[bool, str]:
-        if 'meter_silent' in self.world.active_faults:
-            return True, '0 0'
-        milliamperes = round(self.world.currents_a[0] * 1000.0)
-        millivolts = round(self.world.meter.voltages_v[0] * 1000.0) if milliamperes else 0
-        return True, f'{self.told("milliamperes", str(milliamperes))} {millivolts}'
-
-    def _get_energy(self, _: list[str]) -> tuple[bool, str]:
-        return True, f'{int(self._session_wh() * 3600.0)} {int(self._stored_wh)}'
-
-    def _get_temperatures(self, _: list[str]) -> tuple[bool, str]:
-        temperature = round(self.world.enclosure.temperature_c * 10.0)
-        return True, f'{self.told("temperature", str(temperature))} -2560 -2560'
-
-    # --- for people -------------------------------------------------------------------------------
-
-    def describe(self) -> dict[str, str]:
-        """Return state, current, pilot, relay and heartbeat."""
-        ev = self.world.ev
-        return {
-            'state': NAMES.get(self.state, f'{self.state:02x}') if self.running else 'booting',
-            'pilot': self.seen.cp_state.name,
-            'relay': 'closed' if self.world.contactor.closed else 'open',
-            'limit': f'{self.amperes} A',
-            'EV': 'none' if ev is None else f'draws {max(self.world.currents_a):.0f} A',
-            'heartbeat': ('fed', 'acknowledged', 'missed')[self._heart_missed] if self._heart_s else 'off',
-        }
+        sequence = 0
+        if len(words) > 1 and words[-1].startswith(':'):
+            sequence = two_digits(words.pop()[1:])
+        good, values = self._commands.obey(words[0], words[1:])
+        yield from self._commands.work()
+        values = f' {values}' if values else ''
+        number = f' :{sequence:02X}' if sequence else ''
+        self.print(frame(f'${"OK" if good else "NK"}{values}{number}'))
+        self.notify()
 
 
-_Command = Callable[[VirtualOpenEvse, list[str]], tuple[bool, str] | None]
+def tokens(line: str) -> list[str] | None:
+    """Return the words of a line, ``None`` when its check is wrong or it has too many words."""
+    text, mark, check = _cut(line[2:])
+    text = line[1:2] + text
+    words = [text[:1] + text[1:].partition(' ')[0], *text[1:].split(' ')[1:]]
+    if len(words) > MOST_WORDS:
+        return None
+    covered = f'${text}'.encode('latin-1')
+    if mark == '^' and two_digits(check) != exclusive_or(covered):
+        return None
+    if mark == '*' and two_digits(check) != sum(covered) & 0xFF:
+        return None
+    return words
 
 
-def _constant(answer: str) -> _Command:
-    return lambda board, words: (True, answer)
+def _cut(text: str) -> tuple[str, str, str]:
+    """Return text, mark and check, at the first of the two marks."""
+    at = min((text.index(mark) for mark in '^*' if mark in text), default=len(text))
+    return text[:at], text[at : at + 1], text[at + 1 :]
 
 
-_COMMANDS: dict[str, _Command] = {
-    'FE': VirtualOpenEvse._enable,
-    'FD': VirtualOpenEvse._disable,
-    'FS': VirtualOpenEvse._sleep,
-    'FR': VirtualOpenEvse._reset,
-    'SC': VirtualOpenEvse._set_current,
-    'SY': VirtualOpenEvse._heartbeat,
-    'GS': VirtualOpenEvse._get_state,
-    'GE': VirtualOpenEvse._get_settings,
-    'GC': VirtualOpenEvse._get_capacity,
-    'GG': VirtualOpenEvse._get_meter,
-    'GU': VirtualOpenEvse._get_energy,
-    'GP': VirtualOpenEvse._get_temperatures,
-    'GV': _constant(f'{FIRMWARE} {RAPI}'),
-    'GF': _constant('0 0 0'),
-    'F0': _constant(''),
-    'FB': _constant(''),
-    'FP': _constant(''),
-    'SL': _constant(''),
-}
-
-
-def _byte(word: str) -> int:
-    """Return a number as the firmware reads it: digits are not checked, and the sum is cut to eight bits."""
+def two_digits(text: str) -> int:
+    """Return the number of two hexadecimal digits as the firmware reads it; what follows is ignored."""
     number = 0
-    for digit in word:
-        number = number * 10 + ord(digit) - ord('0')
-    return number & 0xFF
+    for index, digit in enumerate(text[:2]):
+        if digit not in HEXADECIMAL:
+            return 0
+        number = (number << 4 if index else 0) + int(digit, 16)
+    return number
 
 
-def _exclusive_or(data: bytes) -> int:
+def exclusive_or(data: bytes) -> int:
+    """Return the check of some bytes."""
     check = 0
     for byte in data:
         check ^= byte
     return check
 
 
-def _sum(data: bytes) -> int:
-    return sum(data) & 0xFF
-
-
-def _frame(text: str) -> bytes:
-    return f'{text}^{_exclusive_or(text.encode("latin-1")):02X}\r'.encode('latin-1')
+def frame(text: str) -> str:
+    """Return a frame with its check."""
+    return f'{text}^{exclusive_or(text.encode("latin-1")):02X}\r'

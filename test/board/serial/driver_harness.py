@@ -10,7 +10,7 @@ from evse_manager.interface.enums import LinkState, PilotMode
 from evse_manager.interface.types import Time
 from evse_manager.simulation.scheduler import Scheduler
 from evse_manager.simulation.virtual.line import Line
-from evse_manager.simulation.virtual.openevse_rapi import VirtualOpenEvse
+from evse_manager.simulation.virtual.openevse_board import VirtualOpenEvse
 
 MOST_STEPS_PER_S = 400
 
@@ -79,7 +79,10 @@ class DriverHarness:
             self.board.advance(self.now)
             while (time := self._timers.next_time()) is not None and time <= self.now:
                 self._timers.run_next()
-            self._exchange()
+            if self._to_driver or self.now >= min(self.driver.deadline(), end):
+                self._exchange()
+            else:
+                self.watch()
             if self.now >= end:
                 return
 

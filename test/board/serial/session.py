@@ -81,7 +81,7 @@ class Session:
         self.host = host or VirtualBoardHost(board, Path(self._folder.name) / 'port')
         cls = driver_class(driver or board)
         self._woken = threading.Event()
-        context = DriverContext(clock=time.monotonic, wall=lambda: Time(time.time_ns()), wake=self._woken.set)
+        context = DriverContext(clock=self.clock, wall=self._wall, wake=self._woken.set)
         parameters.setdefault('port', self.host.port)
         self._make_driver = lambda: beside(cls(cls.Parameters(**parameters), context), context)
         self._config = config or Config(replug_grace_s=0.0)
@@ -158,7 +158,7 @@ class Session:
     def limit(self, current_a: float | None) -> Answer:
         if current_a is None:
             return self.command(SetExternalLimits(ExternalLimits()))
-        entry = ScheduleReqEntry(Time(time.time_ns()), LimitsReq(ac_max_current_a=current_a))
+        entry = ScheduleReqEntry(self._wall(), LimitsReq(ac_max_current_a=current_a))
         return self.command(SetExternalLimits(ExternalLimits(schedule_import=(entry,))))
 
     def charge(self, ev: str = '') -> None:
@@ -183,7 +183,7 @@ class Session:
         """
         self.driver.close()
         self.host.execute('reset')
-        until(
+        self._wait_without_nodes(
             lambda: self.host.call(self.host.describe)['state'] not in {'booting', 'starting'},
             'the board has started',
         )
@@ -239,13 +239,13 @@ class Session:
         assert self.codes == [], self._why()
 
     def pass_time(self, seconds: float) -> None:
-        self._run(time.monotonic() + seconds, lambda: False)
+        self._run(self.clock() + seconds, lambda: False)
 
     def until(self, condition: Callable[[], object], what: str, limit_s: float = PATIENCE_S) -> float:
         """Wait for a condition; return how long it took."""
-        begun = time.monotonic()
+        begun = self.clock()
         assert self._run(begun + limit_s, condition), f'not within {limit_s:g} s: {what}; {self._why()}'
-        return time.monotonic() - begun
+        return self.clock() - begun
 
     def _why(self) -> str:
         status = self.status
@@ -257,6 +257,26 @@ class Session:
             f'{state.contactor.name} {state.active_errors}; {dict(self.driver.diagnostics())}'
         )
 
+    def stall(self, seconds: float) -> None:
+        """Let the nodes do nothing at all for a while."""
+        time.sleep(seconds)
+
+    # --- time ----------------------------------------------------------------------------------------
+
+    def clock(self) -> float:
+        """Return the steady time of this process in seconds."""
+        return time.monotonic()
+
+    def _wall(self) -> Time:
+        return Time(time.time_ns())
+
+    def _wait(self, until: float) -> None:
+        """Wait for a time, or for the driver."""
+        self._woken.wait(max(until - self.clock(), 0.0))
+
+    def _wait_without_nodes(self, condition: Callable[[], object], what: str) -> None:
+        until(condition, what)
+
     # --- the nodes -----------------------------------------------------------------------------------
 
     def _run(self, end: float, condition: Callable[[], object]) -> bool:
@@ -265,7 +285,7 @@ class Session:
             self._step()
             if condition():
                 return True
-            now = time.monotonic()
+            now = self.clock()
             if now >= end:
                 return False
             times = [
@@ -278,7 +298,7 @@ class Session:
             times += [
                 each for each in (self.driver.next_poll(), self.board.clock_deadline()) if each is not None
             ]
-            self._woken.wait(max(min(times) - now, 0.0))
+            self._wait(min(times))
 
     def _step(self) -> None:
         self._loop.run(self._moment())
@@ -317,7 +337,7 @@ class Session:
 
     def publish_events(self, events: Sequence[SessionEvent]) -> None:
         self.events.extend(events)
-        self.times.extend(time.monotonic() for _ in events)
+        self.times.extend(self.clock() for _ in events)
 
     def publish_status(self, status: EvseStatus, *, periodic: bool) -> None:
         pass
@@ -325,8 +345,8 @@ class Session:
     # --- time and names ------------------------------------------------------------------------------
 
     def _moment(self) -> ClockReadings:
-        steady = time.monotonic()
-        return ClockReadings(steady, steady, Time(time.time_ns()))
+        steady = self.clock()
+        return ClockReadings(steady, steady, self._wall())
 
     def _new_uuid(self) -> str:
         return f'00000000-0000-4000-8000-{next(self._uuids):012d}'

@@ -14,6 +14,9 @@ from evse_manager.board.transport.serial_link import PortLost, PortOpened, Seria
 from evse_manager.interface.parameters import parameter
 from evse_manager.interface.types import BoardCapabilities, HardwareCapabilities, Powermeter, Telemetry
 
+SILENCE_S = 7.0
+"""A board that is too hot is silent for 5 s; the conversation itself notices sooner what it need not bear."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenEvseParameters:
@@ -28,7 +31,7 @@ class OpenEvseParameters:
     )
     voltage_v: float = parameter(
         230.0,
-        'Voltage to reckon power with where the board measures none.',
+        'Voltage to compute power with where the board measures none.',
         unit='V',
         minimum=80.0,
         maximum=300.0,
@@ -52,9 +55,11 @@ class OpenEvseDriver(Driver):
     style: ClassVar[BoardStyle] = BoardStyle.HIGH_LEVEL
     Parameters: ClassVar[type] = OpenEvseParameters
     differs: ClassVar[Mapping[int, str]] = {
-        27: 'the board tells what it has ordered of its relay, not the contacts, and 1 s later *no ground*: '
-        '`TS PC CS Error(RCD)`.',
-        28: 'the board looks for a weld 1.6 s after its relay was to open: `SC CF TF Error(Relais)`.',
+        14: 'state D is a fault of the board until the EV is unplugged: `Error(VentilationNotAvailable)`, '
+        'then `AllErrorsCleared SC CF TF SF`.',
+        27: 'the board reports what it has ordered of its relay, not the contacts, and 1 s later '
+        '*no ground*: `TS PC CS Error(RCD)`.',
+        28: 'a weld is found at the second look, 1.5 s after the opening: `SC CF TF Error(Relais)`.',
     }
 
     def __init__(self, parameters: OpenEvseParameters, context: DriverContext) -> None:
@@ -62,7 +67,7 @@ class OpenEvseDriver(Driver):
         self._parameters = parameters
         self._context = context
         self.port = parameters.port
-        settings = PortSettings(parameters.port, parameters.baud_rate)
+        settings = PortSettings(parameters.port, parameters.baud_rate, silence_s=SILENCE_S)
         self._link: SerialLink[Frame] = SerialLink(settings, Parser(), context.wake)
         self._meter = OpenEvseMeter(parameters.voltage_v, parameters.phases, context.wall)
         self._board = OpenEvse(

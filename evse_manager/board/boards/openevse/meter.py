@@ -11,16 +11,19 @@ LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = -550, 1500
 """In 0.1 °C; anything beyond is no temperature."""
 
 
-LONGEST_STEP_S = 3.0
-"""Over a longer gap between two readings nothing is reckoned."""
+NOMINAL_MV = frozenset({0, 120_000, 230_000, 240_000})
+"""What a board without a voltmeter reports: the nominal voltage of its build."""
+
+WS_PER_WH = 3600
 
 
 class OpenEvseMeter:
     """
     Makes samples of replies.
 
-    The board counts Ws since the EV was plugged in and, apart from that, finished Wh; the register here grows
-    by what the former grows, so that it never falls back.  Between two readings it grows by power and time.
+    The board counts Ws since the EV was plugged in and, apart from that, whole Wh of finished sessions.
+    Their sum is the register: it goes on over an unplugging and over a restart of this node.  What a board
+    loses by a reset in a session is added, as far as it was read.
     """
 
     def __init__(self, voltage_v: float, phases: int, wall: Callable[[], Time]) -> None:
@@ -30,11 +33,11 @@ class OpenEvseMeter:
         self._voltage_v = voltage_v
         self._phases = phases
         self._wall = wall
-        self._register_wh: float | None = None
-        self._reckoned_wh = 0.0
-        self._told_wh = 0.0
-        self._power: tuple[float, float] | None = None
-        self._session_ws = 0
+        self.temperature_c: float | None = None
+        """Newest temperature in °C."""
+        self._register_wh: int | None = None
+        self._counted_wh = 0
+        self._lost_wh = 0
         self._sample: Powermeter | None = None
         self._telemetry: Telemetry | None = None
 
@@ -48,7 +51,7 @@ class OpenEvseMeter:
         telemetry, self._telemetry = self._telemetry, None
         return telemetry
 
-    def currents(self, milliamperes: int, millivolts: int, now: float) -> None:
+    def currents(self, milliamperes: int, millivolts: int) -> None:
         """Take the reply to ``$GG``; it measures one phase, the others are alike."""
         if self._register_wh is None:
             return
@@ -56,39 +59,31 @@ class OpenEvseMeter:
             self.implausible += 1
             return
         current_a = milliamperes / 1000.0
-        measured_v = millivolts / 1000.0 if millivolts else None
+        measured_v = None if millivolts in NOMINAL_MV else millivolts / 1000.0
         power_w = current_a * (measured_v or self._voltage_v)
         three = self._phases == 3
-        if self._power is not None and now - self._power[0] <= LONGEST_STEP_S:
-            mean_w = (self._power[1] + power_w) / 2.0 * self._phases
-            self._reckoned_wh += mean_w * (now - self._power[0]) / 3600.0
-        self._power = (now, power_w)
-        self._told_wh = max(self._told_wh, self._register_wh + self._reckoned_wh)
         self._sample = Powermeter(
             timestamp=self._wall(),
-            energy_wh_import=Energy(total=self._told_wh),
+            energy_wh_import=Energy(total=float(self._register_wh)),
             meter_id='OpenEVSE',
             power_w=Power(total=power_w * self._phases, l1=power_w),
             voltage_v=Voltage(l1=measured_v),
             current_a=Current(l1=current_a, l2=current_a if three else None, l3=current_a if three else None),
         )
 
-    def energies(self, session_ws: int, total_wh: int) -> None:
-        """Take the reply to ``$GU``."""
+    def energies(self, session_ws: int, total_wh: int, *, in_session: bool) -> None:
+        """Take the reply to ``$GU``; at the unplugging the total grows by the session."""
         if session_ws < 0 or total_wh < 0:
             self.implausible += 1
             return
-        if self._register_wh is None:
-            self._register_wh = self._told_wh = float(total_wh)
-        else:
-            grown = session_ws - self._session_ws if session_ws >= self._session_ws else session_ws
-            self._register_wh += grown / 3600.0
-        self._reckoned_wh = 0.0
-        self._session_ws = session_ws
+        counted = total_wh + (session_ws // WS_PER_WH if in_session else 0)
+        if self._register_wh is not None and counted < self._counted_wh:
+            self._lost_wh += self._counted_wh - counted
+        self._counted_wh = counted
+        self._register_wh = counted + self._lost_wh
 
     def temperatures(self, tenths: Sequence[int], *, relay_closed: bool) -> None:
         """Take the reply to ``$GP``: the hottest sensor counts, absent ones do not."""
         found = [each for each in tenths if LOWEST_TEMPERATURE <= each <= HIGHEST_TEMPERATURE]
-        self._telemetry = Telemetry(
-            temperature_c=max(found) / 10.0 if found else None, relais_on=relay_closed
-        )
+        self.temperature_c = max(found) / 10.0 if found else None
+        self._telemetry = Telemetry(temperature_c=self.temperature_c, relais_on=relay_closed)

@@ -29,8 +29,13 @@ STUCK_RELAY = 0x08
 ASLEEP, DISABLED = 0xFE, 0xFF
 
 # Flags of the state.
+HARD_FAULT = 0x0002
+"""Set in a fault that only an unplugging or a reset ends, also after an order has hidden its state."""
 RELAY_CLOSED = 0x0040
+RESIDUAL_TRIPPED = 0x0080
+"""Since the start of the board."""
 EV_CONNECTED = 0x0100
+"""Follows the plug in every state but under -12 V, where it keeps its value."""
 
 SAFETY_TESTS = {
     0x0002: 'diode check',
@@ -58,11 +63,26 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What ``$GS`` tells."""
+    """What ``$GS`` reports."""
 
     state: int
     pilot: int
     flags: int
+
+    @property
+    def relay_closed(self) -> bool:
+        """Return whether the relay is driven."""
+        return bool(self.flags & RELAY_CLOSED)
+
+    @property
+    def connected(self) -> bool:
+        """Return whether an EV is plugged."""
+        return bool(self.flags & EV_CONNECTED)
+
+    @property
+    def hard_fault(self) -> bool:
+        """Return whether a fault lasts until an unplugging or a reset."""
+        return bool(self.flags & HARD_FAULT)
 
 
 class Parser:

@@ -6,9 +6,25 @@ from dataclasses import dataclass
 from evse_manager.board.boards.openevse import rapi
 
 TIMEOUT_S = 0.5
-"""A board answers within 30 ms; so long it is waited for (hardware reference 2.1.1)."""
+"""A board that is not busy answers within 40 ms; a request is repeated after this."""
 
 TRIES = 3
+"""How often a request is sent that the board cannot read."""
+
+OVERDUE_S = 0.1
+"""A request that has waited for longer than this waits for a board that is busy, or was lost."""
+
+PATIENCE_S = TRIES * TIMEOUT_S
+"""Silence after which a board that has no reason for it is lost."""
+
+FRAGILE = ('SC', 'SY')
+"""
+Requests that are repeated only when the line is alive.
+
+A busy board keeps 63 bytes and drops the rest; a current that was cut there is another current.
+"""
+
+PING = 'GS'
 
 Handler = Callable[[rapi.Frame, float], None]
 """Called with the reply and its time."""
@@ -20,8 +36,16 @@ class _Request:
     handle: Handler
     urgent: bool
     sequence: int
+    sent_at: float
     deadline: float
+    begun: float
     tries: int = 1
+    asked_for_life: bool = False
+    """Whether the board was asked something harmless instead of a repetition."""
+
+    @property
+    def fragile(self) -> bool:
+        return self.command.startswith(FRAGILE)
 
 
 class RapiClient:
@@ -59,9 +83,15 @@ class RapiClient:
         """Return when ``failed`` has something to do."""
         return self._request.deadline if self._request is not None else None
 
+    def waits(self, now: float) -> bool:
+        """Return whether the board is silent for longer than a loop of its takes."""
+        return self._request is not None and now > self._request.begun + OVERDUE_S
+
     def begin(self, command: str, handle: Handler, now: float, *, urgent: bool = False) -> None:
         """Send a request; another one in flight is given up, and its late reply will be ignored."""
-        self._request = _Request(command, handle, urgent, self._transmit(command), now + TIMEOUT_S)
+        begun = self._request.begun if self._request is not None else now
+        sequence = self._transmit(command)
+        self._request = _Request(command, handle, urgent, sequence, now, now + TIMEOUT_S, begun)
 
     def cancel(self) -> None:
         """Give up the request in flight."""
@@ -77,6 +107,8 @@ class RapiClient:
             self._numbered = True
         if request is None or (frame.sequence is not None and frame.sequence != request.sequence):
             self.stale += 1
+            if request is not None and request.asked_for_life:
+                self._repeat(request, now)  # the board answers again
             return
         if frame.sequence is None:
             if frame.name == 'NK' and request.tries < TRIES:
@@ -88,21 +120,29 @@ class RapiClient:
         self._request = None
         request.handle(frame, now)
 
-    def failed(self, now: float) -> bool:
-        """Repeat a request that was not answered in time; return whether it was the last try."""
+    def failed(self, now: float, patience_s: float = PATIENCE_S) -> bool:
+        """Repeat a request that was not answered in time; return whether the silence is too long."""
         request = self._request
         if request is None or now < request.deadline:
             return False
         self.timeouts += 1
-        if request.tries < TRIES:
-            self._repeat(request, now)
+        if now < request.begun + patience_s:
+            if request.fragile:
+                self._transmit(PING)
+                request.asked_for_life = True
+                request.tries += 1
+                request.deadline = now + TIMEOUT_S
+            else:
+                self._repeat(request, now)
             return False
         self._request = None
         return True
 
     def _repeat(self, request: _Request, now: float) -> None:
         request.tries += 1
+        request.asked_for_life = False
         request.sequence = self._transmit(request.command)
+        request.sent_at = now
         request.deadline = now + TIMEOUT_S
 
     def _transmit(self, command: str) -> int:
