@@ -89,6 +89,10 @@ class Hosted:
     ends_by: float | None = None
     """When the orderly end has to be over; None = it was not ordered."""
 
+    def is_done(self, now: float) -> bool:
+        """Return whether nothing of it is to be waited for any more."""
+        return self.app is None or self.app.finished or (self.ends_by is not None and now >= self.ends_by)
+
 
 class Worker:
     """Hosts the nodes that it is ordered to."""
@@ -141,8 +145,8 @@ class Worker:
     def _is_over(self) -> bool:
         if self._ending is None:
             return False
-        running = [hosted.app for hosted in self._hosted.values() if hosted.app is not None]
-        return all(app.finished for app in running) or time.monotonic() >= self._ending
+        now = time.monotonic()
+        return now >= self._ending or all(hosted.is_done(now) for hosted in self._hosted.values())
 
     # --- orders, all in the thread of the loop ---------------------------------------------------------
 
@@ -195,7 +199,7 @@ class Worker:
             app.end()
         except Exception:  # noqa: BLE001 - one that left this task would crash EventsExecutor
             self._log.fatal(f'{hosted.order.key} cannot end in order.\n{traceback.format_exc()}')
-            app.finished = True
+            hosted.ends_by = time.monotonic()
 
     # --- supervision -----------------------------------------------------------------------------------
 
@@ -229,7 +233,7 @@ class Worker:
 
     def _look_after(self, hosted: Hosted, app: NodeApp, now: float) -> None:
         if hosted.ends_by is not None:
-            if app.finished or now >= hosted.ends_by:
+            if hosted.is_done(now):
                 self._take_out(hosted, Stopped(hosted.order.key))
                 del self._hosted[hosted.order.key]
         elif app.finished:
