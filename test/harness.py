@@ -313,8 +313,10 @@ def authorization(token: str = 'TOKEN', **result: Any) -> dict[str, Any]:
 class Site:
     """Starts processes of connectors and ends all of them."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, environment: dict[str, str] | None = None) -> None:
+        """``environment`` is added to that of every process."""
         self._directory = directory
+        self._environment = environment or {}
         self._processes: list[Process] = []
         self._started: dict[str, int] = defaultdict(int)
 
@@ -335,7 +337,7 @@ class Site:
             ros += ['-p', f'{name}:={value}']
         self._started[executable] += 1
         log = self._directory / f'{executable}_{self._started[executable]}.log'
-        process = Process(executable, *ros, log=log)
+        process = Process(executable, *ros, log=log, **self._environment)
         self._processes.append(process)
         return process
 
@@ -356,9 +358,9 @@ class Site:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Site]:
+def running(directory: Path, environment: dict[str, str] | None = None) -> Iterator[Site]:
     """A site whose processes are gone at the end."""
-    site = Site(directory)
+    site = Site(directory, environment)
     try:
         yield site
     finally:

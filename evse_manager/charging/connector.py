@@ -146,26 +146,13 @@ class Pending:
     deadline: float
 
 
-@dataclass(slots=True)
-class Results:
-    """What the present step has produced so far; no fact outlives its step here."""
-
-    outputs_before: BoardCommand = BoardCommand()
-    """What the board still does, however many of its changes the step takes."""
-    events: list[SessionEvent] = field(default_factory=list)
-    answers: list[tuple[int, Any]] = field(default_factory=list)
-    certificate_response: ResponseExiStreamStatus | None = None
-    enforced_limits: EnforcedLimits | None = None
-    powermeter: Powermeter | None = None
-
-
 def _no_allowance() -> Allowance:
     return Allowance(0.0, 0.0, 0, LimitSource.HARDWARE, StatusReason.STARTING)
 
 
 @dataclass(slots=True)
 class Connector:
-    """Every fact of one connector."""
+    """Every fact of one connector, with what the present step has produced so far."""
 
     config: Config
     new_uuid: Callable[[], str]
@@ -175,8 +162,6 @@ class Connector:
 
     # availability
     restored: PersistedState | None = None
-    begun: float | None = None
-    """When the kernel was started; nothing follows from the facts before."""
     started: float | None = None
     announced: Availability = Availability.UNSPECIFIED
     wanted_enabled: bool = True
@@ -261,13 +246,19 @@ class Connector:
 
     # outputs
     outputs: BoardCommand = BoardCommand()
+    told: BoardCommand = BoardCommand()
+    """The outputs before this step: what the board still does, however many of its changes the step takes."""
     sequence_number: int = 0
-    results: Results = field(default_factory=Results)
+    events: list[SessionEvent] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+    certificate_response: ResponseExiStreamStatus | None = None
+    enforced_limits: EnforcedLimits | None = None
+    powermeter_sampled: bool = False
 
     def emit(self, event: SessionEventEnum, **payload: Any) -> None:
         """Append an event, stamped and numbered."""
         self.sequence_number += 1
-        self.results.events.append(
+        self.events.append(
             SessionEvent(
                 stamp=self.now.wall,
                 sequence_number=self.sequence_number,

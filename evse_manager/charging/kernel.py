@@ -9,7 +9,7 @@ the outputs last.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 from evse_manager.charging import (
     allowance,
@@ -20,10 +20,9 @@ from evse_manager.charging import (
     power,
     sessions,
     supervision,
-    timers,
 )
 from evse_manager.charging.commands import Answer
-from evse_manager.charging.connector import Connector, Results
+from evse_manager.charging.connector import Connector
 from evse_manager.charging.inputs import (
     BoardCapabilitiesReceived,
     CapabilitiesReceived,
@@ -101,22 +100,6 @@ class Output:
     finished: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One input that was taken."""
-
-    happened: Input
-    outputs: BoardCommand | None
-    """The wanted outputs when they changed; they go to the board before anything else."""
-    unchanged: bool
-    """The input only repeated what was known: nothing but its deadline need be asked for."""
-    reporter: Callable[['Step'], Output]
-
-    def report(self) -> Output:
-        """Return all that the input brought about; at most once, before the next input is taken."""
-        return self.reporter(self)
-
-
 class Kernel:
     """The state machine of one connector."""
 
@@ -134,72 +117,89 @@ class Kernel:
         address; ``random`` (0 to 1) spreads restarts after a power loss.
         """
         self._connector = Connector(config, new_uuid, uuid, random)
+        self._begun: float | None = None
+        self._changed = False
+        self._repeated = False
         self._deadline: float | None = None
-        self._unchanged_inputs = UnchangedInputs()
+        self._happened: Input = Tick()
+        self._repetition = UnchangedInputs()
+        self._sampled: Powermeter | None = None
         self._published: dict[str, object] = {}
 
-    def take(self, happened: Input, now: Now) -> Step:
-        """
-        Take one input; ``now.steady`` must not run backwards.
+    def step(self, happened: Input, now: Now) -> Output:
+        """Take one input and return all that it brought about; ``now.steady`` must not run backwards."""
+        self.react(happened, now)
+        return self.report()
 
-        The wanted outputs are sent before the report is asked for, which takes as long again: power does not
-        wait for what is reported about it.
+    def react(self, happened: Input, now: Now) -> BoardCommand | None:
+        """
+        Take one input as ``step`` does, and return the wanted outputs when they changed.
+
+        A node sends these before it asks for the ``report``, which takes as long again: power does not wait
+        for what is told about it.
         """
         connector = self._connector
         connector.now = now
-        connector.results = Results(outputs_before=connector.outputs)
-        if self._unchanged_inputs.is_redundant(happened, connector):
-            self._repeat(happened)
-            return Step(happened, None, unchanged=True, reporter=self._report)
-        if isinstance(happened, BoardObserved):
-            self._observe(happened.state, happened.answered)
-        else:
-            self._apply(happened)
-        self._settle()
-        changed = connector.outputs != connector.results.outputs_before
-        return Step(happened, connector.outputs if changed else None, unchanged=False, reporter=self._report)
-
-    def step(self, happened: Input, now: Now) -> Output:
-        """Take one input and return all that it brought about."""
-        return self.take(happened, now).report()
-
-    def _repeat(self, happened: Input) -> None:
-        """Take over the time, or the number, of an input in which nothing is new."""
-        connector = self._connector
+        connector.events, connector.answers = [], []
+        connector.certificate_response = connector.enforced_limits = None
+        self._sampled = None
+        connector.told = connector.outputs
+        self._happened = happened
+        self._repeated = self._repetition.covers(happened, connector)
         match happened:
-            case BoardObserved(state):
+            case BoardObserved(state) if self._repeated:
                 observation.seen_again(connector, state)
-            case TelemetrySampled(telemetry):
+                return None
+            case TelemetrySampled(telemetry) if self._repeated:
                 connector.telemetry = telemetry
+                return None
+            case BoardObserved(state, answered):
+                self._observe(state, answered)
+            case MeterSampled():
+                self._take(happened)
+                self._sampled = connector.meter.sample
+            case _:
+                self._take(happened)
+        self._settle()
+        self._changed = connector.outputs != connector.told
+        return connector.outputs if self._changed else None
 
-    def _report(self, step: Step) -> Output:
-        """Return all that a step brought about."""
-        if step.unchanged:
+    @property
+    def repeated(self) -> bool:
+        """Return whether the last input only said what was known: then there is nothing to report."""
+        return self._repeated
+
+    def report(self) -> Output:
+        """Return all that the last input brought about; once after each ``react``."""
+        if self._repeated:
             return Output(deadline=self._deadline)
         connector = self._connector
-        results, begun = connector.results, connector.begun is not None
         commands.answer_pending(connector)
+        now = connector.now
         current = status(connector)
         limits = Limits(connector.allowance.limit_a, connector.phases, connector.uuid)
-        self._deadline = timers.next_deadline(connector) if begun else None
+        begun = self._begun
+        self._deadline = self._next_deadline() if begun is not None else None
         output = Output(
-            events=tuple(results.events),
-            outputs=step.outputs,
-            answers=tuple(results.answers),
+            events=tuple(connector.events),
+            outputs=connector.outputs if self._changed else None,
+            answers=tuple(connector.answers),
             limits=limits if connector.capabilities is not None and self._new('limits', limits) else None,
-            ev_info=connector.ev_info if begun and self._new('ev_info', connector.ev_info) else None,
+            ev_info=connector.ev_info
+            if begun is not None and self._new('ev_info', connector.ev_info)
+            else None,
             car_manufacturer=self._fresh('car_manufacturer', connector.car_manufacturer),
             hw_capabilities=self._fresh('hw_capabilities', connector.usable_capabilities),
-            enforced_limits=results.enforced_limits,
-            powermeter=results.powermeter,
-            certificate_response=results.certificate_response,
-            memory=self._fresh('memory', persistence.memory(connector)) if begun else None,
+            enforced_limits=connector.enforced_limits,
+            powermeter=self._sampled,
+            certificate_response=connector.certificate_response,
+            memory=self._fresh('memory', persistence.memory(connector)) if begun is not None else None,
             status=current if self._new('status', DISCRETE_FIELDS(current)) else None,
             deadline=self._deadline,
-            finished=connector.shutting_down is not None and self._finished(),
+            finished=connector.shutting_down is not None and self._finished(now),
         )
         news = bool(output.events or output.outputs or output.memory or output.status)
-        self._unchanged_inputs.record(step.happened, connector, self._deadline, news=news or not begun)
+        self._repetition.looked_at(self._happened, connector, self._deadline, news=news or begun is None)
         return output
 
     def status(self, now: Now) -> EvseStatus:
@@ -222,21 +222,21 @@ class Kernel:
         observation.take_step(connector, state.cp_state, state.contactor, stamp)
         connector.pilot_mode = state.pilot_mode
 
-    def _apply(self, happened: Input) -> None:
+    def _take(self, happened: Input) -> None:
         """Change the facts by anything but a board state."""
         connector, steady = self._connector, self._connector.now.steady
         match happened:
             case Start(remembered, last_sequence_number):
-                if connector.begun is None:
+                if self._begun is None:
                     connector.sequence_number = last_sequence_number
-                    connector.begun = connector.x1_since = steady
+                    self._begun = connector.x1_since = steady
                     persistence.restore(connector, remembered)
             case ParametersChanged(config):
                 connector.config = config
             case CommandReceived(ticket, command):
                 answer = commands.execute(connector, ticket, command)
                 if answer is not None:
-                    connector.results.answers.append((ticket, answer))
+                    connector.answers.append((ticket, answer))
             case BoardLost(text):
                 connector.board_lost = text
                 connector.contactor = ContactorState.UNKNOWN
@@ -248,13 +248,12 @@ class Kernel:
             case MeterSampled(sample):
                 connector.meter.take(sample, steady, self._most_power_w())
                 persistence.keep_meter_value(connector)
-                connector.results.powermeter = connector.meter.sample
             case TelemetrySampled(telemetry):
                 connector.telemetry = telemetry
             case LimitsEnforced(limits):
                 if limits.uuid == connector.uuid:
                     connector.grant = allowance.grant(limits, steady)
-                    connector.results.enforced_limits = limits
+                    connector.enforced_limits = limits
             case EvInfoReceived(info):
                 if connector.session is not None:
                     connector.ev_info = info
@@ -265,20 +264,16 @@ class Kernel:
             case Shutdown():
                 if connector.shutting_down is None:
                     connector.shutting_down = steady
-            case Tick():
-                pass
-            case BoardObserved():
-                raise AssertionError('a board state is taken step by step, by _observe')
             case _:
-                assert_never(happened)
+                pass
 
     def _settle(self) -> None:
         """Let everything follow from the facts."""
         connector = self._connector
-        if connector.begun is None:
+        if self._begun is None:
             return
         observation.settle_unplug(connector)
-        sessions.boot(connector)
+        sessions.boot(connector, self._begun)
         supervision.supervise(connector)
         sessions.advance(connector)
         power.advance(connector)
@@ -294,13 +289,27 @@ class Kernel:
     def _fresh(self, name: str, value: _T) -> _T | None:
         return value if value is not None and self._new(name, value) else None
 
-    def _finished(self) -> bool:
-        """Return whether a shutdown has done all it can."""
+    def _finished(self, now: Now) -> bool:
+        """Tell whether a shutdown has done all it can."""
         connector = self._connector
-        if timers.shutdown.over(connector):
+        assert connector.shutting_down is not None
+        if now.steady >= connector.shutting_down + sessions.SHUTDOWN_S:
             return True
         safe = connector.contactor is ContactorState.OPEN or not connector.link_up
         return safe and connector.session is None
+
+    def _next_deadline(self) -> float | None:
+        """Return the earliest time at which anything happens by itself."""
+        connector = self._connector
+        assert self._begun is not None
+        times = [
+            observation.end_of_grace(connector),
+            *sessions.deadlines(connector, self._begun),
+            *supervision.deadlines(connector),
+            *power.deadlines(connector),
+            *outputs.deadlines(connector),
+        ]
+        return min((time for time in times if time is not None and time > connector.now.steady), default=None)
 
     def _most_power_w(self) -> float:
         """Return what the connector can carry, for telling energy from jumps."""

@@ -6,7 +6,7 @@ The state follows from the facts; ``reason`` names the first thing that has to c
 
 import math
 
-from evse_manager.charging import power, timers
+from evse_manager.charging import power
 from evse_manager.charging.connector import Cause, Connector, Session
 from evse_manager.charging.faults import BOARD_LOST
 from evse_manager.charging.outputs import lock_ready
@@ -22,6 +22,7 @@ from evse_manager.interface.enums import (
 )
 from evse_manager.interface.tokens import masked
 from evse_manager.interface.types import Duration, EvseStatus
+from evse_manager.metering.account import SILENT_AFTER_S
 
 Reason = StatusReason
 State = ChargerState
@@ -110,8 +111,8 @@ def _lock(connector: Connector) -> LockState:
 def _warnings(connector: Connector) -> tuple[str, ...]:
     """Return what is not right but blocks nothing."""
     warnings = []
-    now = connector.now.steady
-    expected = timers.meter_expected.over(connector)
+    now, started = connector.now.steady, connector.started
+    expected = started is not None and now >= started + SILENT_AFTER_S
     if expected and connector.board_capabilities.has_meter and connector.meter.silent(now):
         warnings.append(
             'The meter is silent: energy is not counted and the soft over-current check is suspended.'
@@ -240,14 +241,14 @@ def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[Stat
             Reason.CHARGING,
             f'Charging; the limit of {limits.limit_a:.1f} A comes from {SOURCES[limits.source]}.',
         )
-    if timers.back_off.running(connector):
+    if power.backing_off_until(connector) is not None:
         return Reason.EV_TOGGLES, 'Interrupted too often, by the car or by errors; waiting a minute.'
-    if connector.offer is None and timers.contactor_rest.running(connector):
+    if connector.offer is None and power.resting_until(connector) is not None:
         return (
             Reason.TOO_MANY_CLOSINGS,
             'The contactor closed too often in a minute or an hour; it rests before the next offer.',
         )
-    if timers.restart_delay.running(connector):
+    if connector.now.steady < connector.offers_held_until:
         return (
             Reason.RESTART_DELAY,
             'Power is back; waiting a random time so that not all cars start at once.',

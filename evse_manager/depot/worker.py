@@ -40,15 +40,13 @@ from evse_manager.nodes.runtime import (
     END_LIMIT_S,
     EXIT_FAILED,
     EXIT_OK,
+    LOOP_LIMIT_S,
     STUCK_LIMIT_S,
     AppHost,
     NodeApp,
     SignalPipe,
     settle_garbage_collector,
 )
-
-LOOP_LIMIT_S = 12.0
-"""The system ends a worker whose loop has not turned for so long."""
 
 MOST_FAILURES = 20
 """Exceptions out of the executor between two reports; with more it is broken, and the process ends."""

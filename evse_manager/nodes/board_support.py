@@ -4,9 +4,13 @@ The node of one connector's hardware: a driver and the board's control loop, wir
 Nothing is decided here.  Whatever happens (a command, something new from the driver, a deadline) runs the
 loop once, and ``_report`` publishes what came of it and arms the timers to the next deadline.  Only a command
 that renews the lease and says nothing new has no consequences: the timers are armed to what was there before.
+
+The board's loop and its driver belong to whoever holds ``_lock``: the executor's thread, which never holds it
+while it publishes, or the supervisor's, which runs the loop when the executor or the middleware is stuck.
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -98,6 +102,7 @@ class BoardSupport:
         self._awaits_sample = False
         self._capabilities: BoardCapabilities | None = None
         self._hw_capabilities: HardwareCapabilities | None = None
+        self._lock = threading.RLock()
         self._driver_name = config.driver
         self._problem = ''
         self._diagnostics_at = -math.inf
@@ -152,7 +157,8 @@ class BoardSupport:
             self.alarm.arm(time.monotonic() + CLOCK_AWAITED_S)
             return
         try:
-            self._driver.open()
+            with self._lock:
+                self._driver.open()
         except DriverError as error:
             self._log.fatal(str(error))
             self.finished = self.failed = True
@@ -174,9 +180,10 @@ class BoardSupport:
             return
         self._give_up = time.monotonic() + OPEN_WITHIN_S
         self._was_open = self._controller.contactor is ContactorState.OPEN
-        self._hardware_time.leave_clock()
-        now = self._hardware_time.now()
-        self._loop.shut_down(now)
+        with self._lock:
+            self._hardware_time.leave_clock()
+            now = self._hardware_time.now()
+            self._loop.shut_down(now)
         self._report(now)
 
     def withdraw(self) -> None:
@@ -184,24 +191,52 @@ class BoardSupport:
         self._guard.close()
         if not self._begun:
             return
-        now = self._hardware_time.now()
-        self._loop.shut_down(now)
-        self._publishers.publish('board/state', self._controller.state(now))
+        with self._lock:
+            now = self._hardware_time.now()
+            self._loop.shut_down(now)
+            state = self._controller.state(now)
+        self._publishers.publish('board/state', state)
         self._publishers.wait_until_delivered('board/state', DELIVERY_S)
-        self._begun = False
-        self._driver.close()
+        with self._lock:
+            self._begun = False
+            self._driver.close()
+
+    def rescue(self) -> None:
+        """
+        Run what is due of the board's loop, in the thread of the supervisor, while the executor does not.
+
+        The lease ends here too, and the driver's conversation with its board goes on.  What is new is
+        published when the executor runs again.
+        """
+        if not self._lock.acquire(blocking=False):
+            return  # the executor is in the loop
+        try:
+            now = self._hardware_time.now()
+            due = now.steady >= self._controller.steady_deadline() or now.clock >= self._clock_due()
+            if self._begun and due:
+                self._loop.run(now)
+        except Exception:
+            self._withdraw_past_the_controller()
+            raise
+        finally:
+            self._lock.release()
 
     def _fail_safe(self, reason: str) -> None:
         """Withdraw power after a failure of this node, if need be past the controller."""
         if not self._begun:
             return
         try:
-            self._loop.fail(reason, self._hardware_time.now())
+            with self._lock:
+                self._loop.fail(reason, self._hardware_time.now())
         except Exception:
-            self._driver.apply(replace(self._controller.outputs, pilot_mode=PilotMode.X1, power=False))
+            self._withdraw_past_the_controller()
             raise
         finally:
             self._arm()
+
+    def _withdraw_past_the_controller(self) -> None:
+        with self._lock:
+            self._driver.apply(replace(self._controller.outputs, pilot_mode=PilotMode.X1, power=False))
 
     # --- the loop --------------------------------------------------------------------------------------
 
@@ -214,41 +249,45 @@ class BoardSupport:
         if not self._begun:
             self.begin()
             return
-        now = self._hardware_time.now()
-        self._loop.run(now)
+        with self._lock:
+            now = self._hardware_time.now()
+            self._loop.run(now)
         self._report(now)
 
     def _on_command(self, message: Any) -> None:
-        now = self._hardware_time.now()
-        try:
-            command = from_message(message, BoardCommand)
-        except ConversionError as error:
-            self._loop.refuse(message.manager_id, message.sequence_number, str(error), now)
-        else:
-            if not self._loop.command(command, now):
-                return
+        with self._lock:
+            now = self._hardware_time.now()
+            try:
+                command = from_message(message, BoardCommand)
+            except ConversionError as error:
+                self._loop.refuse(message.manager_id, message.sequence_number, str(error), now)
+            else:
+                if not self._loop.command(command, now):
+                    return
         self._report(now)
 
     def _simulate(self, act: Callable[[ClockReadings], None]) -> None:
         """Do something to the simulated world at this moment, and what follows from it."""
-        now = self._hardware_time.now()
-        self._loop.run(now)
-        act(now)
-        self._loop.run(now)
+        with self._lock:
+            now = self._hardware_time.now()
+            self._loop.run(now)
+            act(now)
+            self._loop.run(now)
         self._report(now)
 
     def _report(self, now: ClockReadings) -> None:
         """Publish what is new, and arm the timers to the next deadline."""
-        telemetry, sample = self._driver.telemetry(), self._driver.meter()
-        accompanied = telemetry is not None or sample is not None
-        state = self._controller.take_state(now, accompanied=accompanied)
+        with self._lock:
+            telemetry, sample = self._driver.telemetry(), self._driver.meter()
+            accompanied = telemetry is not None or sample is not None
+            state = self._controller.take_state(now, accompanied=accompanied)
+            capabilities, hardware = self._driver.capabilities(), self._driver.hw_capabilities()
         if state is not None:
             self._publishers.publish('board/state', state)
         if telemetry is not None:
             self._publishers.publish('board/telemetry', telemetry)
         if sample is not None:
             self._publishers.publish('board/powermeter', sample)
-        capabilities, hardware = self._driver.capabilities(), self._driver.hw_capabilities()
         if capabilities is not None and capabilities != self._capabilities:
             self._capabilities = capabilities
             self._publishers.publish('board/capabilities', capabilities)
@@ -264,7 +303,9 @@ class BoardSupport:
 
     def _report_diagnostics(self, now: ClockReadings) -> None:
         """Publish what the driver tells of its line, and log what is wrong with it when that changes."""
-        facts = self._driver.diagnostics()
+        with self._lock:
+            facts = self._driver.diagnostics()
+            link = self._controller.state(now).link_state
         problem = facts.get(PROBLEM, '')
         if problem and problem != self._problem:
             self._log.warning(problem)
@@ -273,7 +314,7 @@ class BoardSupport:
         self._problem = problem
         topic = endpoints.BOARD_DIAGNOSTICS.name
         if self._publishers.listened_to(topic):
-            name, link = self.node.get_fully_qualified_name(), self._controller.state(now).link_state
+            name = self.node.get_fully_qualified_name()
             message = board_diagnostics(name, self._driver_name, link, facts, now.wall)
             self._publishers.relay(topic, message)
 
@@ -290,16 +331,20 @@ class BoardSupport:
 
     def _arm(self) -> None:
         """Arm the timers: one where both clocks are the same."""
-        steady = self._controller.steady_deadline()
+        with self._lock:
+            steady, clock = self._controller.steady_deadline(), self._clock_due()
         if self._give_up is not None:
             steady = min(steady, self._give_up)
-        times = (self._driver.next_poll(), self._controller.clock_deadline())
-        clock = min((each for each in times if each is not None), default=math.inf)
         if self._clock is None or self._give_up is not None:
             self.alarm.arm(min(steady, time.monotonic() + clock - self._hardware_time.seconds()))
         else:
             self.alarm.arm(steady)
             self._clock.arm(clock if clock < math.inf else None)
+
+    def _clock_due(self) -> float:
+        """Return when the loop is due on the clock of the hardware, infinity for never; the lock is held."""
+        times = (self._driver.next_poll(), self._controller.clock_deadline())
+        return min((each for each in times if each is not None), default=math.inf)
 
 
 class _HardwareTime:

@@ -28,7 +28,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import rclpy
 from rclpy.clock import Clock, ClockType
@@ -40,6 +40,7 @@ from rclpy.signals import SignalHandlerOptions
 from evse_manager.charging.inputs import Now
 from evse_manager.interface.types import Time
 from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
+from evse_manager.nodes.loop_supervisor import LoopSupervisor
 from evse_manager.nodes.parameters import ParameterError
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -50,6 +51,9 @@ IDLE_WAIT_S = 1.0
 
 END_LIMIT_S = 2.6
 """How long an orderly end may take before the process ends all the same (3 s with its own teardown)."""
+
+LOOP_LIMIT_S = 12.0
+"""The system ends a process whose loop has not turned for so long; it has to be started again."""
 
 STUCK_LIMIT_S = 8.0
 """How long the process may live on after the first signal, though its loop answers to nothing any more."""
@@ -82,6 +86,14 @@ class NodeApp(Protocol):
 
     def withdraw(self) -> None:
         """Withdraw power at once and wait for its delivery; called once more before the process ends."""
+
+
+@runtime_checkable
+class Rescued(Protocol):
+    """An application with something that must happen though the loop does not run."""
+
+    def rescue(self) -> None:
+        """Do it, in the thread of the loop's supervisor; must not block, nor use the middleware."""
 
 
 class Guard:
@@ -380,26 +392,38 @@ class SignalPipe:
 
 
 class AppHost:
-    """Spins applications in one executor: each has its node and its deadline, one loop waits for all."""
+    """
+    Spins applications in one executor: each has its node and its deadline, one loop waits for all.
+
+    A supervisor on the monotonic clock ends each wait in time (``loop_supervisor``).
+    """
 
     def __init__(self) -> None:
         self._executor = new_executor()
         self._deadlines = DeadlineQueue()
+        self._supervisor = LoopSupervisor(self._wake)
+        self._waking = False
 
     def add(self, app: NodeApp) -> None:
         """Take an application in, and begin it."""
         self._executor.add_node(app.node)
         app.alarm.attach(self._deadlines)
+        if isinstance(app, Rescued):
+            self._supervisor.add_rescue(app.rescue)
         app.begin()
 
     def remove(self, app: NodeApp) -> None:
         """Take an application out; its node still exists."""
         app.alarm.detach()
+        if isinstance(app, Rescued):
+            self._supervisor.remove_rescue(app.rescue)
         self._executor.remove_node(app.node)
 
     def spin_once(self, longest_s: float) -> None:
         """Wait for something to happen, and let the applications react to it."""
-        self._executor.spin_once(timeout_sec=max(0.0, min(longest_s, self._deadlines.left_s())))
+        wait = max(0.0, min(longest_s, self._deadlines.left_s()))
+        self._supervisor.expect(time.monotonic() + wait)
+        self._executor.spin_once(timeout_sec=wait)
         self._deadlines.call_due()
 
     def call_soon(self, function: Callable[..., None], *arguments: object) -> None:
@@ -408,7 +432,17 @@ class AppHost:
 
     def close(self) -> None:
         """Shut the executor down."""
+        self._supervisor.close()
         self._executor.shutdown()
+
+    def _wake(self) -> None:
+        """End the wait of the loop; called by the supervisor."""
+        if not self._waking:  # else a task waits already in a loop that does not run
+            self._waking = True
+            self._executor.create_task(self._awake)
+
+    def _awake(self) -> None:
+        self._waking = False
 
 
 class _Loop:
@@ -442,16 +476,18 @@ class _Loop:
         self._host.close()
 
     def _spin(self) -> None:
-        while not self._role.finished and self._signals < 2:
-            wait = IDLE_WAIT_S
-            if self._give_up is not None:
-                wait = min(wait, self._give_up - time.monotonic())
-                if wait <= 0.0:
-                    self._role.node.get_logger().warning(
-                        f'Not finished within {END_LIMIT_S} s; ending all the same.'
-                    )
-                    return
-            self._host.spin_once(wait)
+        with ExitLimit(LOOP_LIMIT_S, EXIT_FAILED) as watchdog:
+            while not self._role.finished and self._signals < 2:
+                watchdog.renew(LOOP_LIMIT_S)
+                wait = IDLE_WAIT_S
+                if self._give_up is not None:
+                    wait = min(wait, self._give_up - time.monotonic())
+                    if wait <= 0.0:
+                        self._role.node.get_logger().warning(
+                            f'Not finished within {END_LIMIT_S} s; ending all the same.'
+                        )
+                        return
+                self._host.spin_once(wait)
 
     def _hand_over(self, number: int) -> None:
         try:

@@ -17,7 +17,7 @@ from evse_manager.interface.types import Time
 from evse_manager.nodes.conversions import time_to_message
 from evse_manager.nodes.parameters import Parameters, rows
 from evse_manager.nodes.qos import profile
-from evse_manager.nodes.runtime import LoopDeadline, run, steady_clock
+from evse_manager.nodes.runtime import LoopDeadline, run
 
 PERIOD_S = 0.01
 """How often the time is published, in real seconds."""
@@ -39,7 +39,7 @@ class SimulationClock:
         """Begin at the time of the wall; raises ParameterError."""
         self.node = Node(Party.CLOCK.value)
         self.finished = False
-        self.alarm = LoopDeadline()
+        self.alarm = LoopDeadline(self._publish)
         parameters: Parameters[SimulationClockConfig] = Parameters(
             self.node, rows(SimulationClockConfig), SimulationClockConfig
         )
@@ -51,7 +51,7 @@ class SimulationClock:
 
     def begin(self) -> None:
         """Let time run."""
-        self.node.create_timer(PERIOD_S, self._publish, clock=steady_clock())
+        self._publish()
 
     def end(self) -> None:
         """Let time stop."""
@@ -72,6 +72,7 @@ class SimulationClock:
 
     def _publish(self) -> None:
         self._publisher.publish(Clock(clock=time_to_message(self.now())))
+        self.alarm.arm(time.monotonic() + PERIOD_S)
 
 
 def main(args: Sequence[str] | None = None) -> int:
