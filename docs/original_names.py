@@ -80,7 +80,7 @@ OBJECTS: dict[str, tuple[str, str]] = {
     ),
     'TransactionFinished': (
         'evse_manager/TransactionFinished',
-        'timestamp meter_value signed_meter_value reason id_tag',
+        'timestamp meter_value signed_meter_value reason id_tag - - -',
     ),
     'Error': ('evse_manager/Error', 'error_code vendor_error'),
     'SessionEvent': (

@@ -41,10 +41,11 @@ from evse_manager.interface.types import (
     ProvidedIdToken,
     ResponseExiStreamStatus,
     SessionEvent,
-    Telemetry,
     Time,
 )
 from evse_manager.metering.account import MeterAccount
+from evse_manager.metering.energy import TransactionEnergy
+from evse_manager.metering.slow import SteadyTemperature
 
 INTERRUPTIONS = 3
 """So many of the newest interruptions of the energy are remembered (catalogue F41)."""
@@ -87,6 +88,8 @@ class Transaction:
     kept_value: Powermeter
     """The newest meter value that is worth to be remembered across a restart."""
     kept_at: float
+    kept_reading_wh: float | None = None
+    kept_energy: TransactionEnergy = TransactionEnergy()
     reservation_id: int | None = None
     announced: Cause = Cause.OFFERED
     energy_flowed: bool = False
@@ -95,7 +98,8 @@ class Transaction:
     demand_since: float = 0.0
     stop: Stop | None = None
     finished: bool = False
-    end_wh: float | None = None
+    energy: TransactionEnergy | None = None
+    """What it took, once it is finished."""
 
 
 @dataclass(slots=True)
@@ -225,7 +229,7 @@ class Connector:
 
     # energy
     meter: MeterAccount = field(default_factory=MeterAccount)
-    telemetry: Telemetry | None = None
+    temperature: SteadyTemperature = field(default_factory=SteadyTemperature)
     derating_step: int = 0
     grant: Grant | None = None
     external: ExternalLimits = ExternalLimits()
@@ -318,6 +322,14 @@ class Connector:
         full = capabilities.max_current_a_import
         factor = 0.5 if self.derating_step == 1 else 0.25
         return Bound(LimitSource.TEMPERATURE, max(6.0, full * factor))
+
+    @property
+    def rated_power_w(self) -> float:
+        """Power of the connector at its rated current and nominal voltage."""
+        if self.capabilities is None:
+            return 3 * 80.0 * self.config.ac_nominal_voltage_v
+        phases = max(1, self.capabilities.max_phase_count_import)
+        return self.capabilities.max_current_a_import * phases * self.config.ac_nominal_voltage_v
 
     @property
     def connectable_phases(self) -> tuple[int, ...]:

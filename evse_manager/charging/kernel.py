@@ -151,7 +151,7 @@ class Kernel:
                 observation.seen_again(connector, state)
                 return None
             case TelemetrySampled(telemetry) if self._repeated:
-                connector.telemetry = telemetry
+                connector.temperature.take(telemetry.temperature_c)
                 return None
             case BoardObserved(state, answered):
                 self._observe(state, answered)
@@ -246,10 +246,10 @@ class Kernel:
             case BoardCapabilitiesReceived(board_capabilities):
                 connector.board_capabilities = board_capabilities
             case MeterSampled(sample):
-                connector.meter.take(sample, steady, self._most_power_w())
+                connector.meter.take(sample, steady, connector.rated_power_w)
                 persistence.keep_meter_value(connector)
             case TelemetrySampled(telemetry):
-                connector.telemetry = telemetry
+                connector.temperature.take(telemetry.temperature_c)
             case LimitsEnforced(limits):
                 if limits.uuid == connector.uuid:
                     connector.grant = allowance.grant(limits, steady)
@@ -310,15 +310,6 @@ class Kernel:
             *outputs.deadlines(connector),
         ]
         return min((time for time in times if time is not None and time > connector.now.steady), default=None)
-
-    def _most_power_w(self) -> float:
-        """Return what the connector can carry, for telling energy from jumps."""
-        connector = self._connector
-        if connector.capabilities is None:
-            return 3 * 80.0 * connector.config.ac_nominal_voltage_v
-        capabilities = connector.capabilities
-        phases = max(1, capabilities.max_phase_count_import)
-        return capabilities.max_current_a_import * phases * connector.config.ac_nominal_voltage_v
 
 
 def _manufacturer(evcc_id: str) -> CarManufacturerEnum:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from evse_manager.interface.enums import StartSessionReason
 from evse_manager.interface.types import ExternalLimits, Powermeter, ProvidedIdToken, Time
+from evse_manager.metering.energy import TransactionEnergy
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,10 @@ class OpenTransaction:
     start_wh: float | None = None
     reservation_id: int | None = None
     meter_value: Powermeter = Powermeter()
+    reading_wh: float | None = None
+    """What the meter itself read then; the register in ``meter_value`` may have gone on from another one."""
+    energy: TransactionEnergy = TransactionEnergy()
+    """The energy up to then."""
 
 
 @dataclass(frozen=True, slots=True)

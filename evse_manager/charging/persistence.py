@@ -12,7 +12,8 @@ from evse_manager.charging.persisted_state import OpenSession, OpenTransaction, 
 from evse_manager.charging.supervision import raise_fault
 from evse_manager.interface.enums import SessionEventEnum, StopTransactionReason
 from evse_manager.interface.types import Energy, Powermeter, ProvidedIdToken, TransactionFinished
-from evse_manager.metering.account import METER_WAIT_S
+from evse_manager.metering.energy import TransactionEnergy
+from evse_manager.metering.thresholds import METER_WAIT_S
 
 KEEP_EVERY_S = 30.0
 """While a transaction is open its meter value is worth remembering so often."""
@@ -45,6 +46,8 @@ def keep_meter_value(connector: Connector) -> None:
     transaction = connector.transaction
     if transaction is not None and connector.now.steady >= transaction.kept_at + KEEP_EVERY_S:
         transaction.kept_value = connector.meter.value()
+        transaction.kept_reading_wh = connector.meter.reading_wh
+        transaction.kept_energy = connector.meter.energy
         transaction.kept_at = connector.now.steady
 
 
@@ -66,12 +69,16 @@ def close_interrupted(connector: Connector) -> None:
     interrupted = remembered.session
     connector.session = Session(interrupted.uuid, interrupted.reason, connector.now.steady)
     if interrupted.transaction is not None:
+        value, energy = _last_value(connector, interrupted.transaction)
         connector.emit(
             SessionEventEnum.TRANSACTION_FINISHED,
             transaction_finished=TransactionFinished(
                 timestamp=connector.now.wall,
-                meter_value=_last_value(connector, interrupted.transaction),
+                meter_value=value,
                 reason=StopTransactionReason.POWER_LOSS,
+                energy_wh=energy.energy_wh,
+                energy_is_lower_bound=energy.is_lower_bound,
+                energy_is_integrated=energy.is_integrated,
             ),
         )
     connector.emit(SessionEventEnum.SESSION_FINISHED)
@@ -136,17 +143,29 @@ def _open_transaction(transaction: Transaction) -> OpenTransaction:
         start_wh=transaction.start_wh,
         reservation_id=transaction.reservation_id,
         meter_value=transaction.kept_value,
+        reading_wh=transaction.kept_reading_wh,
+        energy=transaction.kept_energy,
     )
 
 
-def _last_value(connector: Connector, interrupted: OpenTransaction) -> Powermeter:
-    """Return the stop value: what the meter reads now, unless that is less than what was known before."""
-    known = interrupted.meter_value
-    known_wh = known.energy_wh_import.total
+def _last_value(connector: Connector, interrupted: OpenTransaction) -> tuple[Powermeter, TransactionEnergy]:
+    """
+    Return the stop value and the energy: what was stored, and what the register shows to have come since.
+
+    A register that fell, or rose by more than can have flowed, adds nothing.
+    """
+    value, energy = interrupted.meter_value, interrupted.energy
+    known_wh = value.energy_wh_import.total
     if known_wh is None:
         known_wh = interrupted.start_wh
-    current = connector.meter.value()
-    current_wh = current.energy_wh_import.total
-    if current_wh is not None and (known_wh is None or current_wh >= known_wh):
-        return current
-    return replace(known, energy_wh_import=Energy(total=known_wh))
+    if energy.energy_wh is None and known_wh is not None and interrupted.start_wh is not None:
+        energy = replace(energy, energy_wh=known_wh - interrupted.start_wh)
+    reading_wh = known_wh if interrupted.reading_wh is None else interrupted.reading_wh
+    rise_wh = connector.meter.rise_over_power_loss(reading_wh, connector.rated_power_w)
+    if rise_wh is None or known_wh is None:
+        value = replace(value, energy_wh_import=Energy(total=known_wh))
+        return value, replace(energy, is_lower_bound=energy.energy_wh is not None)
+    value = replace(connector.meter.value(), energy_wh_import=Energy(total=known_wh + rise_wh))
+    if energy.energy_wh is not None:
+        energy = replace(energy, energy_wh=energy.energy_wh + rise_wh)
+    return value, energy

@@ -24,7 +24,7 @@ from evse_manager.interface.types import (
     TransactionFinished,
     TransactionStarted,
 )
-from evse_manager.metering.account import METER_WAIT_S
+from evse_manager.metering.thresholds import METER_WAIT_S
 
 BOOT_S = 5.0
 """The first event follows the first board state, at the latest after so long (docs/charging.md)."""
@@ -137,7 +137,10 @@ def _finish_transaction(connector: Connector) -> None:
         if not _stop_complete(connector, stopping):
             return
     transaction.finished = True
-    transaction.end_wh = connector.meter.register_wh
+    complete = stopping.opened is not None and connector.meter.sampled_after(
+        stopping.opened_stamp, stopping.opened
+    )
+    transaction.energy = energy = connector.meter.final_energy(complete=complete)
     connector.emit(Event.CHARGING_FINISHED)
     connector.emit(
         Event.TRANSACTION_FINISHED,
@@ -146,6 +149,9 @@ def _finish_transaction(connector: Connector) -> None:
             meter_value=connector.meter.value(),
             reason=stopping.reason,
             id_tag=stopping.id_tag,
+            energy_wh=energy.energy_wh,
+            energy_is_lower_bound=energy.is_lower_bound,
+            energy_is_integrated=energy.is_integrated,
         ),
     )
     connector.authorization = None
@@ -268,8 +274,8 @@ def _start_transaction(connector: Connector) -> None:
         or _meter_may_come(connector)
     ):
         return
-    connector.meter.rebase()
     now = connector.now.steady
+    connector.meter.begin(now, connector.rated_power_w)
     value = connector.meter.value()
     session.transaction = Transaction(
         token=token,

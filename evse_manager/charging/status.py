@@ -4,12 +4,11 @@ The status: the published state, and above all why this connector is (not) charg
 The state follows from the facts; ``reason`` names the first thing that has to change before energy flows.
 """
 
-import math
-
 from evse_manager.charging import power
 from evse_manager.charging.connector import Cause, Connector, Session
 from evse_manager.charging.faults import BOARD_LOST
 from evse_manager.charging.outputs import lock_ready
+from evse_manager.charging.supervision import drawn_current
 from evse_manager.interface.enums import (
     Availability,
     ChargerState,
@@ -22,7 +21,7 @@ from evse_manager.interface.enums import (
 )
 from evse_manager.interface.tokens import masked
 from evse_manager.interface.types import Duration, EvseStatus
-from evse_manager.metering.account import SILENT_AFTER_S
+from evse_manager.metering.thresholds import SILENT_AFTER_S
 
 Reason = StatusReason
 State = ChargerState
@@ -50,9 +49,7 @@ def status(connector: Connector) -> EvseStatus:
         charged = transaction.charged_s
         if transaction.flowing_since is not None:
             charged += now - transaction.flowing_since
-        end = transaction.end_wh if transaction.finished else connector.meter.register_wh
-        if end is not None and transaction.start_wh is not None:
-            energy = end - transaction.start_wh
+        energy = (transaction.energy or connector.meter.energy).energy_wh
     link = LinkState.CONNECTING
     if connector.board_lost:
         link = LinkState.LOST
@@ -113,11 +110,14 @@ def _warnings(connector: Connector) -> tuple[str, ...]:
     warnings = []
     now, started = connector.now.steady, connector.started
     expected = started is not None and now >= started + SILENT_AFTER_S
-    if expected and connector.board_capabilities.has_meter and connector.meter.silent(now):
+    silent = expected and connector.board_capabilities.has_meter and connector.meter.silent(now)
+    if silent:
         warnings.append(
             'The meter is silent: energy is not counted and the soft over-current check is suspended.'
         )
-    warnings.extend(connector.meter.warnings(now))
+    elif connector.offer is not None and drawn_current(connector) is None:
+        warnings.append('Neither current nor power is measured: the soft over-current check is suspended.')
+    warnings.extend(connector.meter.warnings())
     limits = connector.allowance
     if limits.reason is Reason.LIMIT_EXPIRED and limits.signalled_a:
         warnings.append(
@@ -125,8 +125,7 @@ def _warnings(connector: Connector) -> tuple[str, ...]:
         )
     if connector.derating_step in (1, 2):
         warnings.append('The charger is warm: the current is reduced.')
-    temperature = connector.telemetry.temperature_c if connector.telemetry is not None else 0.0
-    if temperature is None or not math.isfinite(temperature):
+    if connector.temperature.is_absent:
         warnings.append('There is no temperature reading: the current is not reduced by temperature.')
     if connector.board is not None:
         known = {active.fault.code for active in connector.errors}

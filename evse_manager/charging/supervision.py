@@ -19,8 +19,7 @@ from evse_manager.interface.enums import (
     SessionEventEnum,
 )
 from evse_manager.interface.parameters import Config
-from evse_manager.interface.types import Telemetry
-from evse_manager.metering.account import REVERSED_S, SILENT_AFTER_S
+from evse_manager.metering.thresholds import SILENT_AFTER_S
 
 CLOSING_S = 3.0
 """From the EV's request to the closed contactor (IEC 61851-1 table A.6; catalogue F16)."""
@@ -200,6 +199,8 @@ def _closing(connector: Connector) -> None:
         connector.judged_openings = board.fault_counter
     elif board.fault_counter != connector.judged_openings:
         connector.judged_openings = board.fault_counter
+        if board.opening_reason is OpeningReason.BOARD_RESET:
+            connector.meter.board_restarted(connector.now.steady)
         if board.opening_reason is OpeningReason.BY_ITSELF:
             raise_fault(connector, faults.OPENED)
             connector.errors.cause_gone(faults.OPENED, connector.now.steady)
@@ -266,14 +267,21 @@ def tolerated_current(connector: Connector) -> float:
     return (highest_signalled(connector) + noise) * tolerance
 
 
+def drawn_current(connector: Connector) -> float | None:
+    """Return the highest phase current, by power where no current is measured; ``None`` without a meter."""
+    if connector.meter.silent(connector.now.steady):
+        return None
+    phases = connector.phases or connector.connectable_phases[-1]
+    return connector.meter.highest_current_a(phases, connector.config.ac_nominal_voltage_v)
+
+
 def _over_current(connector: Connector) -> None:
     """Watch the metered current against what is signalled; a silent meter suspends it (catalogue M1)."""
-    drawn = connector.meter.highest_current_a()
+    drawn = drawn_current(connector)
     if (
         connector.offer is None
         or connector.contactor is not ContactorState.CLOSED
         or drawn is None
-        or connector.meter.silent(connector.now.steady)
         or drawn <= tolerated_current(connector)
     ):
         connector.excess_since = None
@@ -285,10 +293,9 @@ def _over_current(connector: Connector) -> None:
         connector.errors.cause_gone(faults.OVER_CURRENT, connector.now.steady)
 
 
-def temperature_rung(telemetry: Telemetry, config: Config) -> int | None:
-    """Return how many temperatures of the ladder a reading has reached, ``None`` without a sensor."""
-    temperature = telemetry.temperature_c
-    if temperature is None or not math.isfinite(temperature):
+def temperature_rung(temperature: float | None, config: Config) -> int | None:
+    """Return how many temperatures of the ladder have been reached, ``None`` where it is not known."""
+    if temperature is None:
         return None
     ladder = (
         config.temperature_recover_c,
@@ -304,8 +311,7 @@ def _temperature(connector: Connector) -> None:
     Derate and stop by the temperature's ladder; without a sensor nothing is derated (catalogue F35,
     F36).
     """
-    telemetry = connector.telemetry
-    rung = temperature_rung(telemetry, connector.config) if telemetry is not None else None
+    rung = temperature_rung(connector.temperature.celsius, connector.config)
     if rung == 0:
         connector.derating_step = 0
     elif rung is not None:
@@ -326,7 +332,6 @@ def noticed_late(connector: Connector) -> list[float | None]:
     return [
         meter.received + SILENT_AFTER_S,
         None if connector.started is None else connector.started + SILENT_AFTER_S,
-        None if meter.reversed_since is None else meter.reversed_since + REVERSED_S,
     ]
 
 

@@ -14,6 +14,7 @@ from evse_manager.charging.connector import Connector
 from evse_manager.charging.inputs import Input, MeterSampled, Now, TelemetrySampled
 from evse_manager.interface.types import BoardState, Time, all_but
 from evse_manager.lease.manager import BoardObserved
+from evse_manager.metering.validation import plausible_temperature
 
 LOOKED_AT = 2
 """So many states of the same content, and with nothing to follow, are looked at before one is skipped."""
@@ -59,11 +60,12 @@ class UnchangedInputs:
                     and WHAT_IS_OBSERVED(state) == WHAT_IS_OBSERVED(before)
                 )
             case TelemetrySampled(telemetry):
+                celsius = plausible_temperature(telemetry.temperature_c)
                 return (
                     self._quiet(connector)
-                    and connector.telemetry is not None
-                    and supervision.temperature_rung(telemetry, connector.config)
-                    == supervision.temperature_rung(connector.telemetry, connector.config)
+                    and (celsius is None) == connector.temperature.is_absent
+                    and supervision.temperature_rung(celsius, connector.config)
+                    == supervision.temperature_rung(connector.temperature.celsius, connector.config)
                 )
             case _:
                 return False

@@ -372,6 +372,9 @@ class TransactionFinished:
     signed_meter_value: str = ''
     reason: StopTransactionReason = StopTransactionReason.UNSPECIFIED
     id_tag: str = ''
+    energy_wh: float | None = None
+    energy_is_lower_bound: bool = False
+    energy_is_integrated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,245 +1,248 @@
 """
-What a meter tells and what is believed of it (catalogue M2 to M8).
+What a difference of two register values means.
 
-Pure: readings and times in, samples and warnings out.  A number that cannot be is left out on its own, not
-the sample; a register that falls or leaps does not change what a session is charged for.
+A register is followed along a *line*: from the highest value that was counted, it may rise by what was
+possible since it last changed.  A reading off the line changes nothing until there is evidence for another
+line: near zero twice in a row, a reported restart of the board, or several readings that agree.  The line
+before stays known for a while, so that a register that comes back is not counted twice.
+
+Pure: values in Wh, powers in W, times in seconds of one monotonic clock.
 """
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
-from evse_manager.interface.types import (
-    Current,
-    Energy,
-    Frequency,
-    Power,
-    Powermeter,
-    ReactivePower,
-    Time,
-    Voltage,
+from evse_manager.metering.thresholds import (
+    CARRY_FACTOR,
+    COARSEST_STEP_WH,
+    CONFIRMING_READINGS,
+    CONFIRMING_S,
+    FORGETTING_RISES,
+    LATE_S,
+    REGISTER_SLACK_WH,
+    RESTART_EXPECTED_S,
+    SMALL_FALL_S,
+    UNKNOWN_AT_RESTART_S,
+    ZERO_READINGS,
 )
 
-Phases = tuple[float | None, float | None, float | None]
-NOTHING: Phases = (None, None, None)
 
-TINIEST = 1e-4
-"""A number closer to 0, but not 0, is a float whose words were swapped."""
+class RegisterEvent(Enum):
+    """What a reading showed beyond a plain step."""
 
-LARGEST_V = 500.0
-LARGEST_A = 250.0
-LARGEST_W = 150_000.0
-LARGEST_WH = 1e11
-
-DEAD_PHASE_V = 10.0
-LIVE_PHASE_V = 80.0
-"""A phase below the first while another is above the second is missing."""
-
-LEAP_FACTOR = 1.5
-REGISTER_STEP_WH = 20.0
-"""More energy than the power path can carry, times the factor, plus the register's resolution, is a leap."""
-
-FALLS_BELIEVED = 2
-LEAPS_BELIEVED = 5
-"""So many readings in a row that agree make a new register of it; counting goes on from the old one."""
-
-REVERSED_W = -100.0
-PERSISTS_S = 10.0
-"""A reversed transformer or wrong order of phases has to be seen for this long."""
-
-WARNED_S = 10.0
-"""How long a warning about the register stays."""
-
-FLOWING_A = 2.0
-RESTING_A = 0.5
-"""A phase with more carries current, one with less does not."""
+    NONE = auto()
+    FELL = auto()
+    """Below the line; not counted."""
+    LEAPT = auto()
+    """Above what was possible; not counted."""
+    RESTARTED = auto()
+    """Counting goes on from another register."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Numbers as a meter tells them, in V, A, W, var, Hz and Wh; ``None`` where it tells none."""
+def possible_wh(max_power_w: float, seconds: float) -> float:
+    """Return the energy that a connector rated for ``max_power_w`` can carry in a time."""
+    return max(0.0, max_power_w * CARRY_FACTOR * seconds / 3600.0)
 
-    voltage_v: Phases = NOTHING
-    current_a: Phases = NOTHING
-    power_w: Phases = NOTHING
-    power_total_w: float | None = None
-    reactive_var: Phases = NOTHING
-    reactive_total_var: float | None = None
-    frequency_hz: float | None = None
-    import_wh: float | None = None
-    import_phases_wh: Phases = NOTHING
-    export_wh: float | None = None
-    export_phases_wh: Phases = NOTHING
+
+def slack_wh(max_power_w: float) -> float:
+    """Return the energy beyond what was possible that is counted, because samples arrive late."""
+    return max(REGISTER_SLACK_WH, possible_wh(max_power_w, LATE_S))
 
 
 @dataclass(slots=True)
-class _Since:
-    """Since when something has been so."""
+class _Line:
+    """A register that is followed."""
 
-    begun: float | None = None
+    high_wh: float
+    """Highest value that was counted."""
+    changed_at: float
+    budget_wh: float
+    """Energy that could be counted at ``changed_at`` at once."""
+    counted_wh: float
+    """``EnergyRegister.counted_wh`` at ``high_wh``."""
+    rises: int = 0
 
-    def holds(self, is_so: bool, now: float) -> bool:
-        """Return whether it has been so for long enough."""
-        if not is_so:
-            self.begun = None
-            return False
-        if self.begun is None:
-            self.begun = now
-        return now >= self.begun + PERSISTS_S
+    def possible_wh(self, max_power_w: float, now: float) -> float:
+        return self.budget_wh + possible_wh(max_power_w, now - self.changed_at)
 
 
-class Register:
-    """A counter of energy that never falls and never leaps (M3, M4)."""
+@dataclass(slots=True)
+class _Candidate:
+    """A register that readings off the line agree on."""
+
+    base_wh: float
+    """Value from which it would be counted."""
+    high_wh: float
+    high_at: float
+    since: float
+    needed: int
+    needed_s: float
+    readings: int = 1
+    rises_needed: int = 0
+    """A small fall is another register only if that one runs; otherwise it is an old value."""
+    rises: int = 0
+
+
+class EnergyRegister:
+    """Counts the energy of a register that may stick, dither, step, restart, wrap, leap and come back."""
 
     def __init__(self) -> None:
-        """Begin without a value."""
-        self.value_wh: float | None = None
-        """What is counted."""
-        self.moved = False
-        """Whether counting went on from another register since the start."""
-        self._raw_wh = 0.0
-        self._at = 0.0
-        self._odd_wh: float | None = None
-        self._odd_readings = 0
+        """Begin without a reading."""
+        self.counted_wh = 0.0
+        """Energy counted so far; it never falls."""
+        self.step_wh: float | None = None
+        """Size of the newest step that was counted."""
+        self._smallest_step_wh = COARSEST_STEP_WH
+        self._line: _Line | None = None
+        self._previous: _Line | None = None
+        self._candidate: _Candidate | None = None
+        self._seen_at = 0.0
+        self._restart_expected_until = -1.0
 
-    def count(self, raw_wh: float, most_w: float, now: float) -> str:
-        """Take a reading; return what is odd about it, for people, empty when nothing is."""
-        if self.value_wh is None:
-            self.value_wh, self._raw_wh, self._at = raw_wh, raw_wh, now
-            return ''
-        grown = raw_wh - self._raw_wh
-        possible = most_w * (now - self._at) / 3600.0 * LEAP_FACTOR + REGISTER_STEP_WH
-        if 0.0 <= grown <= possible:
-            self.value_wh += grown
-            self._raw_wh, self._at, self._odd_wh = raw_wh, now, None
-            return ''
-        agrees = self._odd_wh is not None and 0.0 <= raw_wh - self._odd_wh <= possible
-        self._odd_readings = self._odd_readings + 1 if agrees else 1
-        self._odd_wh = raw_wh
-        falls = grown < 0.0
-        if self._odd_readings >= (FALLS_BELIEVED if falls else LEAPS_BELIEVED):
-            self._raw_wh, self._at, self._odd_wh = raw_wh, now, None
-            self.moved = True
-        what = 'fell' if falls else 'leapt'
-        return f"the meter's register {what} by {abs(grown):.0f} Wh; it is counted on from before."
+    @property
+    def reading_wh(self) -> float | None:
+        """Highest value of the register in use; ``None`` without a reading."""
+        return None if self._line is None else self._line.high_wh
 
+    def expect_restart(self, now: float) -> None:
+        """Note that the board reported a restart: a fall of its register needs no other evidence."""
+        self._restart_expected_until = now + RESTART_EXPECTED_S
 
-class Plausibility:
-    """Judges the readings of one meter."""
+    def allowance_wh(self, max_power_w: float) -> float:
+        """Return the energy that a transaction may begin with: what is late, and one step of the register."""
+        return slack_wh(max_power_w) + self._smallest_step_wh
 
-    def __init__(self, most_power: Callable[[], float]) -> None:
-        """``most_power`` returns what the power path can carry, in W."""
-        self.rejected = 0
-        """Numbers that were not believed."""
-        self._most_power = most_power
-        self._import = Register()
-        self._export = Register()
-        self._reversed = _Since()
-        self._disordered = _Since()
-        self._phase_order_wrong: bool | None = None
-        self._register_warning = ''
-        self._register_warned_at = -math.inf
-        self._is_reversed = False
+    def begin(self, now: float, max_power_w: float) -> None:
+        """
+        Begin a transaction.
 
-    def warnings(self, now: float) -> tuple[str, ...]:
-        """Return what is wrong with the meter, for people."""
-        warnings = []
-        if self._register_warning and now < self._register_warned_at + WARNED_S:
-            warnings.append(self._register_warning)
-        if self._is_reversed:
-            warnings.append(
-                'the meter shows power flowing back while an EV charges; check the direction of its current '
-                'transformers.'
-            )
-        return tuple(warnings)
+        What was possible before it is not possible in it, but for its allowance.
+        """
+        if self._line is not None:
+            self._line.budget_wh = self.allowance_wh(max_power_w)
+            self._line.changed_at = now
+        self._previous = None
 
-    def judge(self, reading: Reading, wall: Time, meter_id: str, now: float) -> Powermeter | None:
-        """Return the sample that can be believed, ``None`` as long as no energy register was read."""
-        voltage = self._each(reading.voltage_v, 0.0, LARGEST_V)
-        missing = _missing_phases(voltage)
-        voltage = _without(voltage, missing)
-        current = _without(self._each(reading.current_a, -LARGEST_A, LARGEST_A), missing)
-        power = _without(self._each(reading.power_w, -LARGEST_W, LARGEST_W), missing)
-        reactive = _without(self._each(reading.reactive_var, -LARGEST_W, LARGEST_W), missing)
-        power_total = self._number(reading.power_total_w, -LARGEST_W, LARGEST_W)
-        reactive_total = self._number(reading.reactive_total_var, -LARGEST_W, LARGEST_W)
-        self._count(self._import, reading.import_wh, now)
-        self._count(self._export, reading.export_wh, now)
-        if self._import.value_wh is None:
-            return None
-        flows = any(abs(each) > FLOWING_A for each in current if each is not None)
-        backwards = flows and power_total is not None and power_total < REVERSED_W
-        self._is_reversed = self._reversed.holds(backwards, now)
-        self._judge_order(current, now)
-        frequency = self._frequency(reading.frequency_hz)
-        import_phases = self._phases_of(self._import, reading.import_phases_wh)
-        export_phases = self._phases_of(self._export, reading.export_phases_wh)
-        exported = self._export.value_wh
-        return Powermeter(
-            timestamp=wall,
-            energy_wh_import=Energy(self._import.value_wh, *import_phases),
-            meter_id=meter_id,
-            phase_seq_error=self._phase_order_wrong,
-            energy_wh_export=None if exported is None else Energy(exported, *export_phases),
-            power_w=None if power_total is None else Power(power_total, *power),
-            voltage_v=Voltage(None, *voltage) if any(each is not None for each in voltage) else None,
-            current_a=Current(None, *current) if any(each is not None for each in current) else None,
-            reactive_power_var=None if reactive_total is None else ReactivePower(reactive_total, *reactive),
-            frequency_hz=None if frequency is None else Frequency(frequency),
+    def take(self, reading_wh: float, now: float, max_power_w: float) -> RegisterEvent:
+        """Take a reading of a connector that is rated for ``max_power_w``."""
+        line = self._line
+        if line is None:
+            budget = self.allowance_wh(max_power_w)
+            self._line = _Line(reading_wh, now, budget, self.counted_wh)
+            self._seen_at = now
+            return RegisterEvent.NONE
+        if self._returns(reading_wh, now, max_power_w):
+            return RegisterEvent.NONE
+        rise = reading_wh - line.high_wh
+        if 0.0 <= rise <= line.possible_wh(max_power_w, now):
+            self._count(line, rise, now, max_power_w)
+            return RegisterEvent.NONE
+        if rise < 0.0 and now <= self._restart_expected_until:
+            self._restart_expected_until = -1.0
+            near_zero = reading_wh <= self._zero_wh(now, max_power_w)
+            self._follow(0.0 if near_zero else reading_wh, reading_wh, now, max_power_w)
+            return RegisterEvent.RESTARTED
+        return self._off_the_line(reading_wh, rise, now, max_power_w)
+
+    # --- on the line ------------------------------------------------------------------------------------
+
+    def _count(self, line: _Line, rise: float, now: float, max_power_w: float) -> None:
+        self._candidate = None
+        self._seen_at = now
+        if rise == 0.0:
+            return
+        left = line.possible_wh(max_power_w, now) - rise
+        self.counted_wh = max(self.counted_wh, line.counted_wh + rise)
+        line.high_wh += rise
+        line.counted_wh = self.counted_wh
+        line.changed_at = now
+        line.budget_wh = min(slack_wh(max_power_w), left)
+        line.rises += 1
+        self.step_wh = rise
+        self._smallest_step_wh = min(self._smallest_step_wh, rise)
+        if line.rises >= FORGETTING_RISES:
+            self._previous = None
+
+    def _returns(self, reading_wh: float, now: float, max_power_w: float) -> bool:
+        """Go back to the line before when it explains a reading, and with less energy than this line."""
+        previous, line = self._previous, self._line
+        if previous is None or line is None:
+            return False
+        rise = reading_wh - previous.high_wh
+        if not 0.0 <= rise <= previous.possible_wh(max_power_w, now):
+            return False
+        on_line = reading_wh - line.high_wh
+        fits = 0.0 <= on_line <= line.possible_wh(max_power_w, now)
+        if fits and line.counted_wh + on_line <= previous.counted_wh + rise:
+            return False
+        self._line, self._previous = previous, None
+        self._count(previous, rise, now, max_power_w)
+        return True
+
+    # --- off the line -----------------------------------------------------------------------------------
+
+    def _off_the_line(self, reading_wh: float, rise: float, now: float, max_power_w: float) -> RegisterEvent:
+        event = RegisterEvent.FELL if rise < 0.0 else RegisterEvent.LEAPT
+        candidate = self._candidate
+        if candidate is not None and self._agrees(candidate, reading_wh, now, max_power_w):
+            candidate.readings += 1
+            if reading_wh > candidate.high_wh:
+                candidate.high_wh, candidate.high_at = reading_wh, now
+                candidate.rises += 1
+        else:
+            candidate = self._candidate = self._new_candidate(reading_wh, rise, now, max_power_w)
+        if (
+            candidate.readings < candidate.needed
+            or candidate.rises < candidate.rises_needed
+            or now < candidate.since + candidate.needed_s
+        ):
+            return RegisterEvent.NONE if candidate.rises_needed else event
+        self._follow(candidate.base_wh, candidate.high_wh, now, max_power_w)
+        return RegisterEvent.RESTARTED
+
+    def _new_candidate(self, reading_wh: float, rise: float, now: float, max_power_w: float) -> _Candidate:
+        """Return what a reading off the line may be the beginning of."""
+        line = self._line
+        assert line is not None
+        zero = reading_wh <= self._zero_wh(now, max_power_w)
+        if rise < -REGISTER_SLACK_WH and zero and reading_wh <= line.high_wh / 2.0:
+            return _Candidate(0.0, reading_wh, now, now, ZERO_READINGS, 0.0)
+        old = max(REGISTER_SLACK_WH, possible_wh(max_power_w, SMALL_FALL_S), self.step_wh or 0.0)
+        small = -old <= rise < 0.0
+        return _Candidate(
+            reading_wh,
+            reading_wh,
+            now,
+            now,
+            CONFIRMING_READINGS,
+            SMALL_FALL_S if small else CONFIRMING_S,
+            rises_needed=FORGETTING_RISES if small else 0,
         )
 
-    def _number(self, value: float | None, least: float, most: float) -> float | None:
-        """Return a number that can be, ``None`` for one that cannot (M2)."""
-        if value is None:
-            return None
-        if math.isfinite(value) and least <= value <= most and (value == 0.0 or abs(value) >= TINIEST):
-            return value
-        self.rejected += 1
-        return None
+    def _zero_wh(self, now: float, max_power_w: float) -> float:
+        """Return the highest value of a register that restarted at zero since it was last seen."""
+        return REGISTER_SLACK_WH + possible_wh(max_power_w, now - self._seen_at)
 
-    def _each(self, values: Phases, least: float, most: float) -> Phases:
-        l1, l2, l3 = (self._number(value, least, most) for value in values)
-        return l1, l2, l3
+    def _agrees(self, candidate: _Candidate, reading_wh: float, now: float, max_power_w: float) -> bool:
+        rise = reading_wh - candidate.high_wh
+        possible = slack_wh(max_power_w) + possible_wh(max_power_w, now - candidate.high_at)
+        return -REGISTER_SLACK_WH <= rise <= possible and reading_wh >= candidate.base_wh
 
-    def _frequency(self, value: float | None) -> float | None:
-        """Return a frequency; some units tell ten times as much (M8)."""
-        if value is not None and 400.0 <= value <= 700.0:
-            value /= 10.0
-        return self._number(value, 40.0, 70.0)
-
-    def _count(self, register: Register, raw_wh: float | None, now: float) -> None:
-        believed = self._number(raw_wh, 0.0, LARGEST_WH)
-        if believed is None:
-            return
-        odd = register.count(believed, self._most_power(), now)
-        if odd:
-            self._register_warning, self._register_warned_at = odd, now
-
-    def _phases_of(self, register: Register, values: Phases) -> Phases:
-        """Return the registers of the phases, as long as they belong to the same count as the total."""
-        return NOTHING if register.moved else self._each(values, 0.0, LARGEST_WH)
-
-    def _judge_order(self, current: Phases, now: float) -> None:
-        """
-        See whether L1 of the meter is L1 of the connector (M7).
-
-        Magnitudes are all there is: an EV on one phase uses L1, so current on others alone is on wrong wires.
-        """
-        first, *others = (0.0 if each is None else abs(each) for each in current)
-        if first > FLOWING_A:
-            self._phase_order_wrong = False
-        elif self._disordered.holds(first < RESTING_A and max(others) > FLOWING_A, now):
-            self._phase_order_wrong = True
+    def _follow(self, base_wh: float, high_wh: float, now: float, max_power_w: float) -> None:
+        """Count another register from ``base_wh`` on, which reads ``high_wh`` by now."""
+        self._previous, self._candidate = self._line, None
+        self.counted_wh += high_wh - base_wh
+        self._line = _Line(high_wh, now, slack_wh(max_power_w), self.counted_wh)
+        self._seen_at = now
 
 
-def _missing_phases(voltage: Phases) -> tuple[int, ...]:
-    """Return the phases that are missing: dead while another is live, or not told (M5)."""
-    live = any(each is not None and each >= LIVE_PHASE_V for each in voltage)
-    return tuple(
-        place for place, each in enumerate(voltage) if each is None or (live and each < DEAD_PHASE_V)
-    )
+def rise_over_power_loss(known_wh: float, reading_wh: float, max_power_w: float) -> float | None:
+    """
+    Return what a register counted over a power loss, ``None`` where it proves nothing.
 
-
-def _without(values: Phases, missing: tuple[int, ...]) -> Phases:
-    l1, l2, l3 = (None if place in missing else each for place, each in enumerate(values))
-    return l1, l2, l3
+    ``known_wh`` is the newest stored value, ``reading_wh`` the first one after the restart.  The difference
+    counts only when the connector can have carried it in ``UNKNOWN_AT_RESTART_S``, however long the outage
+    was: nothing flows without a manager, and the wall clock may be wrong.
+    """
+    rise = reading_wh - known_wh
+    return rise if 0.0 <= rise <= possible_wh(max_power_w, UNKNOWN_AT_RESTART_S) else None

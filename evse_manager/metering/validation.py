@@ -1,8 +1,9 @@
 """
-What of a meter's sample can be true: every number that cannot be is left out (catalogue M2, M5, M8).
+Which numbers of a sample can be true (catalogue M2, M5, M8): every number that cannot is left out alone.
 
-A meter over a serial line sends NaN, infinities and, with its words swapped, numbers beyond everything; one
-such number spoils itself and no other.
+A meter on a serial line sends NaN, infinities and, with its words swapped, numbers beyond everything; one
+such number spoils itself and no other.  Drivers and kernel call the same function; called twice it changes
+nothing.
 """
 
 import math
@@ -11,16 +12,23 @@ from dataclasses import replace
 from typing import Any
 
 from evse_manager.interface.types import Frequency, Powermeter
-
-MOST_CURRENT_A = 500.0
-MOST_VOLTAGE_V = 1000.0
-MOST_POWER_W = 500_000.0
-MOST_ENERGY_WH = 1e10
-"""Beyond these no AC connector measures anything: 80 A at 300 V on three phases are 72 kW."""
-
-FREQUENCY_HZ = (40.0, 70.0)
-TENFOLD_HZ = (400.0, 700.0)
-"""Some meters send tenths of a hertz."""
+from evse_manager.metering.current import PHASES
+from evse_manager.metering.thresholds import (
+    DEAD_PHASE_V,
+    LIVE_PHASE_V,
+    MAX_CURRENT_A,
+    MAX_ENERGY_WH,
+    MAX_FREQUENCY_HZ,
+    MAX_POWER_W,
+    MAX_TEMPERATURE_C,
+    MAX_TENFOLD_FREQUENCY_HZ,
+    MAX_VOLTAGE_V,
+    MIN_FREQUENCY_HZ,
+    MIN_TEMPERATURE_C,
+    MIN_TENFOLD_FREQUENCY_HZ,
+    RESTING_A,
+    SMALLEST_MAGNITUDE,
+)
 
 
 def plausible(sample: Powermeter) -> tuple[Powermeter, int]:
@@ -33,13 +41,22 @@ def plausible(sample: Powermeter) -> tuple[Powermeter, int]:
             continue
         if isinstance(group, Frequency):
             group = _in_hertz(group)
-        wrong = [phase for phase in group.__slots__ if not _holds(getattr(group, phase), is_possible)]
+        wrong = [part for part in group.__slots__ if not _holds(getattr(group, part), is_possible)]
         count += len(wrong)
         if wrong:
             group = replace(group, **dict.fromkeys(wrong))
         if group is not getattr(sample, name):
             changes[name] = group
-    return (replace(sample, **changes), count) if changes else (sample, 0)
+    if changes:
+        sample = replace(sample, **changes)
+    return _without_dead_phases(sample), count
+
+
+def plausible_temperature(celsius: float | None) -> float | None:
+    """Return a temperature that can be true, ``None`` for an absent sensor."""
+    if celsius is None or not MIN_TEMPERATURE_C <= celsius <= MAX_TEMPERATURE_C:
+        return None
+    return celsius
 
 
 def _holds(value: float | None, is_possible: Callable[[float], bool]) -> bool:
@@ -47,21 +64,52 @@ def _holds(value: float | None, is_possible: Callable[[float], bool]) -> bool:
 
 
 def _in_hertz(frequency: Frequency) -> Frequency:
-    low, high = TENFOLD_HZ
     tenfold = {
         phase: value / 10.0
         for phase in frequency.__slots__
-        if (value := getattr(frequency, phase)) is not None and low <= value <= high
+        if (value := getattr(frequency, phase)) is not None
+        and MIN_TENFOLD_FREQUENCY_HZ <= value <= MAX_TENFOLD_FREQUENCY_HZ
     }
     return replace(frequency, **tenfold) if tenfold else frequency
 
 
+def _without_dead_phases(sample: Powermeter) -> Powermeter:
+    """
+    Leave out the zeros of phases that are not connected (catalogue M5).
+
+    A current on a phase without voltage is kept: then the voltage is what is not measured.
+    """
+    voltage = sample.voltage_v
+    if voltage is None:
+        return sample
+    live = any((getattr(voltage, phase) or 0.0) >= LIVE_PHASE_V for phase in PHASES)
+    dead = [
+        phase
+        for phase in PHASES
+        if live and (volts := getattr(voltage, phase)) is not None and volts < DEAD_PHASE_V
+    ]
+    if not dead:
+        return sample
+    changes: dict[str, Any] = {'voltage_v': replace(voltage, **dict.fromkeys(dead))}
+    unused = [phase for phase in dead if abs(getattr(sample.current_a, phase, None) or 0.0) < RESTING_A]
+    for name in ('current_a', 'power_w', 'reactive_power_var'):
+        group = getattr(sample, name)
+        if group is not None:
+            changes[name] = replace(group, **dict.fromkeys(unused))
+    return replace(sample, **changes)
+
+
+def _is_magnitude(value: float, largest: float) -> bool:
+    """Return whether a number is in range and no float with swapped words."""
+    return value == 0.0 or SMALLEST_MAGNITUDE <= abs(value) <= largest
+
+
 _POSSIBLE: dict[str, Callable[[float], bool]] = {
-    'energy_wh_import': lambda value: 0.0 <= value <= MOST_ENERGY_WH,
-    'energy_wh_export': lambda value: 0.0 <= value <= MOST_ENERGY_WH,
-    'power_w': lambda value: abs(value) <= MOST_POWER_W,
-    'voltage_v': lambda value: 0.0 <= value <= MOST_VOLTAGE_V,
-    'current_a': lambda value: abs(value) <= MOST_CURRENT_A,
-    'reactive_power_var': lambda value: abs(value) <= MOST_POWER_W,
-    'frequency_hz': lambda value: FREQUENCY_HZ[0] <= value <= FREQUENCY_HZ[1],
+    'energy_wh_import': lambda value: value >= 0.0 and _is_magnitude(value, MAX_ENERGY_WH),
+    'energy_wh_export': lambda value: value >= 0.0 and _is_magnitude(value, MAX_ENERGY_WH),
+    'power_w': lambda value: _is_magnitude(value, MAX_POWER_W),
+    'voltage_v': lambda value: value >= 0.0 and _is_magnitude(value, MAX_VOLTAGE_V),
+    'current_a': lambda value: _is_magnitude(value, MAX_CURRENT_A),
+    'reactive_power_var': lambda value: _is_magnitude(value, MAX_POWER_W),
+    'frequency_hz': lambda value: MIN_FREQUENCY_HZ <= value <= MAX_FREQUENCY_HZ,
 }

@@ -23,6 +23,7 @@ from evse_manager.interface.types import (
     TransactionFinished,
     TransactionStarted,
 )
+from evse_manager.metering.energy import TransactionEnergy
 from evse_manager.store.codec import DecodeError, decode, encode
 
 Event = SessionEventEnum
@@ -410,5 +411,7 @@ def _without_meter(memory: PersistedState) -> PersistedState:
     """Return a state without the meter value, which changes every 30 s."""
     if memory.session is None or memory.session.transaction is None:
         return replace(memory, written=None)
-    transaction = replace(memory.session.transaction, meter_value=Powermeter())
+    transaction = replace(
+        memory.session.transaction, meter_value=Powermeter(), reading_wh=None, energy=TransactionEnergy()
+    )
     return replace(memory, written=None, session=replace(memory.session, transaction=transaction))

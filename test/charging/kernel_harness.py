@@ -302,7 +302,11 @@ class KernelHarness:
         return self
 
     def temperature(self, celsius: float | None) -> 'KernelHarness':
-        """Let the board report its temperature."""
+        """Let the board report its temperature twice, as often as it needs to be believed."""
+        return self.sensed(celsius).sensed(celsius)
+
+    def sensed(self, celsius: float | None) -> 'KernelHarness':
+        """Let the board report its temperature once."""
         self.do(TelemetrySampled(Telemetry(temperature_c=celsius)))
         return self
 

@@ -41,7 +41,7 @@ from evse_manager.interface.types import (
     Time,
     ValidationResult,
 )
-from evse_manager.metering.account import METER_WAIT_S
+from evse_manager.metering.thresholds import METER_WAIT_S
 
 
 def last(harness: KernelHarness, kind: E) -> SessionEvent:
@@ -105,8 +105,8 @@ def through(harness: KernelHarness, *registers_wh: float | None) -> KernelHarnes
     [
         ((5001.0, 5003.0, 5006.0), 6.0),
         ((5004.0, 0.0, 3.0), 7.0),
-        ((5004.0, 105_004.0, 105_007.0), 7.0),
-        ((5004.0, 105_004.0, 5_008.0, 5_010.0), 6.0),
+        ((5004.0, *(105_004.0 + 3.0 * second for second in range(12))), 37.0),
+        ((5004.0, 105_004.0, 5_008.0, 5_010.0), 10.0),
         ((5004.0, None, 5008.0), 8.0),
         ((5004.0, math.nan, 5008.0), 8.0),
         ((5004.0, math.inf, -math.inf, -3.0, 5008.0), 8.0),

@@ -92,8 +92,9 @@ def test_M3_energy_runs_back(harness, later_wh):
     told(harness, energy_wh_import=Energy(later_wh))
     assert sold(harness) == before
     assert warned(harness, 'ran back')
-    harness.run(10.0)
-    told(harness, energy_wh_import=Energy(later_wh + 50.0))
+    for second in range(1, 11):
+        harness.run(1.0)
+        told(harness, energy_wh_import=Energy(later_wh + 5.0 * second))
     assert sold(harness) == before + 50.0, 'it goes on from where it was'
 
 

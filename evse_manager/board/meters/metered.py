@@ -20,11 +20,6 @@ from evse_manager.interface.types import (
 )
 
 NO_METER = 'none'
-LARGEST_VOLTAGE_V = 276.0
-"""230 V and a fifth, for what the power path can carry."""
-
-UNKNOWN_HARDWARE = (63.0, 3)
-"""Current and phases that are reckoned with before the board has told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +74,7 @@ class MeteredDriver(Driver):
         self.world = getattr(driver, 'world', None)
         """The simulated world of a simulated board."""
         self._context = context
-        self._meter = Sdm630(parameters.meter_unit, context.wall, self._most_power)
+        self._meter = Sdm630(parameters.meter_unit, context.wall)
         self._own_bus: ModbusBus | None = None
         shared = getattr(driver, 'bus', None)
         port = getattr(driver, 'port', '')
@@ -112,13 +107,6 @@ class MeteredDriver(Driver):
         self._last: Observation | None = None
         self._errors: tuple[BoardError, ...] = ()
 
-    def _most_power(self) -> float:
-        hardware = self.driver.hw_capabilities()
-        current, phases = UNKNOWN_HARDWARE
-        if hardware is not None:
-            current, phases = hardware.max_current_a_import, hardware.max_phase_count_import
-        return current * phases * LARGEST_VOLTAGE_V
-
     def open(self) -> None:
         """Open the board, then the port of the meter."""
         self.driver.open()
@@ -146,7 +134,7 @@ class MeteredDriver(Driver):
         if self._own_bus is not None:
             self._own_bus.poll(now)
         observed = self.driver.poll()
-        errors = self._meter_errors(now)
+        errors = self._meter_errors()
         if observed is None:
             if self._last is None or errors == self._errors:
                 return None
@@ -154,12 +142,9 @@ class MeteredDriver(Driver):
         self._last, self._errors = observed, errors
         return replace(observed, errors=(*observed.errors, *errors))
 
-    def _meter_errors(self, now: float) -> tuple[BoardError, ...]:
-        warned = self._meter.plausibility.warnings(now)
-        errors = [BoardError(BoardErrorEnum.VENDOR_WARNING, text) for text in warned]
-        if self._meter.fault:
-            errors.append(BoardError(BoardErrorEnum.METER_FAULT, self._meter.fault))
-        return tuple(errors)
+    def _meter_errors(self) -> tuple[BoardError, ...]:
+        fault = self._meter.fault
+        return (BoardError(BoardErrorEnum.METER_FAULT, fault),) if fault else ()
 
     def next_poll(self) -> float | None:
         """Return when board or meter have something by themselves."""

@@ -63,7 +63,7 @@ class Slave(ABC):
         raise Refusal(ILLEGAL_ADDRESS)
 
     def answer(self, frame: bytes) -> bytes:
-        """Return the answer to a good frame for this unit."""
+        """Return the answer to a good frame for this unit; an empty one is not sent."""
         function = frame[1]
         unit = self.unit if self.answers_as is None else self.answers_as
         try:
@@ -137,4 +137,5 @@ class SlaveLine:
         for slave in self._slaves:
             if slave.unit == frame[0] and not slave.silent:
                 answer = slave.answer(frame)
-                self._after(slave.answer_s, lambda answer=answer: self._send(answer))  # type: ignore[misc]
+                if answer:
+                    self._after(slave.answer_s, lambda answer=answer: self._send(answer))  # type: ignore[misc]

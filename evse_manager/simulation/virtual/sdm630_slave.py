@@ -33,6 +33,7 @@ METER_FAULTS = {
     'meter_phase_order': "The meter's phases are wired L3, L1, L2, until cleared.",
     'meter_hz': 'The meter tells ten times the frequency, until cleared.',
     'meter_exception': 'The meter refuses everything (device failure), until cleared.',
+    'meter_plain': 'The meter never answers to what is optional (0xFC00 and 0x15A), until cleared.',
     'meter_wrong_unit': 'The meter answers with the address of another unit, until cleared.',
 }
 """Faults of the meter beyond those of the world."""
@@ -69,6 +70,8 @@ class MeterSlave(Slave):
         self._was_reset = 'meter_reset' in faults
         self.answers_as = self.unit + 5 if 'meter_wrong_unit' in faults else None
         self.refuses = 4 if 'meter_exception' in faults else 0
+        if 'meter_plain' in faults and int.from_bytes(frame[2:4], 'big') in (0x15A, 0xFC00):
+            return b''
         return super().answer(frame)
 
     def read_register(self, address: int, *, holding: bool) -> int:

@@ -3,13 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from evse_manager.interface.types import Current, Energy, Power, Powermeter, Telemetry, Time, Voltage
-
-LARGEST_MA = 200_000
-LARGEST_MV = 500_000
-ABSENT_TEMPERATURE = -2560
-LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = -550, 1500
-"""In 0.1 °C; anything beyond is no temperature."""
-
+from evse_manager.metering.validation import plausible, plausible_temperature
 
 NOMINAL_MV = frozenset({0, 120_000, 230_000, 240_000})
 """What a board without a voltmeter reports: the nominal voltage of its build."""
@@ -19,11 +13,11 @@ WS_PER_WH = 3600
 
 class OpenEvseMeter:
     """
-    Makes samples of replies.
+    Converts replies into samples.
 
     The board counts Ws since the EV was plugged in and, apart from that, whole Wh of finished sessions.
-    Their sum is the register: it goes on over an unplugging and over a restart of this node.  What a board
-    loses by a reset in a session is added, as far as it was read.
+    Their sum is the register: it goes on over an unplugging and over a restart of this node.  A reset loses
+    the Ws; what its steps mean for a transaction is decided in ``metering``.
     """
 
     def __init__(self, voltage_v: float, phases: int, wall: Callable[[], Time]) -> None:
@@ -35,9 +29,7 @@ class OpenEvseMeter:
         self._wall = wall
         self.temperature_c: float | None = None
         """Newest temperature in °C."""
-        self._register_wh: int | None = None
-        self._counted_wh = 0
-        self._lost_wh = 0
+        self._register_wh: float | None = None
         self._sample: Powermeter | None = None
         self._telemetry: Telemetry | None = None
 
@@ -53,37 +45,30 @@ class OpenEvseMeter:
 
     def currents(self, milliamperes: int, millivolts: int) -> None:
         """Take the reply to ``$GG``; it measures one phase, the others are alike."""
-        if self._register_wh is None:
-            return
-        if not (0 <= milliamperes <= LARGEST_MA and 0 <= millivolts <= LARGEST_MV):
-            self.implausible += 1
-            return
         current_a = milliamperes / 1000.0
         measured_v = None if millivolts in NOMINAL_MV else millivolts / 1000.0
         power_w = current_a * (measured_v or self._voltage_v)
         three = self._phases == 3
-        self._sample = Powermeter(
+        sample = Powermeter(
             timestamp=self._wall(),
-            energy_wh_import=Energy(total=float(self._register_wh)),
+            energy_wh_import=Energy(total=self._register_wh),
             meter_id='OpenEVSE',
             power_w=Power(total=power_w * self._phases, l1=power_w),
             voltage_v=Voltage(l1=measured_v),
             current_a=Current(l1=current_a, l2=current_a if three else None, l3=current_a if three else None),
         )
+        self._sample, left_out = plausible(sample)
+        self.implausible += left_out
 
     def energies(self, session_ws: int, total_wh: int, *, in_session: bool) -> None:
-        """Take the reply to ``$GU``; at the unplugging the total grows by the session."""
+        """Take the reply to ``$GU``; at the unplugging the total grows by the session, in whole Wh."""
         if session_ws < 0 or total_wh < 0:
             self.implausible += 1
             return
-        counted = total_wh + (session_ws // WS_PER_WH if in_session else 0)
-        if self._register_wh is not None and counted < self._counted_wh:
-            self._lost_wh += self._counted_wh - counted
-        self._counted_wh = counted
-        self._register_wh = counted + self._lost_wh
+        self._register_wh = float(total_wh + (session_ws // WS_PER_WH if in_session else 0))
 
     def temperatures(self, tenths: Sequence[int], *, relay_closed: bool) -> None:
-        """Take the reply to ``$GP``: the hottest sensor counts, absent ones do not."""
-        found = [each for each in tenths if LOWEST_TEMPERATURE <= each <= HIGHEST_TEMPERATURE]
+        """Take the reply to ``$GP`` in 0.1 °C: the hottest sensor counts, absent ones do not."""
+        found = [each for each in tenths if plausible_temperature(each / 10.0) is not None]
         self.temperature_c = max(found) / 10.0 if found else None
         self._telemetry = Telemetry(temperature_c=self.temperature_c, relais_on=relay_closed)
