@@ -12,6 +12,7 @@
 #   make fuzz      ten million steps of the charging kernel with random inputs (STEPS=… SEED=…; half an hour)
 #   make fuzz-parsers  ten million bytes of garbage for the parser of each serial board and for its driver, and inputs
 #                  found by coverage (BYTES=… RUNS=… SEED=… PARSER=rapi|yeti|modbus)
+#   make mutants   mutation testing of charging, metering, lease and energy (PACKAGE=… for one; hours for charging)
 #   make benchmarks measure reactions, start, processor time and memory; rewrites the tables of docs/performance.md
 #   make docs      write the generated pages of docs/
 #   make clean     remove build products (DEEP=1: the virtual environment too)
@@ -51,3 +52,7 @@ fuzz:
 fuzz-parsers:
 	@bash tools/environment.sh run python3 test/board/serial/fuzz_parsers.py --bytes $(or $(BYTES),10000000) \
 		--runs $(or $(RUNS),100000) --seed $(or $(SEED),1) --parser $(or $(PARSER),all)
+
+.PHONY: mutants
+mutants:
+	@for package in $(or $(PACKAGE),lease metering energy charging); do bash tools/mutants.sh $$package || exit 1; done

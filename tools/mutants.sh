@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Mutation testing of one pure package; `make mutants` calls it.
+#
+# usage: tools/mutants.sh charging|metering|lease|energy
+#
+# Works in a copy below build/, with mutmut in an environment of its own. Prints the score and the survivors; each of
+# these is inspected by `cd build/mutants/PACKAGE && ../venv/bin/mutmut show NAME`.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+package=${1:?usage: tools/mutants.sh charging|metering|lease|energy}
+case $package in
+    charging) tests='"test/charging/"' ;;
+    metering) tests='"test/metering/"' ;;
+    lease) tests='"test/lease/", "test/manager/", "test/board/test_lease.py", "test/board/test_closing.py"' ;;
+    energy) tests='"test/energy/"' ;;
+    *) echo "mutants.sh: unknown package '$package'; choose charging, metering, lease or energy." >&2; exit 2 ;;
+esac
+folder=$root/build/mutants
+venv=$folder/venv
+mkdir -p "$folder"
+if [ ! -x "$venv/bin/mutmut" ]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -qq --disable-pip-version-check -r "$root/requirements/python.txt" \
+        -r "$root/requirements/test.txt" -r "$root/requirements/mutants.txt"
+fi
+copy=$folder/$package
+rm -rf "$copy"
+mkdir "$copy"
+cd "$root"
+git ls-files -z evse_manager test pyproject.toml docs/faults.md | tar --null --files-from - -cf - | tar -xf - -C "$copy"
+cd "$copy"
+cat >>pyproject.toml <<END
+
+[tool.mutmut]
+paths_to_mutate = ["evse_manager/$package/"]
+tests_dir = [$tests]
+also_copy = ["evse_manager/", "test/"]
+END
+"$venv/bin/mutmut" run --max-children "$(nproc)" | tr '\r' '\n' | tail -n 3
+"$venv/bin/mutmut" results >survivors.txt
+"$venv/bin/python3" - "$package" <<'END'
+import json
+import pathlib
+import sys
+
+killed = survived = 0
+for path in pathlib.Path('mutants').rglob('*.meta'):
+    for code in json.loads(path.read_text())['exit_code_by_key'].values():
+        if code == 0:
+            survived += 1
+        elif code is not None:
+            killed += 1
+total = killed + survived
+print(f'{sys.argv[1]}: {killed} of {total} mutants killed ({100 * killed / max(1, total):.1f} %); '
+      'the survivors are in survivors.txt')
+END
