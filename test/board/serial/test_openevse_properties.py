@@ -24,6 +24,8 @@ LOOPS = 6
 
 OPEN_LOOPS = 8
 LEAST_A = 6.0
+EMPTY_S = 0.5
+"""The firmware debounces an unplugging, and moves its lock."""
 PAUSE_S = 3.4
 """A pause leaves the car 3 s; a stop does not."""
 
@@ -57,7 +59,7 @@ class Invariants:
         self.open_loops = 0
         self._offered_from = -1
         self._closed_from = -1
-        self._empty_from = -1
+        self._empty_since = (-1, 0.0)
         self._welded_from = math.inf
         self._asked = 0
         board = harness.board
@@ -100,10 +102,12 @@ class Invariants:
             'closed against an order'
         )
         if not driven or board.world.ev is not None:
-            self._empty_from = -1
-        elif self._empty_from < 0:
-            self._empty_from = self.loops
-        assert self._empty_from < 0 or self.loops - self._empty_from <= OPEN_LOOPS + 4, 'closed without a car'
+            self._empty_since = (-1, 0.0)
+        elif self._empty_since[0] < 0:
+            self._empty_since = (self.loops, harness.now)
+        loops, since = self._empty_since
+        settled = loops >= 0 and self.loops - loops > OPEN_LOOPS and harness.now > since + EMPTY_S
+        assert not settled, 'closed without a car'
 
     def _watch_orders(self) -> None:
         for request in self.harness.requests[self._asked :]:

@@ -405,8 +405,8 @@ class OpenEvse:
             case FirmwareTarget.UNAVAILABLE:
                 order = 'FD' if state.state != rapi.DISABLED else None
             case FirmwareTarget.CHARGE:
-                wakes = state.state in codes.RESTING and self._current.may_wake(self._amperes(now))
-                order = 'FE' if wakes else None
+                rests = state.state in codes.RESTING and not state.relay_closed
+                order = 'FE' if rests and self._current.may_wake(self._amperes(now)) else None
             case FirmwareTarget.STOP if state.relay_closed or (self._awake and self.exchange.waits(now)):
                 order = 'FD'  # in its self-test the board may be about to close
             case _:
