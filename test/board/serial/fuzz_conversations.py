@@ -120,7 +120,7 @@ class OpenEvseConversation(HarnessConversation):
         self._desk.until_up()
 
     def alarms(self) -> tuple[bytes, ...]:
-        request = self._desk.driver.exchange._request
+        request = self._desk.driver.client._request
         number = request.sequence if request is not None else 1
         bodies = (f'$OK 03 2 03 0540 :{number:02X}', f'$OK 08 3 01 0282 :{number:02X}', '$AT 03 03 24 0540')
         return tuple(f'{body}^{rapi.exclusive_or(body.encode()):02X}\r'.encode('ascii') for body in bodies)

@@ -159,7 +159,7 @@ class LockStepSession(Session):
         assert isinstance(driver, OpenEvseDriver)
         link = MemoryLink(self._terminal, self.clock)
         driver._link = link  # type: ignore[assignment]
-        driver._board.exchange._send = link.write
+        driver._board.client._send = link.write
         link.on_write = self._sent
         self._memory = link
         return driver

@@ -95,7 +95,7 @@ def test_a_hard_stop_does_not_wait_for_the_answer_to_something_else(harness: Dri
     harness.charge()
     harness.run(4.0)
     harness.line.inject('line_drop', '1', 'to_board')
-    while not harness.driver.exchange.busy:
+    while not harness.driver.client.busy:
         harness.run(0.01)
     assert harness.relay_closed
     harness.apply(Outputs())
@@ -133,7 +133,7 @@ def test_a_request_takes_no_more_than_the_board_can_hold(harness: DriverHarness)
     harness.plug_in()
     harness.charge(32.0)
     harness.run(60.0)
-    assert harness.driver.exchange.timeouts <= 5
+    assert harness.driver.client.timeouts <= 5
     assert harness.board.eeprom_writes == 0
 
 

@@ -106,6 +106,8 @@ def l16_a_stalled_node(session: Session) -> None:
     session.until(lambda: in_force(session) == 16, '16 A')
     session.stall(7.0)  # the node does nothing at all
     assert in_force(session) == 6
+    session.sees('SC CF TF SF SS AR')  # the cable was out of sight for too long
+    session.authorize()
     session.until(lambda: in_force(session) == 16, 'the current again')
     assert int(session.driver.diagnostics()['heartbeats missed']) >= 1
 

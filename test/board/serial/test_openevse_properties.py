@@ -112,7 +112,7 @@ class Invariants:
     def _watch_orders(self) -> None:
         for request in self.harness.requests[self._asked :]:
             if request.name in {'FS', 'FD', 'FE'}:
-                seen = self.harness.driver._view.state
+                seen = self.harness.driver.known.view.state
                 assert seen is None or seen.state not in FAULTS, f'{request.name} in a fault'
             if request.name == 'SC':
                 assert request.words[1] == 'V'
@@ -139,7 +139,7 @@ def do(harness: DriverHarness, invariants: Invariants, happening: str) -> None:
             harness.apply(Outputs(pilot_mode=mode, power=pause))
         case ['replug']:
             invariants.limit_a, invariants.may_close, invariants.paused_at = 0.0, False, None
-            harness.apply(Outputs(replugs=harness.driver._targets.outputs.replugs + 1))
+            harness.apply(Outputs(replugs=harness.driver.known.targets.outputs.replugs + 1))
         case ['plug'] if world.ev is None:
             harness.plug_in()
         case ['unplug'] if world.ev is not None:

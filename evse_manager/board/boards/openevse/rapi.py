@@ -200,3 +200,14 @@ def state_of(words: tuple[str, ...]) -> State | None:
     if state is None or pilot is None or flags is None or elapsed is None or elapsed < 0:
         return None
     return State(state, pilot, flags)
+
+
+def report_of(words: tuple[str, ...]) -> tuple[State, int] | None:
+    """Return state and current in A of ``$AT``, ``None`` when it is malformed."""
+    if len(words) != 4:
+        return None
+    state, pilot, flags = (number(words[index], 16) for index in (0, 1, 3))
+    in_force_a = number(words[2])
+    if state is None or pilot is None or flags is None or in_force_a is None:
+        return None
+    return State(state, pilot, flags), in_force_a

@@ -87,10 +87,6 @@ class BoardView:
         """End ``hold_new_ev``."""
         self._held_until = -math.inf
 
-    def held_until(self) -> float:
-        """Return when a new EV is reported at the latest."""
-        return self._held_until
-
     def deadline(self, after: float) -> float:
         """Return when ``cp_state`` may change by itself after a time."""
         ends = [end for end in (self._held_until, self._gone_until) if end > after]
