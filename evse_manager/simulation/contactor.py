@@ -37,7 +37,8 @@ class Contactor:
         self._clock = clock
         self._moved = moved
         self._self_test = self_test
-        self._self_test_s = self_test_s
+        self.self_test_s = self_test_s
+        """From the order to close to the coil's current."""
         self._motion: Event | None = None
         self._check: Event | None = None
         self._welded = False
@@ -55,7 +56,7 @@ class Contactor:
             return
         self._ordered = closed
         if closed:
-            self._plan(self._self_test_s, self._tested)
+            self._plan(self.self_test_s, self._tested)
         else:
             self._plan(OPENING_S, self._open)
 

@@ -213,6 +213,11 @@ class World:
         """Plan an action of people or scripts for a time."""
         self._scheduler.at(at, action)
 
+    def protect(self, protected: bool) -> None:
+        """Let hardware protect beside the firmware from now on, or no longer; see ``__init__``."""
+        self._protected = protected
+        self.contactor.self_test_s = SELF_TEST_S if protected else 0.0
+
     # --- what a board node does -------------------------------------------------------------------------
 
     def set_outputs(self, outputs: Outputs) -> None:

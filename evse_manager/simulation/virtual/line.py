@@ -69,6 +69,8 @@ class Line:
         self._random = Random(seed)
         self._faults: list[_Fault] = []
         self._flood: Event | None = None
+        self._busy_until = {False: -math.inf, True: -math.inf}
+        """When the last piece that is delayed arrives: the next one does not overtake it."""
 
     def from_board(self, data: bytes) -> None:
         """Carry a piece to the host."""
@@ -132,11 +134,12 @@ class Line:
             if fault.number <= 0.0:
                 self._faults.remove(fault)
         delay = self._active('line_delay', to_board)
+        seconds = max(0.0 if delay is None else delay.number, self._busy_until[to_board] - self._clock())
         for piece in pieces:
-            if delay is None:
+            if seconds <= 0.0:
                 self._ends[to_board](piece)
             else:
-                self._later(delay.number, piece, to_board)
+                self._later(seconds, piece, to_board)
 
     def _spoilt(self, name: str, pieces: list[bytes]) -> list[bytes]:
         match name:
@@ -154,6 +157,7 @@ class Line:
         return bytes(spoilt)
 
     def _later(self, seconds: float, piece: bytes, to_board: bool) -> None:
+        self._busy_until[to_board] = self._clock() + seconds
         self._timers.at(self._clock() + seconds, lambda: self._ends[to_board](piece))
 
     def _flow(self) -> None:

@@ -1,15 +1,17 @@
 """
-The framing of the Yeti family of boards: COBS, closed by a zero byte, around payload and CRC (hardware
-reference 2.2.1).
+The framing of the Yeti family of boards: COBS, closed by a zero byte, around payload and CRC
+(docs/sources.md, Yeti).
 
 The check is CRC-32/JAMCRC, little-endian: reflected polynomial EDB88320, begun with all ones, not inverted.
 """
 
 import zlib
+from collections import deque
 
 MOST_BYTES = 2048
 """No frame is longer: what comes without an end mark is thrown away beyond."""
 
+MOST_DAMAGED = 64
 LONGEST_RUN = 254
 CHECK_BYTES = 4
 END = b'\0'
@@ -72,17 +74,20 @@ def unstuff(data: bytes) -> bytes | None:
 class Cutter:
     """Cuts a stream of bytes into payloads; never raises, keeps at most ``MOST_BYTES``."""
 
-    def __init__(self) -> None:
-        """Begin outside of any frame."""
+    def __init__(self, *, keep_repeated: bool = False) -> None:
+        """Begin outside of any frame; ``keep_repeated`` returns a frame that follows itself each time."""
         self.dropped = 0
         """Frames that failed their check."""
         self.skipped = 0
         """Bytes of what was too long to be a frame."""
+        self.damaged: deque[bytes] = deque(maxlen=MOST_DAMAGED)
+        """The newest of them, without their end marks."""
+        self._keep_repeated = keep_repeated
         self._rest = b''
         self._overlong = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes; return the payloads that are complete.  A frame that repeats itself is told once."""
+        """Take bytes; return the payloads that are complete, a frame that repeats itself once."""
         payloads = []
         last = b''
         *frames, rest = (self._rest + data).split(END)
@@ -90,14 +95,16 @@ class Cutter:
             if self._overlong or len(frame) > MOST_BYTES:
                 self.skipped += len(frame) + 1
                 self._overlong = False
+                self.damaged.append(frame)
                 last = b''
                 continue
-            if not frame or frame == last:
+            if not frame or (frame == last and not self._keep_repeated):
                 continue
             last = frame
             payload = decode(frame)
             if payload is None:
                 self.dropped += 1
+                self.damaged.append(frame)
             else:
                 payloads.append(payload)
         if len(rest) > MOST_BYTES:

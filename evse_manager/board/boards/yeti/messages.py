@@ -1,5 +1,5 @@
 """
-The messages of the Yeti family, as far as they are needed (hardware reference 2.2.2).
+The messages of the Yeti family, as far as they are needed (docs/sources.md, Yeti).
 
 Each payload is a protobuf container with one field.  The numbers of both directions overlap: on a looped line
 our own orders read as states of the board.  Reading is therefore strict (types, booleans of 0 and 1), and
@@ -77,10 +77,14 @@ class ErrorFlags:
 
 @dataclass(frozen=True, slots=True)
 class PilotVoltages:
-    """Voltages of the pilot's halves in mV, as unsigned numbers of 32 bits."""
+    """
+    Voltages of the pilot's halves, as unsigned numbers of 32 bits.
 
-    high_mv: int = _part(1, _Kind.UINT)
-    low_mv: int = _part(2, _Kind.UINT)
+    Firmware 2.2 of the Yeti sends whole volts, and 0 for what is negative; the interface definition says mV.
+    """
+
+    high: int = _part(1, _Kind.UINT)
+    low: int = _part(2, _Kind.UINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +259,13 @@ class MalformedError(ValueError):
 class Parser:
     """Makes messages of bytes; see ``serial_port.Frames``."""
 
-    def __init__(self, table: _Table = FROM_BOARD) -> None:
-        """Read what comes from a board, or with ``FROM_HOST`` what comes from a host."""
+    def __init__(self, table: _Table = FROM_BOARD, *, lenient: bool = False) -> None:
+        """
+        Read what comes from a board, or with ``FROM_HOST`` what comes from a host.
+
+        A ``lenient`` parser reads as nanopb does, which is the boards' own library: of several messages in a
+        payload the last one counts, every number but 0 is true, and a frame that repeats itself counts twice.
+        """
         self.unknown = 0
         """Fields with a number that is not known here: newer firmware."""
         self.malformed = 0
@@ -266,7 +275,8 @@ class Parser:
         self.skipped = 0
         """Bytes in no frame."""
         self._table = table
-        self._cutter = Cutter()
+        self._lenient = lenient
+        self._cutter = Cutter(keep_repeated=lenient)
 
     def feed(self, data: bytes) -> list[Any]:
         """Take bytes; return the messages that are complete."""
@@ -279,6 +289,11 @@ class Parser:
         self.skipped = self._cutter.skipped
         return messages
 
+    def take_damaged(self) -> list[bytes]:
+        """Return what stood between two end marks and failed its check, each piece once."""
+        damaged = self._cutter.damaged
+        return [damaged.popleft() for _ in range(len(damaged))]
+
     def parse(self, payload: bytes) -> Any:
         """Return the message of a payload, ``None`` when it is none, or an unknown one."""
         try:
@@ -290,10 +305,12 @@ class Parser:
                     self.unknown += 1
             if not known:
                 return None
-            if len(known) > 1:
+            if len(known) > 1 and not self._lenient:
                 raise MalformedError('more than one message')
-            number, wire, value = known[0]
+            number, wire, value = known[-1]
             cls, kind = self._table[number]
+            if self._lenient and kind is _Kind.BOOL and wire == _VARINT:
+                value = min(value, 1)
             if kind is not None:
                 return cls(_value(kind, wire, value))
             if wire != _BYTES:
