@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from random import Random
 from typing import Any
 
-from board.serial import test_phoenix_conversation, test_yeti_conversation
+from board.serial import test_phoenix_conversation
 from board.serial.driver_harness import DriverHarness
 from board.serial.fuzz_subjects import LARGEST_PIECE, mutated
+from board.serial.yeti_harness import YetiHarness
 from evse_manager.board.boards.openevse import rapi
 from evse_manager.board.boards.yeti import messages
 from evse_manager.board.boards.yeti.messages import LockPosition, PilotState, Relay, frame
@@ -135,7 +136,7 @@ class YetiConversation(HarnessConversation):
 
     def __init__(self) -> None:
         super().__init__()
-        self._desk = test_yeti_conversation.DriverHarness()
+        self._desk = YetiHarness(variants=('sibling',))
         self._desk.until_up()
 
     def alarms(self) -> tuple[bytes, ...]:

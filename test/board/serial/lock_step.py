@@ -1,27 +1,34 @@
 """
-A session on simulated time: kernel, board loop, the OpenEVSE driver, and the virtual board, in lock-step.
+A session on simulated time: manager, board loop, a real driver, and its virtual board, in lock-step.
 
 Nothing waits: a minute takes about a second, and everything happens at the same time in each run.  The port
 is in memory; what a real one does is in ``test_port.py`` and in the sequences that run on pseudo-terminals.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+from unittest.mock import patch
 
-from evse_manager.board.boards.openevse.driver import SILENCE_S, OpenEvseDriver
-from evse_manager.board.boards.openevse.rapi import Frame, Parser
-from evse_manager.board.driver import PROBLEM, Driver
-from evse_manager.board.transport.serial_link import PortLost, PortOpened
+from board.serial.session import Session
+from evse_manager.board.boards.openevse.rapi import Parser
+from evse_manager.board.driver import driver_class
+from evse_manager.board.transport.port import PortSettings
+from evse_manager.board.transport.serial_link import (
+    REOPEN_SILENT_S,
+    Frames,
+    PortLost,
+    PortOpened,
+    SerialLink,
+)
 from evse_manager.interface.enums import PilotMode
+from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import Time
 from evse_manager.simulation.virtual.host import VirtualBoardHost
 from evse_manager.simulation.virtual.openevse_board import VirtualOpenEvse
 from evse_manager.simulation.virtual.openevse_firmware import Firmware
 from evse_manager.simulation.world import World
-
-from .session import Session
 
 EPOCH_NS = 1_800_000_000_000_000_000
 
@@ -57,26 +64,29 @@ class MemoryTerminal:
         return data
 
 
-class MemoryLink:
-    """Takes the place of ``SerialLink`` in a driver."""
+class MemoryLink(SerialLink[Any]):
+    """A ``SerialLink`` without a port and a thread: what its thread does by itself, ``_look`` does."""
 
-    def __init__(self, terminal: MemoryTerminal, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: PortSettings,
+        frames: Frames[Any],
+        wake: Callable[[], None],
+        terminal: MemoryTerminal,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(settings, frames, wake, clock)
         self._terminal = terminal
-        self._clock = clock
-        self._parser = Parser()
-        self._open = False
-        self._wanted = False
-        self._heard_at = 0.0
-        self._garbage = False
-        self._problem = ''
+        self._open = self._wanted = False
+        self._opened_at = self._last_heard = clock()
+        self._read_before = 0
         self.on_write: Callable[[bytes], None] = lambda data: None
-        self._queue: deque[Frame | PortOpened | PortLost] = deque()
 
     def open(self) -> None:
         self._wanted = True
-        self._take()
+        self._look()
 
-    def close(self, goodbye: bytes = b'') -> None:
+    def close(self, goodbye: bytes = b'', within_s: float = 0.3) -> None:
         if self._open:
             self.write(goodbye)
         self._wanted = self._open = False
@@ -87,89 +97,78 @@ class MemoryLink:
             self._terminal.to_board += data
         return self._open
 
-    def receive(self) -> list[Frame | PortOpened | PortLost]:
-        self._take()
-        items = list(self._queue)
-        self._queue.clear()
-        return items
+    def receive(self, limit: int = 64) -> list[Any]:
+        self._look()
+        return super().receive(limit)
 
     @property
     def pending(self) -> bool:
-        self._take()
-        return bool(self._queue)
+        self._look()
+        return super().pending
+
+    @property
+    def is_open(self) -> bool:
+        return self._open
 
     def deadline(self) -> float:
         """Return when the silence of the line is noticed."""
-        return self._heard_at + SILENCE_S if self._open and not self._problem else float('inf')
+        if not self._open:
+            return float('inf')
+        return self._last_heard + (REOPEN_SILENT_S if self._problem else self.settings.silence_s)
 
-    def diagnostics(self) -> Mapping[str, str]:
-        return {
-            PROBLEM: self._problem,
-            'frames dropped (failed check)': str(self._parser.dropped),
-            'bytes skipped (outside of frames)': str(self._parser.skipped),
-        }
-
-    def _take(self) -> None:
+    def _look(self) -> None:
         now, terminal = self._clock(), self._terminal
         if self._open and not terminal.path:
-            self._open = False
-            self._queue.append(PortLost('the port is gone.'))
+            self._lost('the port is gone.')
         elif self._wanted and not self._open and terminal.path:
-            self._open, self._heard_at, self._problem = True, now, ''
-            self._parser.reset()
-            self._queue.append(PortOpened())
+            self._open, self._problem = True, ''
+            self._opened_at = self._last_heard = now
+            self._read_before = self.counters.bytes_read
+            self.counters.opened += 1
+            self._frames.reset()
+            self._announce(PortOpened())
         data, terminal.to_host = bytes(terminal.to_host), bytearray()
-        frames = self._parser.feed(data) if data else []
-        self._garbage = self._garbage or bool(data and not frames)
-        if frames:
-            self._heard_at, self._problem, self._garbage = now, '', False
-            self._queue.extend(frames)
+        if data and self._open and super()._take(data):
+            self._last_heard, self._read_before = now, self.counters.bytes_read
         elif now >= self.deadline():
-            text = 'has become unreadable' if self._garbage else 'has fallen silent'
-            self._problem = f'no valid frame in {SILENCE_S:g} s: the board {text}.'
-            self._queue.append(PortLost(self._problem, silent=True))
+            if self._problem:
+                self._lost(self._problem)
+            else:
+                garbage = self.counters.bytes_read > self._read_before
+                self._lose_hearing(heard=self._last_heard > self._opened_at, garbage=garbage)
+
+    def _lost(self, problem: str) -> None:
+        self._open, self._problem = False, problem
+        self._announce(PortLost(problem))
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What the pilot offers from a moment on, and whether the contacts are closed."""
+class BoardSession(Session):
+    """``with BoardSession('yeti') as session``: as ``Session('yeti')``, on simulated time."""
 
-    t: float
-    current_a: float
-    closed: bool
-
-
-class LockStepSession(Session):
-    """``with LockStepSession() as session``: as ``Session('openevse')``, on simulated time."""
-
-    def __init__(self, **parameters: Any) -> None:
+    def __init__(
+        self, board: str, config: Config | None = None, *, variants: tuple[str, ...] = (), **parameters: Any
+    ) -> None:
+        """``variants`` are faults that the virtual board begins with."""
         self.now = 0.0
-        self.offers: list[Offer] = [Offer(0.0, 0.0, False)]
-        """Every change of pilot and contacts."""
-        self.orders: list[tuple[float, str, int]] = []
-        """Every command that the driver has sent: when, which, and the state of the firmware then."""
-        host = VirtualBoardHost('openevse')
+        host = VirtualBoardHost(board)
+        for variant in variants:
+            host.execute(f'inject {variant}')
         host.terminal.pull_out()
         self._terminal = MemoryTerminal()
         host.terminal = self._terminal  # type: ignore[assignment]
         host.line._ends[False] = self._terminal.write
-        super().__init__('openevse', host=host, beside=self._connected, port='memory', **parameters)
+        self._module = sys.modules[driver_class(board).__module__]
+        super().__init__(board, config, host, port='memory', **parameters)
 
-    def _connected(self, driver: Driver, _: object) -> Driver:
-        assert isinstance(driver, OpenEvseDriver)
-        link = MemoryLink(self._terminal, self.clock)
-        driver._link = link  # type: ignore[assignment]
-        driver._board.client._send = link.write
-        link.on_write = self._sent
-        self._memory = link
-        return driver
+    def _make_nodes(self) -> None:
+        with patch.object(self._module, 'SerialLink', self._make_link):
+            super()._make_nodes()
 
-    def _sent(self, data: bytes) -> None:
-        for frame in Parser().feed(data):
-            command = ' '.join((frame.name, *frame.words))
-            self.orders.append((self.now, command, self.firmware.state))
+    def _make_link(self, settings: PortSettings, frames: Frames[Any], wake: Callable[[], None]) -> MemoryLink:
+        self._memory = MemoryLink(settings, frames, wake, self._terminal, self.clock)
+        return self._memory
 
-    def __enter__(self) -> 'LockStepSession':
+    def __enter__(self) -> Self:
         self.host.start = self.host.board.power_up  # type: ignore[method-assign]
         super().__enter__()
         return self
@@ -178,30 +177,12 @@ class LockStepSession(Session):
     def world(self) -> World:
         return self.host.board.world
 
-    @property
-    def firmware(self) -> Firmware:
-        board = self.host.board
-        assert isinstance(board, VirtualOpenEvse)
-        return board.firmware
-
     def restart_nodes(self) -> None:
         """End driver and manager without a farewell to the board, and start new ones."""
         self._memory.on_write = lambda data: None
         self._terminal.to_board.clear()
         self._make_nodes()
         self._start_nodes()
-
-    def excess(self, limit_a: float, since: float = 0.0) -> float:
-        """Return for how long at a time more than a limit was offered since a moment, at the longest."""
-        longest = 0.0
-        for offer, after in zip(self.offers, [*self.offers[1:], Offer(self.now, 0.0, False)]):
-            if offer.current_a > limit_a and after.t > since:
-                longest = max(longest, after.t - max(offer.t, since))
-        return longest
-
-    def heat(self, temperature_c: float) -> None:
-        """Set the temperature of the enclosure, which stays there."""
-        self.world.enclosure.temperature_c = self.world.enclosure._ambient_c = temperature_c
 
     # --- time ----------------------------------------------------------------------------------------
 
@@ -240,6 +221,57 @@ class LockStepSession(Session):
             while (time := host._timers.next_time()) is not None and time <= self.now:
                 host._timers.run_next()
         raise AssertionError('the board runs in circles')
+
+    def _record(self) -> None:
+        """Note what the board does; called at each of its steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the pilot offers from a moment on, and whether the contacts are closed."""
+
+    t: float
+    current_a: float
+    closed: bool
+
+
+class LockStepSession(BoardSession):
+    """``with LockStepSession() as session``: an OpenEVSE."""
+
+    def __init__(self, **parameters: Any) -> None:
+        self.offers: list[Offer] = [Offer(0.0, 0.0, False)]
+        """Every change of pilot and contacts."""
+        self.orders: list[tuple[float, str, int]] = []
+        """Every command that the driver has sent: when, which, and the state of the firmware then."""
+        super().__init__('openevse', **parameters)
+
+    def _make_link(self, settings: PortSettings, frames: Frames[Any], wake: Callable[[], None]) -> MemoryLink:
+        link = super()._make_link(settings, frames, wake)
+        link.on_write = self._sent
+        return link
+
+    def _sent(self, data: bytes) -> None:
+        for frame in Parser().feed(data):
+            command = ' '.join((frame.name, *frame.words))
+            self.orders.append((self.now, command, self.firmware.state))
+
+    @property
+    def firmware(self) -> Firmware:
+        board = self.host.board
+        assert isinstance(board, VirtualOpenEvse)
+        return board.firmware
+
+    def excess(self, limit_a: float, since: float = 0.0) -> float:
+        """Return for how long at a time more than a limit was offered since a moment, at the longest."""
+        longest = 0.0
+        for offer, after in zip(self.offers, [*self.offers[1:], Offer(self.now, 0.0, False)]):
+            if offer.current_a > limit_a and after.t > since:
+                longest = max(longest, after.t - max(offer.t, since))
+        return longest
+
+    def heat(self, temperature_c: float) -> None:
+        """Set the temperature of the enclosure, which stays there."""
+        self.world.enclosure.temperature_c = self.world.enclosure._ambient_c = temperature_c
 
     def _record(self) -> None:
         world = self.world

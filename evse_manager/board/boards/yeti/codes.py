@@ -1,4 +1,4 @@
-"""What the codes of a Yeti board mean, one by one (hardware reference 2.2.2)."""
+"""What the codes of a Yeti board mean, one by one (docs/sources.md, Yeti)."""
 
 from evse_manager.board.boards.yeti.messages import ErrorFlags
 from evse_manager.interface.enums import BoardErrorEnum, ControlPilotState, LockState, ProximityState
@@ -7,6 +7,11 @@ from evse_manager.interface.types import BoardError
 PLUGGED = (1, 2, 3)
 """States of the pilot with an EV: B, C, D."""
 
+F_CODE = 5
+STATE_BY_VOLTAGE = ((0, 10.5), (1, 7.5), (2, 4.5), (3, 1.5))
+"""Codes of the pilot, with the least voltage of the positive half in V; less is E."""
+
+LARGEST_WHOLE_VOLTS = 20
 NO_CABLE = 0
 UNLOCKED, LOCKED = 1, 2
 
@@ -70,6 +75,13 @@ def coded(pilot: int, proximity: int | None) -> list[BoardError]:
     return errors
 
 
-def volts(told: int) -> float:
-    """Return a voltage of the pilot in V; mV with a sign travel as a number of 32 bits without one."""
-    return (told - (1 << 32) if told >= 1 << 31 else told) / 1000.0
+def volts(reported: int) -> float:
+    """
+    Return a voltage of the pilot in V.
+
+    Firmware 2.2 sends whole volts, and 0 for what is negative; siblings send mV with a sign, as a number of
+    32 bits without one.  No pilot stands between 0 and 20 mV, but at 0.
+    """
+    if reported <= LARGEST_WHOLE_VOLTS:
+        return float(reported)
+    return (reported - (1 << 32) if reported >= 1 << 31 else reported) / 1000.0

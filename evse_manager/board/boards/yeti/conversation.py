@@ -1,10 +1,10 @@
 """
 The conversation with a Yeti board: messages and time in, frames and observations out.
 
-Pure: it has no port and no thread, so that it runs in lock-step with a virtual board.  The board reports
-pilot and contactor and obeys; nothing is acknowledged (hardware reference 2.2).  So what takes power away is
-sent anew with each keep-alive, what gives it until it has had its effect, and a connection begins with a
-restart of the board, after which it tells everything.
+Pure: it has no port and no thread, so that it runs in lock-step with a virtual board.  A connection begins
+with a restart of the board, after which its contactor is open and it reports its pilot.  Some boards lead
+their contactor themselves within what is permitted (firmware 2.2), others obey; with both the controller
+decides, and no more is permitted than it wants closed.
 
 Every piece that is sent begins with a keep-alive, whose number no board sends: on a line that is looped back
 it returns first, and nothing after it is believed.
@@ -12,22 +12,13 @@ it returns first, and nothing after it is believed.
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from enum import Enum, auto
+from typing import assert_never
 
-from evse_manager.board.boards.yeti.codes import (
-    LOCKED,
-    NO_CABLE,
-    PLUGGED,
-    UNLOCKED,
-    cable,
-    coded,
-    flagged,
-    lock_state,
-    pilot_state,
-    volts,
-)
+from evse_manager.board.boards.yeti.codes import coded, flagged, pilot_state, volts
+from evse_manager.board.boards.yeti.losses import Losses
 from evse_manager.board.boards.yeti.messages import (
     F_DUTY,
     X1_DUTY,
@@ -38,7 +29,6 @@ from evse_manager.board.boards.yeti.messages import (
     HostKeepAlive,
     HostMessage,
     KeepAlive,
-    Lock,
     LockPosition,
     PilotState,
     PilotVoltages,
@@ -47,71 +37,59 @@ from evse_manager.board.boards.yeti.messages import (
     Relay,
     ResetDone,
     ResetOrder,
-    ThreePhases,
     frame,
 )
 from evse_manager.board.boards.yeti.meter import YetiMeter
+from evse_manager.board.boards.yeti.orders import Orders
+from evse_manager.board.boards.yeti.reported import CABLE_S, SOCKET_S, Reported
+from evse_manager.board.boards.yeti.weld import WeldFinder
 from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
     ControlPilotState,
     LinkState,
-    LockState,
     PilotMode,
-    ProximityState,
 )
-from evse_manager.interface.pilot import (
-    HLC_DUTY_PERCENT,
-    MAXIMUM_CURRENT_A,
-    MINIMUM_CURRENT_A,
-    current,
-    duty_cycle,
-)
+from evse_manager.interface.pilot import HLC_DUTY_PERCENT, MAXIMUM_CURRENT_A, MINIMUM_CURRENT_A, current
 from evse_manager.interface.types import BoardError, HardwareCapabilities
 
 KEEP_ALIVE_S = 1.0
-"""How often the host tells that it lives."""
+"""How often the host sends a keep-alive."""
 
 GREETINGS = 3
-"""So many keep-alives bring the board's framing in step after a restart."""
+"""This many keep-alives bring the board's framing in step after a restart."""
 
 RESET_S = 1.0
 """
-A board tells its restart within this time after the order.
+A board reports its restart within this time after the order.
 
-It is not believed sooner either: what it tells may be a start of its own that crossed the order, as when both
-have got their supply back, and the restart that was ordered is still to come.
+One that cannot be recognised as the ordered restart is not believed sooner either: it may be a start of the
+board's own that crossed the order, and the restart that was ordered is still to come.
 """
 
 RESET_TRIES = 3
 GREETING_S = 5.0
-"""After a restart it tells what it is and sees within this time."""
+"""After a restart the board reports what it is and sees within this time."""
 
 SETTLING_S = 0.5
-"""
-A board that restarted by itself is not believed sooner, so that nobody overlooks that it was away.
-"""
-
-CABLE_S = 0.3
-"""Pilot and proximity of a plug are told one after the other: so long one waits for the other."""
-
-DOUBT_S = 2.5
-"""After a damaged frame pilot and contactor have to be told again within this, as they are each second."""
+"""A board that restarted by itself is not believed sooner, so that its absence is seen."""
 
 ALIVE_S = 5.0
-"""A board whose keep-alive is missing for so long is lost."""
+"""A board whose keep-alive is missing for this long is lost."""
 
 PROBE_S = 1.0
 ECHO_S = 2.5
-"""After an own keep-alive came back nothing is believed for so long."""
+"""After an own keep-alive came back nothing is believed for this long."""
 
-REPEAT_OPEN_S = 0.3
-REPEAT_CLOSE_S = 1.0
-CLOSE_TRIES = 3
-REPEAT_LOCK_S = 2.0
-LOCK_TRIES = 3
-"""Orders that had no effect are repeated; the frame may have been lost."""
+CAUSE_S = 0.05
+"""A contactor that opens by itself is reported before its cause; the first waits this long for the second."""
+
+SAMPLE_S = 0.95
+"""Firmware 2.2 measures five times a second; the meter is published once."""
+
+WRAPS_NEAR_MS = 60_000
+"""The board's clock of 32 bits in ms begins again after 49 days, which is no restart."""
 
 _LOOPED = 'own requests come back: the line is looped; check that TX and RX are not joined, and the adapter.'
 
@@ -121,74 +99,87 @@ class Stage(Enum):
 
     CLOSED = auto()
     RESTARTING = auto()
-    """The board was told to restart."""
+    """The board was ordered to restart."""
     GREETING = auto()
     """It has restarted; not everything is known."""
     UP = auto()
     LOST = auto()
 
 
+class Clock:
+    """The board's clock, by the keep-alives: milliseconds since it has started."""
+
+    def __init__(self) -> None:
+        """Begin without a reading."""
+        self.started_at = -math.inf
+        """When the board started, on the host's clock; the latest that is possible."""
+        self._last_ms = 0
+
+    def read(self, time_stamp_ms: int, now: float) -> bool:
+        """Take a time stamp; return whether it shows a restart."""
+        if not time_stamp_ms:
+            return False
+        self.started_at = now - time_stamp_ms / 1000.0
+        wraps = self._last_ms > (1 << 32) - WRAPS_NEAR_MS
+        restarted = time_stamp_ms < self._last_ms and not wraps
+        self._last_ms = time_stamp_ms
+        return restarted
+
+    def forget(self) -> None:
+        """Let the next time stamp be any."""
+        self._last_ms = 0
+
+
 class Yeti:
-    """See the module's description; every method takes the time in seconds of one clock."""
+    """
+    See the module's description; every method takes the time in seconds of one clock.
+
+    It has many attributes because line, board and orders meet here; what can be judged by itself is in
+    ``Reported``, ``Orders``, ``Losses`` and ``WeldFinder``.
+    """
 
     def __init__(self, send: Callable[[bytes], bool], *, socket: bool, meter: YetiMeter) -> None:
-        """Begin without a link; ``socket`` is whether there is a lock, and a cable to read."""
+        """Begin without a link; with ``socket`` lock and cable are used where the board reports them."""
         self.observations: deque[Observation] = deque()
         """Every step of what is observed, oldest first."""
         self.hardware: HardwareCapabilities | None = None
+        self.has_lock = self.has_proximity = False
+        """What the board has reported since the port was opened."""
         self.meter = meter
         self.problem = ''
         """What is wrong with the conversation, for people."""
-        self.echoes = 0
-        self.resets = 0
+        self.echoes = self.resets = 0
         self._send = send
         self._socket = socket
+        self._socket_known = not socket
         self._stage = Stage.CLOSED
         self._deadline = math.inf
         self._tries = 0
+        self._restart_at = -math.inf
         self._keep_alive_at = math.inf
-        self._alive_at = -math.inf
-        self._echo_until = -math.inf
-        self._settled_at = -math.inf
-        self._now = -math.inf
-        self._outputs = Outputs()
+        self._alive_at = self._echo_until = self._settled_at = self._now = -math.inf
+        self._sampled_at = -math.inf
+        self._software = self._voltages = ''
         self._seen = Observation(link=LinkState.LOST)
-        self._software = ''
-        self._voltages = ''
-        self._forget()
-
-    def _forget(self) -> None:
-        """Know nothing of the board, which has forgotten everything."""
-        self._greeted = False
-        self._pilot: int | None = None
-        self._relay: bool | None = None
-        self._flags = ErrorFlags()
-        self._proximity: int | None = None
-        self._cable_missing_at: float | None = None
-        self._doubts: set[type] = set()
-        self._doubt_at = math.inf
-        self._lock: int | None = None
-        self._lock_opened = False
-        self._duty_told = X1_DUTY
-        self._power_told: bool | None = None
-        self._power_at = -math.inf
-        self._power_tries = 0
-        self._lock_told: bool | None = None
-        self._lock_at = -math.inf
-        self._lock_tries = 0
-        self._phases_told = 0
+        self._clock = Clock()
+        self._orders = Orders()
+        self._losses = Losses()
+        self._weld = WeldFinder()
+        self._reported = Reported()
 
     # --- what happens ------------------------------------------------------------------------------
 
     def opened(self, now: float) -> None:
-        """Take notice of an open port: withdraw power before anything else, then restart the board."""
+        """Take an open port: withdraw power before anything else, then restart the board."""
         self.problem = ''
         self._echo_until = -math.inf
+        self.has_lock = self.has_proximity = False
+        self._socket_known = not self._socket
         self._begin(now)
         self._observe()
 
     def lost(self, text: str, now: float, *, port_open: bool) -> None:
-        """Take notice of a lost link; nothing is known from now on."""
+        """Take a lost link; nothing is known from now on."""
         self._lose(text, now)
         if not port_open:
             self._stage = Stage.CLOSED
@@ -206,55 +197,62 @@ class Yeti:
             self._take(message, now)
         self._observe()
 
-    def damaged(self, now: float) -> None:
-        """Take notice of a frame that could not be read: it may have been a state."""
-        self._doubts = {PilotState, Relay}
-        self._doubt_at = min(self._doubt_at, now + DOUBT_S)
+    def damaged(self, pieces: Iterable[bytes], now: float) -> None:
+        """Take what could not be read: it may have been a state."""
+        self._losses.damaged(pieces, now)
 
     def apply(self, outputs: Outputs, now: float) -> None:
         """Make the board have these outputs."""
-        if outputs.lock is not self._outputs.lock:
-            self._lock_opened = False
-        self._outputs = outputs
-        if self._stage is Stage.UP:
-            self._bring(now)
+        if outputs.lock is not self._orders.wanted.lock:
+            self._reported.lock_opened = False
+        self._orders.want(outputs)
+        self._adjust(now)
         self._observe()
 
     def tick(self, now: float) -> None:
-        """Do what is due: live, repeat, give up."""
+        """Do what is due: keep-alives, repetitions, time-outs."""
         self._now = now
-        if self._stage is Stage.UP and now >= self._alive_at + ALIVE_S:
-            self._lose(f'no keep-alive of the board in {ALIVE_S:g} s; check its supply and the cable.', now)
-        elif self._stage is Stage.RESTARTING and now >= self._deadline:
-            if self._tries < RESET_TRIES:
-                self._restart(now)
-            else:
-                self._lose('the board does not restart when told to; check that TX reaches its RX.', now)
-        elif self._stage is Stage.GREETING and now >= self._deadline:
-            what = ', '.join(self._missing())
-            self._lose(f'the board does not tell {what}; check its firmware and parameter socket.', now)
-        elif self._stage is Stage.UP and now >= self._doubt_at:
-            self.problem = 'a frame was damaged, and the board does not repeat its states; it is restarted.'
-            self._begin(now)
-        elif self._stage is Stage.UP:
-            self._repeat(now)
+        match self._stage:
+            case Stage.RESTARTING if now >= self._deadline:
+                if self._tries < RESET_TRIES:
+                    self._restart(now)
+                else:
+                    self._lose('the board does not restart when told to; check that TX reaches its RX.', now)
+            case Stage.GREETING if now >= self._deadline:
+                missing = ', '.join(self._missing())
+                self._lose(f'the board does not report {missing}; check its firmware.', now)
+            case Stage.UP:
+                self._look_after(now)
+            case Stage.CLOSED | Stage.RESTARTING | Stage.GREETING | Stage.LOST:
+                pass
+            case _ as never:
+                assert_never(never)
         self._come_up(now)
         if now >= self._keep_alive_at:
-            self._transmit(now, *self._refreshed())
+            up = self._stage is Stage.UP
+            self._transmit(now, *(self._orders.refreshed() if up else [AllowPower(False), Duty(X1_DUTY)]))
         self._observe()
 
     def deadline(self) -> float:
         """Return when ``tick`` has something to do by itself."""
         times = [self._keep_alive_at]
+        reported, orders = self._reported, self._orders
         if self._stage in {Stage.RESTARTING, Stage.GREETING}:
             times.append(self._deadline)
-        if self._stage is Stage.GREETING and self._settled_at > self._now:
-            times.append(self._settled_at)
+        if self._stage is Stage.GREETING:
+            times += [each for each in (self._settled_at, self._socket_until()) if each > self._now]
         if self._stage is Stage.UP:
-            times += [self._alive_at + ALIVE_S, self._repeat_power_at(), self._repeat_lock_at()]
-            times.append(self._doubt_at)
-            if self._awaits_cable and self._cable_missing_at is not None:
-                times.append(self._cable_missing_at + CABLE_S)
+            times += [
+                self._alive_at + ALIVE_S,
+                self._losses.deadline,
+                self._weld.deadline,
+                orders.deadline(relay=reported.relay, lock=reported.lock),
+                orders.opening_overdue_at(relay=reported.relay, relay_reported_at=reported.relay_at),
+            ]
+            if self._awaits_cause():
+                times.append(reported.relay_at + CAUSE_S)
+            if reported.cable_missing_at is not None and reported.awaits_cable(self._now):
+                times.append(reported.cable_missing_at + CABLE_S)
         return min(times)
 
     def farewell(self) -> bytes:
@@ -263,6 +261,12 @@ class Yeti:
 
     # --- beginning and end -----------------------------------------------------------------------------
 
+    def _forget(self) -> None:
+        """Know nothing of the board, which has forgotten everything."""
+        self._reported = Reported()
+        self._orders.forget()
+        self._losses.forget()
+
     def _begin(self, now: float) -> None:
         self._forget()
         self._tries = 0
@@ -270,18 +274,22 @@ class Yeti:
 
     def _restart(self, now: float) -> None:
         self._stage = Stage.RESTARTING
+        self._restart_at = now
         self._deadline = self._settled_at = now + RESET_S
         self._tries += 1
+        self._clock.forget()
         self._transmit(now, AllowPower(False), Duty(X1_DUTY), ResetOrder(True), greetings=GREETINGS)
 
     def _restarted(self, now: float) -> None:
-        """Take notice of a restart, whoever asked for it: the outputs are gone."""
+        """Take a restart, whoever asked for it: the outputs are gone."""
         if self._stage is Stage.UP:
             self.resets += 1
             self._settled_at = now + SETTLING_S
             self.problem = 'the board has restarted by itself; waiting until it has settled.'
             self._seen = replace(self._seen, contactor=ContactorState.UNKNOWN, resets=self.resets)
             self.observations.append(self._seen)
+        elif self._stage is Stage.RESTARTING and self._clock.started_at >= self._restart_at:
+            self._settled_at = now
         self._forget()
         self._stage = Stage.GREETING
         self._deadline = now + GREETING_S
@@ -299,87 +307,153 @@ class Yeti:
             self.problem = _LOOPED
             self._lose(_LOOPED, now)
 
+    def _missing(self) -> list[str]:
+        """Return what the board has to report and has not yet."""
+        reported = self._reported
+        waits = self._now < self._socket_until()
+        missing = {
+            'what it is': not reported.greeted,
+            'its pilot': reported.pilot is None,
+            'its lock': (self.has_lock or waits) and reported.lock is None,
+            'its cable': (self.has_proximity or waits) and reported.proximity is None,
+        }
+        return [name for name, is_missing in missing.items() if is_missing]
+
+    def _socket_until(self) -> float:
+        """Return until when a board that is not known yet is waited for to report lock and cable."""
+        return -math.inf if self._socket_known else self._reported.pilot_at + SOCKET_S
+
+    def _come_up(self, now: float) -> None:
+        if self._stage is Stage.GREETING and now >= self._settled_at and not self._missing():
+            self._stage = Stage.UP
+            self._socket_known = True
+            self.problem = ''
+            self._bring(now)
+
+    # --- messages --------------------------------------------------------------------------------------
+
     def _take(self, message: BoardMessage, now: float) -> None:
-        if isinstance(message, ResetDone):
+        restarted = isinstance(message, ResetDone)
+        if isinstance(message, KeepAlive):
+            restarted = self._clock.read(message.time_stamp, now) and self._stage is Stage.UP
+        if restarted:
             self._restarted(now)
-            return
         if self._stage is Stage.LOST:
             if isinstance(message, KeepAlive):
                 self._begin(now)
             return
         if self._stage is Stage.RESTARTING:
             return  # from before the restart
-        self._doubts.discard(type(message))
-        if not self._doubts:
-            self._doubt_at = math.inf
+        self._losses.came(message)
         match message:
             case KeepAlive():
-                self._told_what_it_is(message, now)
-            case PilotState(value):
-                self._pilot = value
-            case Relay(value):
-                self._relay = value
-            case ErrorFlags():
-                self._flags = message
-            case Proximity(value):
-                self._proximity = value
-            case LockPosition(value):
-                self._told_lock(value)
-            case PowerMeter():
-                self.meter.measured(message, relay_closed=self._relay is True)
+                self._greeted(message, now)
             case PilotVoltages(high, low):
-                self._voltages = f'{volts(high):.2f} V, {volts(low):.2f} V'
-        without = self._socket and self._proximity == NO_CABLE and self._pilot in PLUGGED
-        if not without:
-            self._cable_missing_at = None
-        elif self._cable_missing_at is None:
-            self._cable_missing_at = now
+                self._voltages = f'{volts(high):g} V, {volts(low):g} V'
+                self._reported.check.measured(high, under_f=self._orders.duty == F_DUTY)
+                self._adjust(now)
+            case PowerMeter():
+                self._measured(message, now)
+            case PilotState() | Relay() | ErrorFlags() | Proximity() | LockPosition():
+                self._state(message, now)
+            case HostKeepAlive() | ResetDone():
+                pass
+            case _ as never:
+                assert_never(never)
         self._come_up(now)
 
-    def _missing(self) -> list[str]:
-        """Return what the board has not told yet."""
-        told = {
-            'what it is': self._greeted,
-            'its pilot': self._pilot is not None,
-            'its contactor': self._relay is not None,
-            'its lock': not self._socket or self._lock is not None,
-            'its cable': not self._socket or self._proximity is not None,
-        }
-        return [name for name, known in told.items() if not known]
+    def _state(self, message: PilotState | Relay | ErrorFlags | Proximity | LockPosition, now: float) -> None:
+        reported = self._reported
+        if isinstance(message, PilotState) and 0 in {reported.pilot, message.value}:
+            self._orders.car_left()
+        if self._socket:
+            self.has_lock = self.has_lock or isinstance(message, LockPosition)
+            self.has_proximity = self.has_proximity or isinstance(message, Proximity)
+        elif isinstance(message, LockPosition | Proximity):
+            return
+        if isinstance(message, Relay) and message.value is not reported.relay:
+            self._sampled_at = -math.inf
+        reported.take(message, now, lock_wanted=bool(self._orders.wanted.lock))
+        self._adjust(now)
 
-    def _come_up(self, now: float) -> None:
-        if self._stage is Stage.GREETING and now >= self._settled_at and not self._missing():
-            self._stage = Stage.UP
-            self.problem = ''
+    def _adjust(self, now: float) -> None:
+        """
+        Order what is not as wanted; no permission without a request for power, nor with a fault.
+
+        On firmware 2.2 a permission outlasts both, and the board would close on it by itself.
+        """
+        flags = self._reported.flags
+        asks = self._reported.pilot_code == 2 or (
+            self._reported.pilot_code == 3 and self._orders.wanted.ventilation_allowed
+        )
+        faulty = flags.diode or flags.rcd or flags.rcd_self_test or flags.pilot or flags.over_current
+        if not asks or faulty:
+            self._orders.revoke()
+        if self._stage is Stage.UP:
             self._bring(now)
 
-    def _told_what_it_is(self, told: KeepAlive, now: float) -> None:
+    def _greeted(self, message: KeepAlive, now: float) -> None:
         self._alive_at = now
-        self._software = f'Yeti {told.software}'.strip()
+        self._software = f'Yeti {message.software}'.strip()
         if not (
-            0.0 < told.min_current_a <= told.max_current_a <= MAXIMUM_CURRENT_A
-            and 1 <= max(told.min_phases, 1) <= told.max_phases <= 3
+            0.0 < message.min_current_a <= message.max_current_a <= MAXIMUM_CURRENT_A
+            and 1 <= max(message.min_phases, 1) <= message.max_phases <= 3
         ):
             if self._stage is Stage.GREETING:
-                self.problem = 'the board tells impossible capabilities; check its firmware.'
+                self.problem = 'the board reports impossible capabilities; check its firmware.'
             return
-        self._greeted = True
+        self._reported.greeted = True
         self.hardware = HardwareCapabilities(
-            max_current_a_import=told.max_current_a,
-            min_current_a_import=max(told.min_current_a, MINIMUM_CURRENT_A),
-            max_phase_count_import=told.max_phases,
-            min_phase_count_import=max(told.min_phases, 1),
-            supports_changing_phases_during_charging=told.switches_phases,
+            max_current_a_import=message.max_current_a,
+            min_current_a_import=max(message.min_current_a, MINIMUM_CURRENT_A),
+            max_phase_count_import=message.max_phases,
+            min_phase_count_import=max(message.min_phases, 1),
+            supports_changing_phases_during_charging=message.switches_phases,
         )
         if self._stage is Stage.UP:
             self._bring(now)
 
-    def _told_lock(self, position: int) -> None:
-        opened = self._lock == LOCKED and position == UNLOCKED
-        self._lock_opened = (self._lock_opened or opened) and position != LOCKED and bool(self._outputs.lock)
-        self._lock = position
+    def _measured(self, message: PowerMeter, now: float) -> None:
+        """Take a measurement, for the meter and for what it shows of a weld."""
+        self._weld.measured(message, now)
+        if now >= self._sampled_at + SAMPLE_S:
+            self._sampled_at = now
+            self.meter.measured(message, relay_closed=self._reported.relay)
 
-    # --- orders ----------------------------------------------------------------------------------------
+    # --- while the link is up --------------------------------------------------------------------------
+
+    def _look_after(self, now: float) -> None:
+        """See to what time alone brings about while the link is up."""
+        reported, orders = self._reported, self._orders
+        doubts = self._losses.judge() if now >= self._losses.deadline else set()
+        overdue = orders.opening_overdue_at(relay=reported.relay, relay_reported_at=reported.relay_at)
+        if now >= self._alive_at + ALIVE_S:
+            self._lose(f'no keep-alive of the board in {ALIVE_S:g} s; check its supply and the cable.', now)
+        elif now >= overdue:
+            self._ask_by_restart('the board does not report that its contactor has opened', now)
+        elif ErrorFlags in doubts and (reported.relay or (reported.flags != ErrorFlags())):
+            self._ask_by_restart('an error flag of the board may have been lost on the line', now)
+        elif reported.check.asks_unreported and not reported.relay and not orders.power:
+            self._ask_by_restart('a state of the pilot was lost on the line', now)
+        else:
+            self._repeat(now)
+
+    def _ask_by_restart(self, cause: str, now: float) -> None:
+        """Restart a board, after which it reports its states; there is no other way to ask it."""
+        self.problem = f'{cause}; it is restarted.'
+        self._begin(now)
+
+    def _repeat(self, now: float) -> None:
+        orders = self._orders.repeated(now, relay=self._reported.relay, lock=self._reported.lock)
+        if orders:
+            self._transmit(now, *orders)
+
+    def _bring(self, now: float) -> None:
+        orders = self._orders.due(
+            self.hardware, contactor_open=not self._reported.relay, has_lock=self.has_lock, now=now
+        )
+        if orders:
+            self._transmit(now, *orders)
 
     def _transmit(self, now: float, *messages: HostMessage, greetings: int = 1) -> None:
         """Send messages behind a keep-alive, or several."""
@@ -387,101 +461,34 @@ class Yeti:
         self._send(frame(alive) * greetings + b''.join(frame(each) for each in messages))
         self._keep_alive_at = now + KEEP_ALIVE_S
 
-    def _refreshed(self) -> list[HostMessage]:
-        """Return what goes with each keep-alive; a closing is never ordered by habit."""
-        if self._stage is not Stage.UP:
-            return [AllowPower(False), Duty(X1_DUTY)]
-        return [*([] if self._outputs.power else [AllowPower(False)]), Duty(self._duty_told)]
-
-    def _bring(self, now: float) -> None:
-        """Order what is not as it shall be; what takes power away first, what gives it last."""
-        outputs = self._outputs
-        orders: list[HostMessage] = []
-        if not outputs.power and self._power_told is not False:
-            orders.append(self._order_power(False, now))
-        duty = self._duty()
-        if duty != self._duty_told:
-            self._duty_told = duty
-            orders.append(Duty(duty))
-        if self._socket and outputs.lock is not None and outputs.lock is not self._lock_told:
-            self._lock_tries = 0
-            orders.append(self._order_lock(outputs.lock, now))
-        switches = self.hardware is not None and self.hardware.supports_changing_phases_during_charging
-        if switches and outputs.phases not in {0, self._phases_told} and self._relay is False:
-            self._phases_told = outputs.phases
-            orders.append(ThreePhases(outputs.phases == 3))
-        if outputs.power and self._power_told is not True:
-            self._power_tries = 0
-            orders.append(self._order_power(True, now))
-        if orders:
-            self._transmit(now, *orders)
-
-    def _duty(self) -> int:
-        """Return the duty cycle to order in 0.01 %, never more current than the outputs say."""
-        outputs = self._outputs
-        if outputs.pilot_mode in {PilotMode.F, PilotMode.E}:
-            return F_DUTY
-        percent = outputs.duty_cycle_percent
-        if outputs.pilot_mode is not PilotMode.PWM or self.hardware is None or not math.isfinite(percent):
-            return X1_DUTY
-        if current(percent) > self.hardware.max_current_a_import:
-            percent = duty_cycle(self.hardware.max_current_a_import)
-        duty = math.floor(percent * 100.0 + 1e-6)
-        return duty if 0 < duty < 10_000 else X1_DUTY
-
-    def _order_power(self, power: bool, now: float) -> AllowPower:
-        self._power_told, self._power_at = power, now
-        self._power_tries += 1
-        return AllowPower(power)
-
-    def _order_lock(self, lock: bool, now: float) -> Lock:
-        self._lock_told, self._lock_at = lock, now
-        self._lock_tries += 1
-        return Lock(lock)
-
-    def _repeat(self, now: float) -> None:
-        """Order once more what had no effect."""
-        if now >= self._repeat_power_at():
-            self._transmit(now, self._order_power(self._outputs.power, now))
-        if now >= self._repeat_lock_at() and self._lock_told is not None:
-            self._transmit(now, self._order_lock(self._lock_told, now))
-
-    def _repeat_power_at(self) -> float:
-        if self._power_told is False and self._relay is True:
-            return self._power_at + REPEAT_OPEN_S
-        if self._power_told is True and self._relay is False and self._power_tries < CLOSE_TRIES:
-            return self._power_at + REPEAT_CLOSE_S
-        return math.inf
-
-    def _repeat_lock_at(self) -> float:
-        wanted = LOCKED if self._lock_told else UNLOCKED
-        if self._lock_told is None or self._lock == wanted or self._lock_tries >= LOCK_TRIES:
-            return math.inf
-        return self._lock_at + REPEAT_LOCK_S
-
     # --- what is observed ----------------------------------------------------------------------------------
 
     def _observe(self) -> None:
+        off = not self._reported.relay and (
+            self._orders.power is not True or self._orders.insisted(self._now)
+        )
+        self._weld.off(off=off, now=self._now)
         seen = self._look()
         if seen != self._seen:
             self._seen = seen
             self.observations.append(seen)
 
     def _look(self) -> Observation:
+        reported, orders = self._reported, self._orders
         if self._stage is not Stage.UP:
             connecting = self._stage is not Stage.CLOSED and not self.problem
             link = LinkState.CONNECTING if connecting else LinkState.LOST
             return replace(self._seen, link=link, firmware=self._software)
-        assert self._pilot is not None
-        duty = self._duty_told
-        mode = PilotMode.F if duty == F_DUTY else PilotMode.X1 if duty >= 10_000 else PilotMode.PWM
-        percent = duty / 100.0
+        assert reported.pilot_code is not None
+        mode = PilotMode.F if orders.duty == F_DUTY else PilotMode.PWM
+        mode = PilotMode.X1 if orders.duty >= 10_000 else mode
+        percent = orders.duty / 100.0
         high_level = abs(percent - HLC_DUTY_PERCENT) < 0.1
-        pilot = pilot_state(self._pilot)
-        proximity, ampacity = self._cable()
-        if self._awaits_cable and self._seen.cp_state is ControlPilotState.A:
+        pilot = pilot_state(reported.pilot_code)
+        proximity, ampacity = reported.cable_read()
+        if reported.awaits_cable(self._now) and self._seen.cp_state is ControlPilotState.A:
             pilot = ControlPilotState.A
-        elif self._awaits_cable:
+        elif reported.awaits_cable(self._now):
             proximity, ampacity = self._seen.proximity, self._seen.cable_ampacity_a
         phases = self.hardware.max_phase_count_import if self.hardware is not None else 0
         return Observation(
@@ -489,53 +496,52 @@ class Yeti:
             cp_state=pilot,
             pilot_mode=mode,
             duty_cycle_percent=percent if mode is PilotMode.PWM else 100.0,
-            current_a=self._outputs.current_a if high_level else current(percent),
-            contactor=ContactorState.CLOSED if self._relay else ContactorState.OPEN,
-            lock=self._lock_state(),
+            current_a=orders.wanted.current_a if high_level else current(percent),
+            contactor=ContactorState.CLOSED
+            if reported.relay or self._awaits_cause()
+            else ContactorState.OPEN,
+            lock=reported.lock_read(),
             proximity=proximity,
             cable_ampacity_a=ampacity,
-            phases=self._phases_told or phases,
+            phases=orders.phases or phases,
             errors=self._errors(),
             resets=self.resets,
             firmware=self._software,
         )
 
-    @property
-    def _awaits_cable(self) -> bool:
-        return self._cable_missing_at is not None and self._now < self._cable_missing_at + CABLE_S
-
-    def _cable(self) -> tuple[ProximityState, float | None]:
-        if not self._socket or self._proximity is None:
-            return ProximityState.NOT_AVAILABLE, None
-        return cable(self._proximity)
-
-    def _lock_state(self) -> LockState:
-        if not self._socket:
-            return LockState.NONE
-        return lock_state(self._lock)
+    def _awaits_cause(self) -> bool:
+        """Return whether an opening that nothing explains yet was reported just now."""
+        return (
+            not self._reported.relay
+            and self._seen.contactor is ContactorState.CLOSED
+            and self._orders.power is True
+            and self._now < self._reported.relay_at + CAUSE_S
+        )
 
     def _errors(self) -> tuple[BoardError, ...]:
-        assert self._pilot is not None
-        errors = flagged(self._flags) + coded(self._pilot, self._proximity if self._socket else None)
-        if self._lock_opened:
+        reported = self._reported
+        assert reported.pilot_code is not None
+        errors = flagged(reported.flags) + coded(reported.pilot_code, reported.proximity)
+        welded = self._weld.finding(self._now)
+        if welded:
+            errors.append(BoardError(BoardErrorEnum.CONTACTOR_WELDED, welded))
+        if reported.lock_opened:
             errors.append(
                 BoardError(BoardErrorEnum.LOCK_UNEXPECTEDLY_OPEN, 'the lock has opened without an order.')
             )
-        elif self._flags.lock and self._socket:
-            locking = bool(self._lock_told)
+        elif reported.flags.lock and self.has_lock:
+            locking = bool(self._orders.lock_ordered)
             code = BoardErrorEnum.LOCK_FAILED_TO_LOCK if locking else BoardErrorEnum.LOCK_FAILED_TO_UNLOCK
-            errors.append(
-                BoardError(
-                    code,
-                    f'the connector cannot be {"locked" if locking else "unlocked"} (error flag lock).',
-                )
-            )
+            verb = 'locked' if locking else 'unlocked'
+            errors.append(BoardError(code, f'the connector cannot be {verb} (error flag lock).'))
         return tuple(errors)
 
     def diagnostics(self) -> Mapping[str, str]:
         """Return what helps to find a fault of the conversation."""
         return {
             'firmware': self._software,
+            'lock reported': 'yes' if self.has_lock else 'no',
+            'cable reported': 'yes' if self.has_proximity else 'no',
             'own requests that came back': str(self.echoes),
             'restarts of the board': str(self.resets),
             'voltages of the pilot': self._voltages,

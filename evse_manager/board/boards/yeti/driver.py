@@ -21,11 +21,11 @@ class YetiParameters:
 
     port: str = parameter('', 'Serial port of the board, as /dev/ttyUSB0 or a stable name below /dev/serial.')
     baud_rate: int = parameter(
-        115_200, 'Speed of the port.', unit='baud', choices=(9600, 19200, 38400, 57600, 115_200)
+        115_200, 'Speed of the port.', unit='baud', choices=(9600, 19200, 38400, 57600, 115_200, 230_400)
     )
     socket: bool = parameter(
         True,
-        'Whether there is a socket, with a lock and cables to be read; false for a cable that is attached.',
+        'Whether lock and cable coding are used where the board reports them; false for an attached cable.',
     )
 
     def __post_init__(self) -> None:
@@ -37,6 +37,11 @@ class YetiDriver(Driver):
     """Joins the serial line and the conversation."""
 
     style: ClassVar[BoardStyle] = BoardStyle.LOW_LEVEL
+    differs: ClassVar[Mapping[int, str]] = {
+        27: 'firmware 2.2 reports the order to its coil as the contactor: ChargingStarted, and no current',
+        28: 'firmware 2.2 never reports a weld: Error(Relais) when current flows without an order, or when '
+        'the contactor does not close again for the same car',
+    }
     Parameters: ClassVar[type] = YetiParameters
 
     def __init__(self, parameters: YetiParameters, context: DriverContext) -> None:
@@ -46,7 +51,6 @@ class YetiDriver(Driver):
         self.port = parameters.port
         settings = PortSettings(parameters.port, parameters.baud_rate)
         self._parser = Parser()
-        self._spoilt = 0
         self._link: SerialLink[BoardMessage] = SerialLink(settings, self._parser, context.wake)
         self._meter = YetiMeter(context.wall)
         self._board = Yeti(self._link.write, socket=parameters.socket, meter=self._meter)
@@ -68,11 +72,11 @@ class YetiDriver(Driver):
         board = self._board
         if not board.observations:
             now = self._context.clock()
-            spoilt = self._parser.dropped + self._parser.skipped
-            if spoilt != self._spoilt:
-                self._spoilt = spoilt
-                board.damaged(now)
-            for item in self._link.receive():
+            received = self._link.receive()
+            damaged = self._parser.take_damaged()
+            if damaged:
+                board.damaged(damaged, now)
+            for item in received:
                 match item:
                     case PortOpened():
                         board.opened(now)
@@ -106,8 +110,8 @@ class YetiDriver(Driver):
             supports_cp_state_f=True,
             supports_hlc_duty=True,
             supports_free_duty=True,
-            has_lock=self._parameters.socket,
-            has_proximity=self._parameters.socket,
+            has_lock=self._board.has_lock,
+            has_proximity=self._board.has_proximity,
             has_meter=True,
             supports_phase_switch=switches,
             supports_replug=True,
