@@ -12,7 +12,7 @@ from pathlib import Path
 
 from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.types import Time
-from evse_manager.store import records_sql
+from evse_manager.store import clock, records_sql
 from evse_manager.store.codec import DecodeError
 from evse_manager.store.location import set_aside
 from evse_manager.store.records_sql import Entry, Remembered
@@ -58,6 +58,7 @@ class Database:
         try:
             prepare(self._connection)
             self.loaded = records_sql.load(self._connection)
+            self._marks = clock.marks(self._connection)
             with _Transaction(self._connection):
                 pass  # raises when the file cannot be written
         except BaseException:
@@ -101,9 +102,15 @@ class Database:
         """Delete what ended more than ``days`` ago and free the space; return the number of deleted rows."""
         self._choose_synchronous(durable=False)
         with _Transaction(self._connection):
-            deleted = records_sql.purge(self._connection, now, days)
+            deleted = clock.purge(self._connection, now, days)
         self._connection.executescript(f'PRAGMA incremental_vacuum({PAGES_OF_A_PURGE})')
         return deleted
+
+    def correct_stamps(self, shift_ns: int) -> int:
+        """Correct what was written since the file was opened, before the clock was set; return how many."""
+        self._choose_synchronous(durable=True)
+        with _Transaction(self._connection):
+            return clock.correct(self._connection, self._marks, shift_ns)
 
     def close(self) -> None:
         """Close the file; the write-ahead log goes into it."""

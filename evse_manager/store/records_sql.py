@@ -43,9 +43,6 @@ DURABLE_EVENTS = frozenset(
 )
 """Events that must survive the loss of power, not only of the process."""
 
-SECOND_NS = 1_000_000_000
-DAY_NS = 86400 * SECOND_NS
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -171,23 +168,6 @@ def mark_alive(connection: sqlite3.Connection, stamp: Time) -> None:
     connection.execute('UPDATE connector SET alive = ?', (stamp,))
 
 
-def purge(connection: sqlite3.Connection, now: Time, days: int) -> int:
-    """Delete what ended more than ``days`` days ago; return the number of deleted rows."""
-    limit = now - days * DAY_NS
-    deleted = 0
-    for statement in (
-        'DELETE FROM meter_values WHERE session_uuid IN (SELECT uuid FROM sessions WHERE finished < ?)',
-        'DELETE FROM sessions WHERE finished < ?',
-        'DELETE FROM errors WHERE cleared < ?',
-        'DELETE FROM reservations WHERE ended < ?',
-        'DELETE FROM external_limits WHERE stamp < ? AND id < (SELECT max(id) FROM external_limits)',
-        'DELETE FROM events WHERE stamp < ? AND sequence_number <='
-        ' (SELECT delivered_sequence_number FROM connector)',
-    ):
-        deleted += connection.execute(statement, (limit,)).rowcount
-    return deleted
-
-
 # --- events ---------------------------------------------------------------------------------------------
 
 
@@ -258,7 +238,8 @@ def _finish_transaction(connection: sqlite3.Connection, uuid: str, finished: Tra
     _begin_session(connection, uuid, None, None)
     connection.execute('INSERT OR IGNORE INTO transactions (session_uuid) VALUES (?)', (uuid,))
     connection.execute(
-        'UPDATE transactions SET finished = ?, stop_reason = ?, stop_id_tag = ?, stop_wh = ?, stop_value = ?'
+        'UPDATE transactions SET finished = ?, stop_reason = ?, stop_id_tag = ?, stop_wh = ?, stop_value = ?,'
+        ' energy_wh = ?, energy_is_lower_bound = ?, energy_is_integrated = ?'
         ' WHERE session_uuid = ? AND finished IS NULL',
         (
             finished.timestamp,
@@ -266,6 +247,9 @@ def _finish_transaction(connection: sqlite3.Connection, uuid: str, finished: Tra
             finished.id_tag or None,
             finished.meter_value.energy_wh_import.total,
             encode(finished.meter_value),
+            finished.energy_wh,
+            finished.energy_is_lower_bound,
+            finished.energy_is_integrated,
             uuid,
         ),
     )

@@ -93,7 +93,28 @@ CREATE VIEW charged AS                  -- for people: one line per transaction
     FROM transactions ORDER BY started;
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1,)
+VERSION_2 = """
+ALTER TABLE transactions ADD COLUMN energy_wh REAL;               -- NULL: nothing was measured
+ALTER TABLE transactions ADD COLUMN energy_is_lower_bound INTEGER;
+ALTER TABLE transactions ADD COLUMN energy_is_integrated INTEGER;
+CREATE TABLE clock_readings (           -- the newest readings of the clock, one a day: a purge needs three
+    id INTEGER PRIMARY KEY,
+    stamp INTEGER NOT NULL
+);
+DROP VIEW charged;
+CREATE VIEW charged AS                  -- for people: one line per transaction
+    SELECT datetime(started / 1000000000, 'unixepoch') AS started_utc,
+           datetime(finished / 1000000000, 'unixepoch') AS finished_utc,
+           token,
+           round(coalesce(energy_wh, stop_wh - start_wh), 1) AS energy_wh,
+           stop_reason,
+           session_uuid,
+           energy_is_lower_bound,
+           energy_is_integrated
+    FROM transactions ORDER BY started;
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)
 """Script number n brings a file from version n to n + 1; a change of the tables appends one."""
 
 

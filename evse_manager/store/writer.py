@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.types import Time
+from evse_manager.store.clock import ClockWatch
 from evse_manager.store.codec import DecodeError
 from evse_manager.store.database import Database, is_damage, open_or_replace, peek
 from evse_manager.store.location import FileLock, LockedError, set_aside
@@ -71,6 +72,7 @@ class Writer:
         self._memory = PersistedState()
         self._delivered = 0
         self._replaced_at: float | None = None
+        self._clock = ClockWatch()
 
     @property
     def is_recording(self) -> bool:
@@ -149,6 +151,7 @@ class Writer:
             try:
                 file = self._in_place()
                 self._write(file, batch, delivered)
+                self._look_at_clock(file)
                 if booted and (closing or now >= alive_at):
                     file.mark(self._delivered, self._now())
                 if now >= purge_at:
@@ -182,6 +185,18 @@ class Writer:
             self._queue.notice(f'A session record could not be written and is lost: {error!r}')
         self._delivered = delivered
         self._queue.recorded(batch)
+
+    def _look_at_clock(self, file: Database) -> None:
+        """Correct the stamps of this process once the clock has been set."""
+        shift_ns = self._clock.shift_ns(self._now(), time.monotonic_ns())
+        if shift_ns is None:
+            return
+        corrected = file.correct_stamps(shift_ns)
+        if corrected:
+            self._queue.notice(
+                f'The clock was not set when {corrected} stamps of session records were written; they are'
+                ' corrected now. Events that were published before keep the wrong time.'
+            )
 
     def _in_place(self) -> Database:
         """Return the file; reopen it after a failure, or when it was removed."""

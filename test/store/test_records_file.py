@@ -29,9 +29,10 @@ from evse_manager.interface.types import (
     TransactionStarted,
 )
 from evse_manager.store import Entry, location
+from evse_manager.store.clock import DAY_NS
 from evse_manager.store.codec import DecodeError, decode, encode
 from evse_manager.store.database import Database, open_or_replace
-from evse_manager.store.records_sql import DAY_NS, is_durable
+from evse_manager.store.records_sql import is_durable
 from store.ledger import rows
 from store.owner import EPOCH, SECOND, event
 
@@ -188,7 +189,7 @@ def test_a_transaction_in_rows(file: Database, path: Path) -> None:
         (7, at(0), at(2), 'a')
     ]
     assert rows(path, 'SELECT * FROM charged') == [
-        ('2026-01-01 00:00:02', '2026-01-01 00:01:30', 'ALICE', 90.0, 'REMOTE', 'a')
+        ('2026-01-01 00:00:02', '2026-01-01 00:01:30', 'ALICE', 90.0, 'REMOTE', 'a', 0, 0)
     ]
     (start_value,) = rows(path, 'SELECT start_value FROM transactions')
     assert json.loads(start_value[0])['energy_wh_import'] == {'total': 100.0}
@@ -281,6 +282,11 @@ def test_meter_values_need_not_survive_the_loss_of_power() -> None:
     assert not is_durable(Entry(EPOCH, memory=open_transaction(130.0, 32)), open_transaction(100.0, 2))
 
 
+def purged(file: Database, now: Time, days: int) -> int:
+    """Purge on three days, of which ``now`` is the first."""
+    return sum(file.purge(Time(now + day * DAY_NS), days) for day in range(3))
+
+
 def test_what_ended_long_ago_goes_and_what_is_open_stays(file: Database, path: Path) -> None:
     memory = file.write(WHOLE, PersistedState(), 4)
     later = open_transaction(100.0, 2)
@@ -294,8 +300,8 @@ def test_what_ended_long_ago_goes_and_what_is_open_stays(file: Database, path: P
         memory,
         4,
     )
-    assert file.purge(Time(at(92) + 10 * DAY_NS), 11) == 0
-    assert file.purge(Time(at(100) + 10 * DAY_NS), 10) > 0
+    assert purged(file, Time(at(92) + 10 * DAY_NS), 11) == 0
+    assert purged(file, Time(at(100) + 10 * DAY_NS), 10) > 0
     left = {
         table: rows(path, f'SELECT count(*) FROM {table}')[0][0]
         for table in ('sessions', 'transactions', 'meter_values', 'events', 'reservations', 'errors')
@@ -322,6 +328,6 @@ def test_room_is_given_back(file: Database, path: Path) -> None:
         memory = file.write([Entry(at(number), events)], memory, number + 3)
     pages = rows(path, 'PRAGMA page_count')[0][0]
     file.mark(1204, None)
-    file.purge(Time(EPOCH + 400 * DAY_NS), 365)
+    assert purged(file, Time(EPOCH + 400 * DAY_NS), 365) > 0
     assert rows(path, 'SELECT count(*) FROM events') == [(0,)]
     assert rows(path, 'PRAGMA page_count')[0][0] < pages // 3

@@ -1,0 +1,138 @@
+"""
+What one reading of the wall clock may not do: purge records, or leave them stamped 1970.
+
+A machine without a battery starts in 1970 until its clock is set, and a clock may be set wrongly for a while.
+Purging needs several readings, and keeps what is younger by sequence; stamps from before the clock was set
+are corrected once it is.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from evse_manager.interface.types import Time
+
+SECOND_NS = 1_000_000_000
+DAY_NS = 86400 * SECOND_NS
+
+KNOWN_FROM = Time(1_735_689_600 * SECOND_NS)
+"""1 January 2025: a clock that reads earlier has not been set."""
+
+READINGS = 3
+READING_EVERY_NS = 20 * 3600 * SECOND_NS
+"""A purge uses the lowest of the newest three readings, each of them on another day."""
+
+YOUNG = """
+    (SELECT min({order}) FROM {table} WHERE {ended} BETWEEN :limit AND :now)
+"""
+
+PURGED = (
+    ('sessions', 'rowid', 'finished', ''),
+    ('errors', 'id', 'cleared', ''),
+    ('reservations', 'id', 'ended', ''),
+    ('external_limits', 'id', 'stamp', ' AND id < (SELECT max(id) FROM external_limits)'),
+    (
+        'events',
+        'sequence_number',
+        'stamp',
+        ' AND sequence_number <= (SELECT delivered_sequence_number FROM connector)',
+    ),
+)
+"""Table, column that orders its rows, column of the time of their end, and a further condition."""
+
+STAMPS = (
+    ('sessions', 'rowid', ('started', 'finished')),
+    ('transactions', 'rowid', ('started', 'finished')),
+    ('errors', 'id', ('raised', 'cleared')),
+    ('reservations', 'id', ('began', 'ended')),
+    ('external_limits', 'id', ('stamp',)),
+    ('events', 'sequence_number', ('stamp',)),
+)
+"""Table, column that orders its rows, and columns with times."""
+
+Marks = dict[str, int]
+"""Newest row of each table."""
+
+
+def purge(connection: sqlite3.Connection, now: Time, days: int) -> int:
+    """
+    Delete what ended more than ``days`` days ago; return the number of deleted rows.
+
+    The age is that by the lowest of the last ``READINGS`` readings of the clock; before there are as many,
+    nothing is deleted.  A row stays while one before it is young enough to stay, whatever its stamp says.
+    """
+    newest = connection.execute('SELECT stamp FROM clock_readings ORDER BY id DESC').fetchone()
+    if newest is None or abs(now - newest[0]) >= READING_EVERY_NS:
+        connection.execute('INSERT INTO clock_readings (stamp) VALUES (?)', (now,))
+    readings = [
+        stamp
+        for (stamp,) in connection.execute(
+            'SELECT stamp FROM clock_readings ORDER BY id DESC LIMIT ?', (READINGS,)
+        )
+    ]
+    connection.execute(
+        'DELETE FROM clock_readings WHERE id <= (SELECT max(id) FROM clock_readings) - ?', (READINGS,)
+    )
+    if len(readings) < READINGS:
+        return 0
+    believed = min(readings)
+    times = {'limit': believed - days * DAY_NS, 'now': believed}
+    deleted = 0
+    for table, order, ended, further in PURGED:
+        young = YOUNG.format(table=table, order=order, ended=ended)
+        where = f'{ended} < :limit AND {order} < coalesce({young}, {order} + 1){further}'
+        if table == 'sessions':
+            deleted += connection.execute(
+                f'DELETE FROM meter_values WHERE session_uuid IN (SELECT uuid FROM sessions WHERE {where})',
+                times,
+            ).rowcount
+        deleted += connection.execute(f'DELETE FROM {table} WHERE {where}', times).rowcount
+    return deleted
+
+
+def marks(connection: sqlite3.Connection) -> Marks:
+    """Return the newest row of each table, so that later ones can be recognized."""
+    return {
+        table: connection.execute(f'SELECT coalesce(max({order}), 0) FROM {table}').fetchone()[0]
+        for table, order, _ in STAMPS
+    }
+
+
+def correct(connection: sqlite3.Connection, since: Marks, shift_ns: int) -> int:
+    """
+    Add ``shift_ns`` to the stamps of an unknown clock in rows after ``since``; return how many changed.
+
+    The end of an older row is corrected too when it lies before its beginning.  The events themselves
+    (``events.record``) stay as they were published.
+    """
+    corrected = 0
+    for table, order, columns in STAMPS:
+        begun = columns[0]
+        for column in columns:
+            older = f' OR {begun} >= :known' if column != begun else ''
+            corrected += connection.execute(
+                f'UPDATE {table} SET {column} = {column} + :shift'
+                f' WHERE {column} < :known AND ({order} > :since{older})',
+                {'shift': shift_ns, 'known': KNOWN_FROM, 'since': since[table]},
+            ).rowcount
+    corrected += connection.execute(
+        'UPDATE OR IGNORE meter_values SET stamp = stamp + :shift WHERE stamp < :known AND session_uuid IN'
+        ' (SELECT uuid FROM sessions WHERE rowid > :since)',
+        {'shift': shift_ns, 'known': KNOWN_FROM, 'since': since['sessions']},
+    ).rowcount
+    return corrected
+
+
+@dataclass(slots=True)
+class ClockWatch:
+    """Finds out when a clock that was unknown becomes known; clocks in nanoseconds."""
+
+    _offset_ns: int | None = None
+
+    def shift_ns(self, wall: Time, monotonic_ns: int) -> int | None:
+        """Return once by how much the clock was wrong, when it becomes known; else ``None``."""
+        offset, before = wall - monotonic_ns, self._offset_ns
+        if wall < KNOWN_FROM:
+            self._offset_ns = offset
+            return None
+        self._offset_ns = None
+        return None if before is None else offset - before
