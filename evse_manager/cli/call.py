@@ -9,6 +9,7 @@ from evse_manager.cli.errors import ExitCode
 from evse_manager.cli.graph import Graph, Reply
 from evse_manager.cli.json_output import emit
 from evse_manager.cli.parser import FIND_S
+from evse_manager.interface.text import printable
 
 SLOW = {'force_unlock': 10.0}
 """Services that answer when they are done, with the time for it in seconds; the others answer within 1 s."""
@@ -45,9 +46,11 @@ def report(command: Command, reply: Reply, as_json: bool) -> None:
             reply.message
             or f'{command.words} refused: {formatting.camel(result) if result else "no reason given"}'
         )
-        print(f'evse: {reply.connector}: {reason}', file=sys.stderr)
+        print(printable(f'evse: {reply.connector}: {reason}'), file=sys.stderr)
     elif not as_json:
         connector_id = reply.fields.get('connector_id')
         print(
-            connector_id if connector_id is not None else f'{reply.connector}: {reply.message or "accepted"}'
+            connector_id
+            if connector_id is not None
+            else printable(f'{reply.connector}: {reply.message or "accepted"}')
         )

@@ -35,5 +35,8 @@ def record(value: Any) -> Any:
 
 def emit(value: Any) -> None:
     """Print one JSON object on one line and push it out, for the reader at the other end of a pipe."""
-    sys.stdout.write(json.dumps(record(value), ensure_ascii=False, allow_nan=False) + '\n')
+    text = json.dumps(record(value), ensure_ascii=False, allow_nan=False)
+    if not text.isprintable():  # JSON escapes no C1 controls and no bidi marks, which could steer a terminal
+        text = json.dumps(record(value), ensure_ascii=True, allow_nan=False)
+    sys.stdout.write(text + '\n')
     sys.stdout.flush()

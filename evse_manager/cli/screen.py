@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evse_manager.cli.errors import UsageError
+from evse_manager.interface.text import ANY_LENGTH, printable
 
 FONTS = "'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 """Fonts of pictures: the first that the viewer's machine has."""
@@ -44,9 +45,16 @@ def recorder(width: int) -> Console:
 
 
 def print_lines(console: Console, lines: Iterable[Text | str]) -> None:
-    """Print lines as they are."""
+    """Print lines in full; foreign text in them cannot steer the terminal."""
     for line in lines:
-        console.print(line, soft_wrap=True)
+        console.print(shown(line if isinstance(line, Text) else Text(line)), soft_wrap=True)
+
+
+def shown(piece: Text) -> Text:
+    """Return a text in which control characters, bidi marks and the like are replaced by U+FFFD."""
+    safe = piece.copy()
+    safe.plain = '\n'.join(printable(line, ANY_LENGTH) for line in piece.plain.split('\n'))
+    return safe
 
 
 def save_svg(console: Console, file: str, title: str) -> None:

@@ -8,7 +8,9 @@ from rich.text import Text
 
 from evse_manager.cli import formatting
 from evse_manager.cli.monitor import ConnectorView, Monitor
+from evse_manager.cli.screen import shown
 from evse_manager.interface.enums import ChargerState, ControlPilotState
+from evse_manager.interface.text import printable
 from evse_manager.interface.types import EvseStatus, SessionEvent
 
 WIDE = 120
@@ -61,7 +63,7 @@ def sparkline(values: Sequence[float], top: float, width: int) -> str:
 
 def cell(text: str, width: int, style: str = '', right: bool = False) -> Text:
     """Return text cut or filled to a width."""
-    piece = Text(text, style=style, no_wrap=True)
+    piece = Text(printable(text), style=style, no_wrap=True)
     piece.truncate(width, overflow='ellipsis')
     if right:
         piece.pad_left(width - piece.cell_len)
@@ -72,7 +74,7 @@ def cell(text: str, width: int, style: str = '', right: bool = False) -> Text:
 
 def line(text: str | Text, width: int, style: str = '') -> Text:
     """Return text as one line of a screen."""
-    piece = text.copy() if isinstance(text, Text) else Text(text, style=style)
+    piece = shown(text) if isinstance(text, Text) else Text(printable(text), style=style)
     piece.no_wrap = True
     piece.truncate(width, overflow='ellipsis')
     return piece
@@ -80,7 +82,7 @@ def line(text: str | Text, width: int, style: str = '') -> Text:
 
 def wrapped(text: Text, width: int) -> list[Text]:
     """Return text as indented lines, in full."""
-    pieces = text.wrap(Console(width=max(20, width - 2)), max(20, width - 2))
+    pieces = shown(text).wrap(Console(width=max(20, width - 2)), max(20, width - 2))
     return [line(Text('  ').append_text(piece), width) for piece in pieces]
 
 
