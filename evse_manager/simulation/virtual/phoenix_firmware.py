@@ -42,6 +42,11 @@ CLOSING_S = 0.1
 GRACE_S = 3.0
 """How long the EV has to stop after the PWM went off."""
 
+ASKS_WITHIN_S, WAKES_FOR_S = 30.0, 3.0
+"""Activation mode: an EV that does not ask in B2 sees -12 V once (manual, page 30)."""
+
+BLOCKED_S = 2.5
+RESET_S = 1.0
 MONITORING_MS = 200
 DEFAULT_A = 6
 SWITCHES_S1 = 0x06
@@ -81,6 +86,18 @@ _LETTERS = {
 }  # fmt: skip
 
 
+VARIANTS: Mapping[str, str] = {
+    'stays_closed_in_c1': 'The contactor stays closed while a car stays in C without PWM.',
+    'forgets_read_errors': 'An error bit lasts until it was read, however long its cause.',
+    'enabled_at_start': 'Charging is enabled after a restart, with the largest current.',
+    'keeps_orders': 'Coils and current outlast a restart.',
+    'blocks': 'The board answers nothing for 2.5 s when it moves lock or contactor.',
+    'activation_shows_f': 'Register 24000 shows F while the board wakes an EV up.',
+    'resets_monitor': 'The residual current monitor resets itself 1 s after its cause.',
+}
+"""What the firmware may do, where neither the manual nor a public source says it; cleared by name only."""
+
+
 class VirtualPhoenix(VirtualBoard, Slave):
     """See the module's description."""
 
@@ -95,6 +112,7 @@ class VirtualPhoenix(VirtualBoard, Slave):
         'exception_4': 'The board refuses everything: device failure, until cleared.',
         'input_registers_only': 'The state is found among the input registers only, until cleared.',
         'no_mirror_contact': 'No mirror contact is wired to input CCR, until cleared.',
+        **VARIANTS,
         **METER_FAULTS,
     }
     missing: ClassVar[frozenset[str]] = frozenset({'over_temperature', 'emergency_stop', 'over_current'})
@@ -124,8 +142,16 @@ class VirtualPhoenix(VirtualBoard, Slave):
     def _forget(self) -> None:
         self.forget_timers()
         self.running = False
-        self.coils = {ENABLE: 0, AVAILABLE: 1, LOCK: 0}
-        self.current = DEFAULT_A
+        if 'keeps_orders' not in self.own_faults or not hasattr(self, 'coils'):
+            at_start = 'enabled_at_start' in self.own_faults
+            self.coils = {ENABLE: int(at_start), AVAILABLE: 1, LOCK: 0}
+            self.current = int(self.world.settings.max_current_a) if at_start else DEFAULT_A
+        self._blocked_until = -math.inf
+        self._kept_bits: set[int] = set()
+        self._known_bits: set[int] = set()
+        self._activation: Event | None = None
+        self._activated = self._waking = False
+        self._reset: Event | None = None
         self._pilot = ControlPilotState.A
         self._candidate: tuple[ControlPilotState, Event] | None = None
         self._closing: Event | None = None
@@ -149,11 +175,22 @@ class VirtualPhoenix(VirtualBoard, Slave):
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the host; while the controller boots only the meter is there."""
-        self.silent = not self.running or 'silent' in self.own_faults
+        blocked = self.now < self._blocked_until
+        self.silent = not self.running or blocked or 'silent' in self.own_faults
         self.answers_as = BOARD_UNIT + 6 if 'wrong_unit' in self.own_faults else None
         self.meter.silent = 'meter_silent' in self.world.active_faults
         self.refuses = next((code for code in (2, 3, 4) if f'exception_{code}' in self.own_faults), 0)
         self.line.receive(data)
+
+    def clear(self, name: str = '') -> None:
+        """End a fault, or all; variants are what the board is like, and end only by their names."""
+        if name:
+            super().clear(name)
+            return
+        for each in self.active_faults():
+            if each not in VARIANTS:
+                super().clear(each)
+        self.settle()
 
     def chatter(self) -> bytes:
         """Return a frame of yet another device."""
@@ -194,7 +231,9 @@ class VirtualPhoenix(VirtualBoard, Slave):
             case _ if 24017 <= address <= 24020:
                 return 0
             case 24025:
-                return int(self.told('errors', str(self._error_word())))
+                word = int(self.told('errors', str(self._error_word())))
+                self._kept_bits.clear()
+                return word
             case 24027:
                 return int(self.told('preset', str(int(self.world.settings.max_current_a))))
         raise Refusal(ILLEGAL_ADDRESS)
@@ -227,6 +266,8 @@ class VirtualPhoenix(VirtualBoard, Slave):
             return
         if address not in self.coils:
             raise Refusal(ILLEGAL_ADDRESS)
+        if address == LOCK and value != self.coils[LOCK]:
+            self._block()
         self.coils[address] = value
         self.settle()
 
@@ -255,7 +296,7 @@ class VirtualPhoenix(VirtualBoard, Slave):
     @property
     def state(self) -> str:
         """Return the two characters of the state."""
-        if not self._available:
+        if not self._available or (self._waking and 'activation_shows_f' in self.own_faults):
             return 'F0'
         letter = _LETTERS[self._pilot]
         if letter in 'EF':
@@ -292,7 +333,8 @@ class VirtualPhoenix(VirtualBoard, Slave):
 
     def _error_word(self) -> int:
         word = 0
-        for bit in self._bits():
+        forgets = 'forgets_read_errors' in self.own_faults
+        for bit in self._kept_bits if forgets else self._bits():
             word |= 1 << bit - 1
         return word
 
@@ -302,6 +344,8 @@ class VirtualPhoenix(VirtualBoard, Slave):
             return
         self._read_pilot()
         self._watch_contactor()
+        self._watch_errors()
+        self._watch_activation()
         asks = self._pilot is ControlPilotState.C or (
             self._pilot is ControlPilotState.D and bool(self.retentive[4010])
         )
@@ -313,14 +357,14 @@ class VirtualPhoenix(VirtualBoard, Slave):
             self._stop_grace()
             if not self._relay and self._closing is None:
                 self._closing = self.after(CLOSING_S, self._close)
-        elif self._relay and self._grace is None:
+        elif self._relay and self._grace is None and 'stays_closed_in_c1' not in self.own_faults:
             self._grace = self.after(GRACE_S, self._open)
         self._drive()
 
     def _read_pilot(self) -> None:
         """Debounce the pilot; under -12 V it cannot be read."""
         found = self.seen.cp_state
-        if found not in _LETTERS or not self._available or found is ControlPilotState.F:
+        if found not in _LETTERS or not self._available or self._waking or found is ControlPilotState.F:
             return
         if self._candidate is not None:
             if self._candidate[0] is found:
@@ -334,6 +378,36 @@ class VirtualPhoenix(VirtualBoard, Slave):
         self._candidate = None
         self._pilot = found
 
+    def _watch_errors(self) -> None:
+        """Keep what is to be kept until it was read, and let the monitor reset itself."""
+        self._kept_bits |= self._bits() - self._known_bits
+        self._known_bits = self._bits()
+        tripped = {15, 16} & self._bits()
+        causes = {'rcd_ac', 'rcd_dc', 'rcd_self_test'} & set(self.world.active_faults)
+        if 'resets_monitor' in self.own_faults and tripped and not causes and self._reset is None:
+            self._reset = self.after(RESET_S, self._reset_monitor)
+
+    def _reset_monitor(self) -> None:
+        self._reset = None
+        resets = self.world.outputs.rcd_resets + 1
+        self.world.set_outputs(replace(self.world.outputs, rcd_resets=resets))
+
+    def _watch_activation(self) -> None:
+        """Show -12 V for a while, once, to an EV that does not ask."""
+        waits = self._pilot is ControlPilotState.B and self._pwm
+        if not self._pwm or self._pilot is ControlPilotState.A:
+            self._activated = False
+        if not waits and self._activation is not None and not self._waking:
+            self._activation.cancel()
+            self._activation = None
+        elif waits and self._activation is None and not self._activated:
+            self._activated = True
+            self._activation = self.after(ASKS_WITHIN_S, lambda: self._wake(True))
+
+    def _wake(self, waking: bool) -> None:
+        self._waking = waking
+        self._activation = self.after(WAKES_FOR_S, lambda: self._wake(False)) if waking else None
+
     def _watch_contactor(self) -> None:
         """Compare the mirror contact with the order (register 4006)."""
         late = self.now >= self._relay_at + self.retentive[4007] / 1000.0
@@ -342,7 +416,12 @@ class VirtualPhoenix(VirtualBoard, Slave):
         elif late:
             self._weld = True
 
+    def _block(self) -> None:
+        if 'blocks' in self.own_faults:
+            self._blocked_until = self.now + BLOCKED_S
+
     def _close(self) -> None:
+        self._block()
         self._closing = None
         self._relay, self._relay_at = True, self.now
 
@@ -352,6 +431,7 @@ class VirtualPhoenix(VirtualBoard, Slave):
             self._closing = None
         self._stop_grace()
         if self._relay:
+            self._block()
             self._relay, self._relay_at = False, self.now
             self.after(self.retentive[4007] / 1000.0 + 0.001, lambda: None)
 
@@ -363,8 +443,8 @@ class VirtualPhoenix(VirtualBoard, Slave):
     def _drive(self) -> None:
         """Set pilot, contactor and lock."""
         amperes = float(self._signalled())
-        pwm = self.running and self._pwm
-        mode = PilotMode.PWM if pwm else PilotMode.X1 if self._available else PilotMode.F
+        pwm = self.running and self._pwm and not self._waking
+        mode = PilotMode.PWM if pwm else PilotMode.X1 if self._available and not self._waking else PilotMode.F
         outputs = Outputs(
             pilot_mode=mode,
             duty_cycle_percent=duty_cycle(amperes) if pwm else 100.0,

@@ -14,6 +14,7 @@ from unittest.mock import patch
 from board.serial.session import Session
 from evse_manager.board.boards.openevse.rapi import Parser
 from evse_manager.board.driver import driver_class
+from evse_manager.board.transport import modbus_master
 from evse_manager.board.transport.port import PortSettings
 from evse_manager.board.transport.serial_link import (
     REOPEN_SILENT_S,
@@ -157,7 +158,8 @@ class BoardSession(Session):
         self._terminal = MemoryTerminal()
         host.terminal = self._terminal  # type: ignore[assignment]
         host.line._ends[False] = self._terminal.write
-        self._module = sys.modules[driver_class(board).__module__]
+        driver = sys.modules[driver_class(board).__module__]
+        self._module = driver if hasattr(driver, 'SerialLink') else modbus_master
         super().__init__(board, config, host, port='memory', **parameters)
 
     def _make_nodes(self) -> None:

@@ -44,7 +44,7 @@ class Table:
         self.virtual.power_up()
         self.run(1.2)
         self.phoenix.opened(self.now)
-        self.meter = Sdm630(METER_UNIT, lambda: Time(0), lambda: 22_000.0)
+        self.meter = Sdm630(METER_UNIT, lambda: Time(0))
 
     def share_the_line(self) -> None:
         """Read a meter too, which needs long silences."""

@@ -43,6 +43,9 @@ DOUBTS = 3
 """A state that changes with each reading is believed after so many."""
 
 PROBE_PERIOD_S = 1.0
+OUTDATED_S = 0.6
+"""A state that was read longer ago says nothing of a contactor that shall open."""
+
 LOCKING_S = 1.0
 """What a lock is given to move before the board's word on it counts."""
 
@@ -97,6 +100,7 @@ class Phoenix:
         self._believed_current: int | None = None
         self._ordered_a = 0
         self._state: tuple[int, ...] | None = None
+        self._state_at = -math.inf
         self._errors = 0
         self._errors_awaited = False
         self._refusals = 0
@@ -139,6 +143,8 @@ class Phoenix:
 
     def missed(self, count: int, now: float) -> None:
         """Take notice of unanswered requests."""
+        if self._link is LinkState.UP:
+            self._due['orders'] = now  # a board that is silent may be one that restarts
         if self._link is LinkState.LOST:
             self._probe_at = now + PROBE_PERIOD_S
         elif count >= TRIES:
@@ -181,6 +187,8 @@ class Phoenix:
         times += self._wishes.deadlines(self._ticked)
         if self._lock_since + LOCKING_S > self._ticked:
             times.append(self._lock_since + LOCKING_S)
+        if self._contactor_closed() and self._state_at + OUTDATED_S > self._ticked:
+            times.append(self._state_at + OUTDATED_S)
         return min(times)
 
     def farewell(self) -> tuple[Request, ...]:
@@ -544,12 +552,18 @@ class Phoenix:
             self._due['state'] = now
             return
         self._doubted, self._doubts = None, 0
+        self._state_at = now
         was_closed, before = self._contactor_closed(), self._state
         self._state = answer.values
         if before is None or before[0] != self._state[0]:
             self._due['errors'] = now
-            # An error that the EV took with it is over: both are told together, unless it is urgent.
+            # An error that the EV took with it is over: both are reported together, unless it is urgent.
             self._errors_awaited = bool(self._errors) and was_closed is self._contactor_closed()
+        fell = was_closed and not self._contactor_closed() and reg.letter(self._state[0]) in 'CD'
+        if fell and self._wish(now) is FirmwareTarget.CHARGE:
+            # An opening that was not ordered is reported together with its cause.
+            self._due['errors'] = now
+            self._errors_awaited = self._link is LinkState.UP
         if self._contactor_closed() and self._wish(now) is not FirmwareTarget.CHARGE:
             self._due['state'] = now + MOVING_PERIOD_S
         if reg.has_pwm(self._state[0]) and not self._last_coils[reg.ENABLE]:
@@ -564,7 +578,7 @@ class Phoenix:
         if not reg.has_pwm(self._state[0]) or allowed is None or self._state[3] <= allowed:
             self._over_since = math.inf
         elif self._over_since == math.inf:
-            self._over_since = now
+            self._over_since = self._due['orders'] = now  # the board may have restarted
         elif now >= self._over_since + OVER_SIGNALLED_S and not self._refused:
             self._refuse(f'{allowed} A were ordered, but {self._state[3]} A are signalled', now)
 
@@ -572,6 +586,8 @@ class Phoenix:
         self._due['errors'] = now + ERRORS_PERIOD_S
         if answer.good:
             told = answer.values[0]
+            # A board may forget an error that was read: what opens counts at once, and ends when read twice.
+            self._errors |= told & reg.OPENING_ERRORS
             known = self._state is not None
             if known and told not in {self._errors, self._errors_doubted} and self._errors_doubts < DOUBTS:
                 self._errors_doubted, self._errors_doubts = told, self._errors_doubts + 1
@@ -593,6 +609,14 @@ class Phoenix:
                 not self._state[4] & reg.INPUT_CCR
             )  # a normally closed contact: on when the contactor is open
         return reg.intends_to_charge(self._state[0])
+
+    def _contactor(self, now: float) -> ContactorState:
+        """Return the contactor; one that shall open is unknown while a silent board does not report it."""
+        if not self._contactor_closed():
+            return ContactorState.OPEN
+        outdated = now >= self._state_at + OUTDATED_S
+        opening = outdated and self._wish(now) is not FirmwareTarget.CHARGE
+        return ContactorState.UNKNOWN if opening else ContactorState.CLOSED
 
     def _lock(self, now: float) -> LockState:
         if not self.has_lock:
@@ -632,7 +656,7 @@ class Phoenix:
             pilot_mode=mode,
             duty_cycle_percent=duty_cycle(float(state[3])) if pwm else 100.0,
             current_a=float(state[3]) if pwm else 0.0,
-            contactor=ContactorState.CLOSED if self._contactor_closed() else ContactorState.OPEN,
+            contactor=self._contactor(now),
             lock=self._lock(now),
             proximity=cable,
             cable_ampacity_a=ampacity,
@@ -666,6 +690,8 @@ class Phoenix:
             warnings.append('S1/DIP 2 is off: state F cannot be ordered')
         if self.known and not self.has_lock:
             warnings.append('S1/DIP 3 is off: the lock works by itself')
+        if self.known and self._options[reg.MONITOR] in reg.RESETS_BY_ITSELF:
+            warnings.append('the residual current monitor resets itself (register 4011)')
         return {
             'firmware': self._firmware,
             'restarts of the board': str(self._resets),

@@ -24,8 +24,14 @@ PRESET_CURRENT = 24027
 BY_REGISTER = (3, 2, 3)
 """What registers 4000 to 4002 hold when coils 20000 to 20002 rule."""
 
-MIRROR, CASE_C, VENTILATION, CURRENT_BY_INPUT = 0, 3, 4, 6
-"""Places among the options: monitoring, attached cable, state D, and input CCR sets the current."""
+MIRROR, CASE_C, VENTILATION, MONITOR, CURRENT_BY_INPUT = 0, 3, 4, 5, 6
+"""
+Places among the options: contactor monitoring, attached cable, state D, residual current monitor, and
+whether input CCR sets the current.
+"""
+
+RESETS_BY_ITSELF = (1, 3)
+"""Values of the residual current monitor with which a trip ends by itself."""
 
 SWITCH_RELEASE, SWITCH_LOCK = 0x02, 0x04
 """S1/DIP 2 and 3: without them availability and lock do not obey the line."""
@@ -56,6 +62,9 @@ ERROR_BITS = {
     16: (_E.RCD_SELF_TEST, 'the self-test of the residual current monitor failed'),
 }
 """Bits of register 24025, counted from 1; what is not listed is a warning."""
+
+OPENING_ERRORS = sum(1 << bit - 1 for bit in (2, 3, 4, 12, 13, 15, 16))
+"""Errors with which nothing is closed, as a mask; those of the lock stand for its position, too."""
 
 _LETTERS = {letter: ControlPilotState[letter] for letter in 'ABCDEF'}
 _CHARGING_STATES = frozenset({0x4332, 0x4432})
