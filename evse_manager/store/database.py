@@ -14,7 +14,7 @@ from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.types import Time
 from evse_manager.store import clock, records_sql
 from evse_manager.store.codec import DecodeError
-from evse_manager.store.location import set_aside
+from evse_manager.store.location import SUFFIX, set_aside
 from evse_manager.store.records_sql import Entry, Remembered
 from evse_manager.store.schema import ForeignFileError, prepare
 
@@ -28,6 +28,20 @@ DAMAGED = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLI
 """SQLITE_ERROR means a table that is missing or has other columns."""
 
 DAMAGED_READS = frozenset((sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ))
+
+
+SQLITE_HEADER = b'SQLite format 3\0'
+
+
+def may_be_records(path: Path) -> bool:
+    """
+    Return whether a damaged file may have been one of ours, by its header or by the suffix of its name.
+
+    A parameter may name any file; what is neither a database nor called one must not be renamed.
+    """
+    with path.open('rb') as file:
+        header = file.read(len(SQLITE_HEADER))
+    return not header or header == SQLITE_HEADER or path.suffix == SUFFIX
 
 
 def is_damage(error: Exception) -> bool:
@@ -166,6 +180,8 @@ def open_or_replace(path: Path) -> tuple[Database, Remembered, str]:
     except (sqlite3.Error, OSError, DecodeError) as error:
         loaded = Remembered()
         if is_damage(error):
+            if not may_be_records(path):
+                raise ForeignFileError('it is no file of session records') from error
             problem = f'was damaged ({error})'
         elif path.is_file() and not os.access(path, os.W_OK, effective_ids=True):
             problem, loaded = 'may not be written', peek(path)

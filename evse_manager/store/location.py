@@ -4,10 +4,22 @@ import fcntl
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 PARTS = ('-shm', '-wal', '')
 """Suffixes of SQLite; the log is renamed first, or a new database would adopt it."""
+
+
+SUFFIX = '.sqlite3'
+
+ROOT = 'root-namespace'
+"""Name of the file in the root namespace; no namespace may have a hyphen."""
+
+LONGEST_NAME = 200
+"""Longest name of a file, in characters; file systems take 255 with the suffixes."""
+
+HASH_DIGITS = 16
 
 
 class LockedError(Exception):
@@ -19,7 +31,8 @@ def location(setting: str, namespace: str, environment: Mapping[str, str] = os.e
     Return the file that the parameter ``session_store`` means, or None for memory only.
 
     ``auto`` is ``evse_manager/<namespace>.sqlite3`` under ROS_HOME (default ``~/.ros``), where the namespace
-    ``/depot/evse_7`` reads ``depot.evse_7``; names have no dots, so that no two namespaces share a file.
+    ``/depot/evse_7`` reads ``depot.evse_7``; names have no dots, so that no two namespaces share a file.  A
+    name that is too long for a file system ends in a hash instead.
     """
     if not setting:
         return None
@@ -27,8 +40,11 @@ def location(setting: str, namespace: str, environment: Mapping[str, str] = os.e
         return Path(setting).expanduser().absolute()
     home = environment.get('ROS_HOME', '')
     folder = Path(home).expanduser() if home else Path.home() / '.ros'
-    name = namespace.strip('/').replace('/', '.') or 'root_namespace'
-    return (folder / 'evse_manager' / f'{name}.sqlite3').absolute()
+    name = namespace.strip('/').replace('/', '.') or ROOT
+    if len(name) > LONGEST_NAME:
+        digest = sha256(name.encode()).hexdigest()[:HASH_DIGITS]
+        name = f'{name[: LONGEST_NAME - HASH_DIGITS - 1]}-{digest}'
+    return (folder / 'evse_manager' / f'{name}{SUFFIX}').absolute()
 
 
 class FileLock:

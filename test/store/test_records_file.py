@@ -95,7 +95,8 @@ def test_fields_of_a_later_version_are_passed_over() -> None:
         ('', '/evse_1', {}, None),
         ('auto', '/evse_1', {'ROS_HOME': '/ros'}, '/ros/evse_manager/evse_1.sqlite3'),
         ('auto', '/depot/evse_7', {'ROS_HOME': '/ros'}, '/ros/evse_manager/depot.evse_7.sqlite3'),
-        ('auto', '/', {'ROS_HOME': '/ros'}, '/ros/evse_manager/root_namespace.sqlite3'),
+        ('auto', '/', {'ROS_HOME': '/ros'}, '/ros/evse_manager/root-namespace.sqlite3'),
+        ('auto', '/root_namespace', {'ROS_HOME': '/ros'}, '/ros/evse_manager/root_namespace.sqlite3'),
         ('auto', '/evse_1', {}, '~/.ros/evse_manager/evse_1.sqlite3'),
         ('/data/bench.sqlite3', '/evse_1', {}, '/data/bench.sqlite3'),
         ('~/bench.sqlite3', '/evse_1', {}, '~/bench.sqlite3'),
@@ -105,6 +106,17 @@ def test_where_the_file_is(
     setting: str, namespace: str, environment: dict[str, str], expected: str | None
 ) -> None:
     assert location(setting, namespace, environment) == (expected and Path(expected).expanduser())
+
+
+def test_a_namespace_that_is_too_long_for_a_file_has_a_file_of_its_own(tmp_path: Path) -> None:
+    long = '/' + 'a' * 300
+    paths = {location('auto', f'{long}{end}', {'ROS_HOME': str(tmp_path)}) for end in 'bc'}
+    assert len(paths) == 2
+    for path in paths:
+        assert path is not None
+        file, _, warning = open_or_replace(path)
+        assert warning == ''
+        file.close()
 
 
 # --- rows -------------------------------------------------------------------------------------------------

@@ -251,6 +251,18 @@ def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_file_that_is_no_database_and_is_not_called_one_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / 'notes.txt'
+    path.write_text('Buy a longer cable.')
+    owner = Owner(path)
+    assert 'it is no file of session records; set another session_store' in owner.store.warning
+    owner.keep(event(1), '1')
+    assert owner.told == ['1']
+    owner.close()
+    assert path.read_text() == 'Buy a longer cable.'
+    assert not list(tmp_path.glob('*.bad-*'))
+
+
 def test_a_file_of_a_later_version_is_left_alone(path: Path) -> None:
     written(path)
     with closing(sqlite3.connect(path)) as other:
