@@ -18,7 +18,9 @@ from evse_manager.interface.enums import (
     LockState,
     PilotMode,
     StatusReason,
+    StopTransactionReason,
 )
+from evse_manager.interface.pilot import MINIMUM_CURRENT_A
 from evse_manager.interface.tokens import masked
 from evse_manager.interface.types import Duration, EvseStatus
 from evse_manager.metering.thresholds import SILENT_AFTER_S
@@ -35,6 +37,16 @@ SOURCES = {
     LimitSource.TEMPERATURE: 'the temperature',
     LimitSource.UNSPECIFIED: 'nobody',
 }
+
+
+ENDINGS = {reason: reason.name.replace('_', ' ').lower() for reason in StopTransactionReason} | {
+    StopTransactionReason.UNSPECIFIED: 'no reason given',
+    StopTransactionReason.EV_DISCONNECTED: 'the car was disconnected',
+    StopTransactionReason.REMOTE: 'stopped from remote',
+    StopTransactionReason.LOCAL: 'stopped at the charger',
+    StopTransactionReason.OTHER: 'stopped for another reason',
+}
+"""How a transaction ended, for people."""
 
 
 def status(connector: Connector) -> EvseStatus:
@@ -188,12 +200,12 @@ def _reason(connector: Connector) -> tuple[StatusReason, str]:
     if connector.faulted:
         return Reason.FAULTED, 'Put out of order; clear_fault ends that.'
     if not connector.wanted_enabled:
-        return Reason.DISABLED, 'Disabled; enable makes it available.'
+        error = f' {_first_error(connector)}' if connector.errors else ''
+        return Reason.DISABLED, f'Disabled; enable makes it available.{error}'
     if BOARD_LOST in connector.errors:
-        return Reason.BOARD_LOST, connector.board_lost or BOARD_LOST.sentence
+        return Reason.BOARD_LOST, _first_error(connector)
     if connector.errors:
-        first = next(iter(connector.errors))
-        return Reason.ERROR, first.detail or first.fault.sentence
+        return Reason.ERROR, _first_error(connector)
     if connector.replug_active:
         return Reason.REPLUG, 'The board plays an unplug and a plug to the car.'
     if session is None:
@@ -201,12 +213,27 @@ def _reason(connector: Connector) -> tuple[StatusReason, str]:
             return Reason.RESERVED, f'Reserved (reservation {connector.reservation_id}).'
         return Reason.AVAILABLE, 'Available; plug in a car or present a token.'
     if session.transaction is not None and session.transaction.finished:
-        return Reason.TRANSACTION_FINISHED, 'The transaction has ended; unplug the car.'
+        stopped = session.transaction.stop
+        why = ENDINGS[stopped.reason] if stopped is not None else 'as ordered'
+        return Reason.TRANSACTION_FINISHED, f'The transaction has ended ({why}); unplug the car.'
     if transaction is None:
         if not connector.plugged:
             return Reason.WAITING_FOR_PLUG, 'Authorized; plug in the car.'
+        if connector.authorization is not None:
+            return (
+                Reason.WAITING_FOR_METER,
+                'Authorized; the first value of the meter is waited for, 2 s at most.',
+            )
         return Reason.WAITING_FOR_AUTHORIZATION, 'Plugged in; present a token.'
     return _reason_in_transaction(connector, transaction.announced)
+
+
+def _first_error(connector: Connector) -> str:
+    """Return the sentence of the error that matters most: a lost board, else the oldest."""
+    if BOARD_LOST in connector.errors:
+        return connector.board_lost or BOARD_LOST.sentence
+    first = next(iter(connector.errors))
+    return first.detail or first.fault.sentence
 
 
 def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[StatusReason, str]:
@@ -215,10 +242,8 @@ def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[Stat
     if connector.paused_by_user:
         return Reason.PAUSED_BY_USER, 'Paused by the user; resume_charging ends that.'
     if connector.phase_switch is not None:
-        return (
-            Reason.SWITCHING_PHASES,
-            f'Switching to {connector.phase_switch.target} phase(s).',
-        )
+        phases = 'one phase' if connector.phase_switch.target == 1 else 'three phases'
+        return Reason.SWITCHING_PHASES, f'Switching to {phases}, with the contactor open.'
     if power.waiting_for_first_limit(connector) and limits.signalled_a == 0.0:
         return Reason.WAITING_FOR_FIRST_LIMIT, 'Waiting for the energy manager to grant a limit.'
     if limits.reason is Reason.LIMIT_EXPIRED and limits.signalled_a == 0.0:
@@ -232,9 +257,11 @@ def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[Stat
             f'Fewer phases are allowed by {SOURCES[limits.source]} than can be connected.',
         )
     if limits.signalled_a == 0.0:
-        source = SOURCES[limits.source].capitalize()
-        text = f'{source} allows {limits.limit_a:.1f} A, less than can be signalled.'
-        return Reason.NO_ENERGY, text
+        least_a = MINIMUM_CURRENT_A
+        if connector.capabilities is not None:
+            least_a = max(least_a, connector.capabilities.min_current_a_import)
+        text = f'The limit of {limits.limit_a:.1f} A from {SOURCES[limits.source]} is below the {least_a:g} A'
+        return Reason.NO_ENERGY, f'{text} that charging needs.'
     if announced is Cause.FLOWING:
         return (
             Reason.CHARGING,

@@ -366,6 +366,7 @@ class StatusReason(IntEnum):
     SHUTTING_DOWN = 27
     RESTART_DELAY = 28
     TOO_MANY_CLOSINGS = 29
+    WAITING_FOR_METER = 30
 
 
 class LimitSource(IntEnum):
