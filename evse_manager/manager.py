@@ -204,11 +204,11 @@ class ConnectorManager:
 
     def take(self, event: inputs.Input, now: ClockReadings) -> None:
         """Hand an input to the kernel and carry out what follows."""
-        outputs = self.kernel.react(event, inputs.Now(now.clock, now.wall))
-        if outputs is not None:
-            self._send(outputs, now)
-        if not self.kernel.repeated:
-            self._carry_out(self.kernel.report())
+        step = self.kernel.take(event, inputs.Now(now.clock, now.wall))
+        if step.outputs is not None:
+            self._send(step.outputs, now)
+        if not step.unchanged:
+            self._carry_out(step.report())
 
     def observe(self, state: BoardState, now: ClockReadings) -> None:
         """Take a board state, and renew the lease where it is the occasion."""

@@ -120,7 +120,7 @@ def answer_pending(connector: Connector) -> None:
         else:
             continue
         connector.disable_pending.remove(pending)
-        connector.answers.append((pending.ticket, answer))
+        connector.results.answers.append((pending.ticket, answer))
     for pending in list(connector.unlock_pending):
         lock = connector.board.lock if connector.board is not None else LockState.UNKNOWN
         if lock is LockState.UNLOCKED and connector.link_up and not connector.outputs.lock:
@@ -134,7 +134,7 @@ def answer_pending(connector: Connector) -> None:
         else:
             continue
         connector.unlock_pending.remove(pending)
-        connector.answers.append((pending.ticket, answer))
+        connector.results.answers.append((pending.ticket, answer))
 
 
 def _addressed(connector: Connector, connector_id: int) -> Answer | None:
@@ -362,5 +362,5 @@ def _certificate_response(connector: Connector, command: SetGetCertificateRespon
         return refused('certificate_reponse.exi_response is allowed only with status Accepted.')
     if not connector.hlc_present:
         return refused('There is no high-level-communication node to take the response.')
-    connector.certificate_response = response
+    connector.results.certificate_response = response
     return OK

@@ -150,13 +150,26 @@ class Pending:
     deadline: float
 
 
+@dataclass(slots=True)
+class Results:
+    """What the present step has produced so far; no fact outlives its step here."""
+
+    outputs_before: BoardCommand = BoardCommand()
+    """What the board still does, however many of its changes the step takes."""
+    events: list[SessionEvent] = field(default_factory=list)
+    answers: list[tuple[int, Any]] = field(default_factory=list)
+    certificate_response: ResponseExiStreamStatus | None = None
+    enforced_limits: EnforcedLimits | None = None
+    powermeter: Powermeter | None = None
+
+
 def _no_allowance() -> Allowance:
     return Allowance(0.0, 0.0, 0, LimitSource.HARDWARE, StatusReason.STARTING)
 
 
 @dataclass(slots=True)
 class Connector:
-    """Every fact of one connector, with what the present step has produced so far."""
+    """Every fact of one connector."""
 
     config: Config
     new_uuid: Callable[[], str]
@@ -166,6 +179,8 @@ class Connector:
 
     # availability
     restored: PersistedState | None = None
+    begun: float | None = None
+    """When the kernel was started; nothing follows from the facts before."""
     started: float | None = None
     announced: Availability = Availability.UNSPECIFIED
     wanted_enabled: bool = True
@@ -250,19 +265,13 @@ class Connector:
 
     # outputs
     outputs: BoardCommand = BoardCommand()
-    told: BoardCommand = BoardCommand()
-    """The outputs before this step: what the board still does, however many of its changes the step takes."""
     sequence_number: int = 0
-    events: list[SessionEvent] = field(default_factory=list)
-    answers: list[Any] = field(default_factory=list)
-    certificate_response: ResponseExiStreamStatus | None = None
-    enforced_limits: EnforcedLimits | None = None
-    powermeter_sampled: bool = False
+    results: Results = field(default_factory=Results)
 
     def emit(self, event: SessionEventEnum, **payload: Any) -> None:
         """Append an event, stamped and numbered."""
         self.sequence_number += 1
-        self.events.append(
+        self.results.events.append(
             SessionEvent(
                 stamp=self.now.wall,
                 sequence_number=self.sequence_number,

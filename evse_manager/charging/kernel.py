@@ -9,7 +9,7 @@ the outputs last.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from evse_manager.charging import (
     allowance,
@@ -20,9 +20,10 @@ from evse_manager.charging import (
     power,
     sessions,
     supervision,
+    timers,
 )
 from evse_manager.charging.commands import Answer
-from evse_manager.charging.connector import Connector
+from evse_manager.charging.connector import Connector, Results
 from evse_manager.charging.inputs import (
     BoardCapabilitiesReceived,
     CapabilitiesReceived,
@@ -100,6 +101,22 @@ class Output:
     finished: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One input that was taken."""
+
+    happened: Input
+    outputs: BoardCommand | None
+    """The wanted outputs when they changed; they go to the board before anything else."""
+    unchanged: bool
+    """The input only repeated what was known: nothing but its deadline need be asked for."""
+    reporter: Callable[['Step'], Output]
+
+    def report(self) -> Output:
+        """Return all that the input brought about; at most once, before the next input is taken."""
+        return self.reporter(self)
+
+
 class Kernel:
     """The state machine of one connector."""
 
@@ -117,89 +134,72 @@ class Kernel:
         address; ``random`` (0 to 1) spreads restarts after a power loss.
         """
         self._connector = Connector(config, new_uuid, uuid, random)
-        self._begun: float | None = None
-        self._changed = False
-        self._repeated = False
         self._deadline: float | None = None
-        self._happened: Input = Tick()
-        self._repetition = UnchangedInputs()
-        self._sampled: Powermeter | None = None
+        self._unchanged_inputs = UnchangedInputs()
         self._published: dict[str, object] = {}
 
-    def step(self, happened: Input, now: Now) -> Output:
-        """Take one input and return all that it brought about; ``now.steady`` must not run backwards."""
-        self.react(happened, now)
-        return self.report()
-
-    def react(self, happened: Input, now: Now) -> BoardCommand | None:
+    def take(self, happened: Input, now: Now) -> Step:
         """
-        Take one input as ``step`` does, and return the wanted outputs when they changed.
+        Take one input; ``now.steady`` must not run backwards.
 
-        A node sends these before it asks for the ``report``, which takes as long again: power does not wait
-        for what is told about it.
+        The wanted outputs are sent before the report is asked for, which takes as long again: power does not
+        wait for what is reported about it.
         """
         connector = self._connector
         connector.now = now
-        connector.events, connector.answers = [], []
-        connector.certificate_response = connector.enforced_limits = None
-        self._sampled = None
-        connector.told = connector.outputs
-        self._happened = happened
-        self._repeated = self._repetition.covers(happened, connector)
-        match happened:
-            case BoardObserved(state) if self._repeated:
-                observation.seen_again(connector, state)
-                return None
-            case TelemetrySampled(telemetry) if self._repeated:
-                connector.temperature.take(telemetry.temperature_c)
-                return None
-            case BoardObserved(state, answered):
-                self._observe(state, answered)
-            case MeterSampled():
-                self._take(happened)
-                self._sampled = connector.meter.sample
-            case _:
-                self._take(happened)
+        connector.results = Results(outputs_before=connector.outputs)
+        if self._unchanged_inputs.is_redundant(happened, connector):
+            self._repeat(happened)
+            return Step(happened, None, unchanged=True, reporter=self._report)
+        if isinstance(happened, BoardObserved):
+            self._observe(happened.state, happened.answered)
+        else:
+            self._apply(happened)
         self._settle()
-        self._changed = connector.outputs != connector.told
-        return connector.outputs if self._changed else None
+        changed = connector.outputs != connector.results.outputs_before
+        return Step(happened, connector.outputs if changed else None, unchanged=False, reporter=self._report)
 
-    @property
-    def repeated(self) -> bool:
-        """Return whether the last input only said what was known: then there is nothing to report."""
-        return self._repeated
+    def step(self, happened: Input, now: Now) -> Output:
+        """Take one input and return all that it brought about."""
+        return self.take(happened, now).report()
 
-    def report(self) -> Output:
-        """Return all that the last input brought about; once after each ``react``."""
-        if self._repeated:
+    def _repeat(self, happened: Input) -> None:
+        """Take over the time, or the number, of an input in which nothing is new."""
+        connector = self._connector
+        match happened:
+            case BoardObserved(state):
+                observation.seen_again(connector, state)
+            case TelemetrySampled(telemetry):
+                connector.temperature.take(telemetry.temperature_c)
+
+    def _report(self, step: Step) -> Output:
+        """Return all that a step brought about."""
+        if step.unchanged:
             return Output(deadline=self._deadline)
         connector = self._connector
+        results, begun = connector.results, connector.begun is not None
         commands.answer_pending(connector)
-        now = connector.now
         current = status(connector)
         limits = Limits(connector.allowance.limit_a, connector.phases, connector.uuid)
-        begun = self._begun
-        self._deadline = self._next_deadline() if begun is not None else None
+        self._deadline = timers.next_deadline(connector) if begun else None
         output = Output(
-            events=tuple(connector.events),
-            outputs=connector.outputs if self._changed else None,
-            answers=tuple(connector.answers),
+            events=tuple(results.events),
+            outputs=step.outputs,
+            answers=tuple(results.answers),
             limits=limits if connector.capabilities is not None and self._new('limits', limits) else None,
-            ev_info=connector.ev_info
-            if begun is not None and self._new('ev_info', connector.ev_info)
-            else None,
+            ev_info=connector.ev_info if begun and self._new('ev_info', connector.ev_info) else None,
             car_manufacturer=self._fresh('car_manufacturer', connector.car_manufacturer),
             hw_capabilities=self._fresh('hw_capabilities', connector.usable_capabilities),
-            enforced_limits=connector.enforced_limits,
-            powermeter=self._sampled,
-            certificate_response=connector.certificate_response,
-            memory=self._fresh('memory', persistence.memory(connector)) if begun is not None else None,
+            enforced_limits=results.enforced_limits,
+            powermeter=results.powermeter,
+            certificate_response=results.certificate_response,
+            memory=self._fresh('memory', persistence.memory(connector)) if begun else None,
             status=current if self._new('status', DISCRETE_FIELDS(current)) else None,
             deadline=self._deadline,
-            finished=connector.shutting_down is not None and self._finished(now),
+            finished=connector.shutting_down is not None and self._finished(),
         )
         news = bool(output.events or output.outputs or output.memory or output.status)
-        self._repetition.looked_at(self._happened, connector, self._deadline, news=news or begun is None)
+        self._unchanged_inputs.record(step.happened, connector, self._deadline, news=news or not begun)
         return output
 
     def status(self, now: Now) -> EvseStatus:
@@ -222,21 +222,21 @@ class Kernel:
         observation.take_step(connector, state.cp_state, state.contactor, stamp)
         connector.pilot_mode = state.pilot_mode
 
-    def _take(self, happened: Input) -> None:
+    def _apply(self, happened: Input) -> None:
         """Change the facts by anything but a board state."""
         connector, steady = self._connector, self._connector.now.steady
         match happened:
             case Start(remembered, last_sequence_number):
-                if self._begun is None:
+                if connector.begun is None:
                     connector.sequence_number = last_sequence_number
-                    self._begun = connector.x1_since = steady
+                    connector.begun = connector.x1_since = steady
                     persistence.restore(connector, remembered)
             case ParametersChanged(config):
                 connector.config = config
             case CommandReceived(ticket, command):
                 answer = commands.execute(connector, ticket, command)
                 if answer is not None:
-                    connector.answers.append((ticket, answer))
+                    connector.results.answers.append((ticket, answer))
             case BoardLost(text):
                 connector.board_lost = text
                 connector.contactor = ContactorState.UNKNOWN
@@ -248,12 +248,13 @@ class Kernel:
             case MeterSampled(sample):
                 connector.meter.take(sample, steady, connector.rated_power_w)
                 persistence.keep_meter_value(connector)
+                connector.results.powermeter = connector.meter.sample
             case TelemetrySampled(telemetry):
                 connector.temperature.take(telemetry.temperature_c)
             case LimitsEnforced(limits):
                 if limits.uuid == connector.uuid:
                     connector.grant = allowance.grant(limits, steady)
-                    connector.enforced_limits = limits
+                    connector.results.enforced_limits = limits
             case EvInfoReceived(info):
                 if connector.session is not None:
                     connector.ev_info = info
@@ -264,16 +265,20 @@ class Kernel:
             case Shutdown():
                 if connector.shutting_down is None:
                     connector.shutting_down = steady
-            case _:
+            case Tick():
                 pass
+            case BoardObserved():
+                raise AssertionError('a board state is taken step by step, by _observe')
+            case _:
+                assert_never(happened)
 
     def _settle(self) -> None:
         """Let everything follow from the facts."""
         connector = self._connector
-        if self._begun is None:
+        if connector.begun is None:
             return
         observation.settle_unplug(connector)
-        sessions.boot(connector, self._begun)
+        sessions.boot(connector)
         supervision.supervise(connector)
         sessions.advance(connector)
         power.advance(connector)
@@ -289,27 +294,13 @@ class Kernel:
     def _fresh(self, name: str, value: _T) -> _T | None:
         return value if value is not None and self._new(name, value) else None
 
-    def _finished(self, now: Now) -> bool:
-        """Tell whether a shutdown has done all it can."""
+    def _finished(self) -> bool:
+        """Return whether a shutdown has done all it can."""
         connector = self._connector
-        assert connector.shutting_down is not None
-        if now.steady >= connector.shutting_down + sessions.SHUTDOWN_S:
+        if timers.shutdown.over(connector):
             return True
         safe = connector.contactor is ContactorState.OPEN or not connector.link_up
         return safe and connector.session is None
-
-    def _next_deadline(self) -> float | None:
-        """Return the earliest time at which anything happens by itself."""
-        connector = self._connector
-        assert self._begun is not None
-        times = [
-            observation.end_of_grace(connector),
-            *sessions.deadlines(connector, self._begun),
-            *supervision.deadlines(connector),
-            *power.deadlines(connector),
-            *outputs.deadlines(connector),
-        ]
-        return min((time for time in times if time is not None and time > connector.now.steady), default=None)
 
 
 def _manufacturer(evcc_id: str) -> CarManufacturerEnum:

@@ -5,6 +5,7 @@ Pilot and contactor are taken step by step from the list of transitions, so that
 are two steps; everything else is taken from the state as it is now.
 """
 
+from evse_manager.charging import timers
 from evse_manager.charging.connector import Connector
 from evse_manager.charging.faults import RCD_FAULTS
 from evse_manager.interface.enums import ContactorState, ControlPilotState, ProximityState, SessionEventEnum
@@ -118,15 +119,9 @@ def proximity_invalid(connector: Connector) -> bool:
     return connector.board.proximity in (ProximityState.INVALID, ProximityState.NO_PLUG)
 
 
-def end_of_grace(connector: Connector) -> float | None:
-    """Return when a cable that left for a moment counts as unplugged."""
-    return None if connector.left_at is None else connector.left_at + connector.config.replug_grace_s
-
-
 def settle_unplug(connector: Connector) -> None:
     """Count the cable as out once the grace for bouncing plugs is over."""
-    end = end_of_grace(connector)
-    if end is not None and connector.now.steady >= end:
+    if timers.unplug_grace.over(connector):
         _unplugged(connector)
 
 

@@ -5,21 +5,12 @@ They follow from the facts alone.  Power needs everything to be right at once: a
 confirmed, no error.
 """
 
-from evse_manager.charging import supervision
+from evse_manager.charging import supervision, timers
 from evse_manager.charging.connector import Connector
 from evse_manager.charging.faults import EMERGENCY_STOP, WELD
 from evse_manager.interface import pilot
-from evse_manager.interface.enums import Availability, ContactorState, LockState, PilotMode
+from evse_manager.interface.enums import ContactorState, LockState, PilotMode
 from evse_manager.interface.types import BoardCommand
-
-FORCED_OPENING_S = 6.0
-"""
-An EV that stays in C after X1 is switched off under load after so long (IEC 61851-1 table A.6 sequence
-10.2).
-"""
-
-UNLOCK_IN_F_S = 5.0
-"""In F and Disabled: from the open contactor to the open lock (docs/sources.md, timing)."""
 
 
 def settle(connector: Connector) -> None:
@@ -54,20 +45,6 @@ def settle(connector: Connector) -> None:
         connector.answered = False
 
 
-def deadlines(connector: Connector) -> list[float | None]:
-    """Return when an output changes by time alone."""
-    times: list[float | None] = []
-    if connector.offer is not None:
-        times.append(supervision.highest_falls_at(connector))
-    if connector.outputs.allow_power_on and connector.offer is None:
-        times.append(connector.x1_since + FORCED_OPENING_S)
-    if connector.outputs.pilot_mode is PilotMode.F:
-        times.append(connector.f_until)
-    if connector.outputs.lock and _at_rest(connector, connector.outputs.pilot_mode):
-        times.append(_unlock_at(connector, connector.outputs.pilot_mode))
-    return times
-
-
 def lock_ready(connector: Connector) -> bool:
     """Tell whether the connector is locked, or need not be."""
     if not connector.board_capabilities.has_lock:
@@ -97,7 +74,7 @@ def _holding(connector: Connector) -> bool:
     The EV has to leave C first, so that the contactor does not open under load; it gets a limited time for
     it.
     """
-    since = connector.now.steady if connector.outputs.pilot_mode is PilotMode.PWM else connector.x1_since
+    just_withdrawn = connector.outputs.pilot_mode is PilotMode.PWM
     return (
         connector.offer is None
         and connector.outputs.allow_power_on
@@ -109,7 +86,7 @@ def _holding(connector: Connector) -> bool:
         and not connector.replug_active
         and not connector.open_first
         and connector.shutting_down is None
-        and connector.now.steady < since + FORCED_OPENING_S
+        and (just_withdrawn or timers.forced_opening.running(connector))
     )
 
 
@@ -120,36 +97,20 @@ def _pilot_mode(connector: Connector, holding: bool) -> PilotMode:
         return PilotMode.X1
     after_fault = connector.now.steady < connector.f_until
     latched = WELD in connector.errors or connector.errors.present(EMERGENCY_STOP)
-    return PilotMode.F if _unavailable(connector) or after_fault or latched else PilotMode.X1
-
-
-def _unavailable(connector: Connector) -> bool:
-    return (
-        connector.announced in (Availability.DISABLED, Availability.FAULTED) and connector.transaction is None
-    )
-
-
-def _at_rest(connector: Connector, mode: PilotMode) -> bool:
-    """Tell whether there is nothing to be had here; boards without F show it as X1."""
-    return mode is PilotMode.F or _unavailable(connector)
-
-
-def _unlock_at(connector: Connector, mode: PilotMode) -> float:
-    since = connector.f_since if mode is PilotMode.F else connector.x1_since
-    return max(connector.contactor_open_since, since) + UNLOCK_IN_F_S
+    return PilotMode.F if timers.unavailable(connector) or after_fault or latched else PilotMode.X1
 
 
 def _lock(connector: Connector, mode: PilotMode) -> bool:
     """Lock from B to A; never move the lock while the contactor is not confirmed open."""
-    config, locked = connector.config, connector.told.lock
+    config, locked = connector.config, connector.results.outputs_before.lock
     if not connector.board_capabilities.has_lock:
         return False
     if connector.contactor is not ContactorState.OPEN or not connector.link_up or WELD in connector.errors:
         return locked
     if not connector.plugged or connector.force_unlocked:
         return False
-    if _at_rest(connector, mode):
-        return locked and connector.now.steady < _unlock_at(connector, mode)
+    if timers.out_of_use(connector, mode):
+        return locked and connector.now.steady < timers.unlock_at(connector, mode)
     authorized = connector.authorization is not None or connector.transaction is not None
     if config.unlock_when_deauthorized and not authorized:
         return False

@@ -6,6 +6,7 @@ The kernel tells its memory with every step that changes it; whoever keeps it gi
 
 from dataclasses import replace
 
+from evse_manager.charging import timers
 from evse_manager.charging.connector import Connector, Session, Transaction
 from evse_manager.charging.faults import WELD
 from evse_manager.charging.persisted_state import OpenSession, OpenTransaction, PersistedState
@@ -13,7 +14,6 @@ from evse_manager.charging.supervision import raise_fault
 from evse_manager.interface.enums import SessionEventEnum, StopTransactionReason
 from evse_manager.interface.types import Energy, Powermeter, ProvidedIdToken, TransactionFinished
 from evse_manager.metering.energy import TransactionEnergy
-from evse_manager.metering.thresholds import METER_WAIT_S
 
 KEEP_EVERY_S = 30.0
 """While a transaction is open its meter value is worth remembering so often."""
@@ -58,7 +58,7 @@ def ready(connector: Connector) -> bool:
         return True
     if not connector.board_capabilities.has_meter or connector.meter.sample is not None:
         return True
-    return connector.now.steady >= connector.board_first_seen + METER_WAIT_S
+    return timers.first_meter_value.over(connector)
 
 
 def close_interrupted(connector: Connector) -> None:

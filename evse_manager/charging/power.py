@@ -6,12 +6,11 @@ Power: whether a current is offered, what the EV makes of it, and the outputs th
 is the one place from which pilot, contactor permission, lock and phases come.
 """
 
-import math
 from dataclasses import replace
 
-from evse_manager.charging import allowance
+from evse_manager.charging import allowance, timers
 from evse_manager.charging.allowance import Bound
-from evse_manager.charging.connector import INTERRUPTIONS, Cause, Connector, Offer, PhaseSwitch, Transaction
+from evse_manager.charging.connector import Cause, Connector, Offer, PhaseSwitch, Transaction
 from evse_manager.charging.faults import PHASES
 from evse_manager.charging.supervision import raise_fault
 from evse_manager.interface.enums import (
@@ -23,37 +22,11 @@ from evse_manager.interface.enums import (
     StatusReason,
 )
 
-X1_S = 3.0
-"""X1, once set, lasts at least so long (docs/sources.md, timing, T_step_X1)."""
-
-
-PACING_S = 5.0
-"""While charging the current rises at most so often (docs/sources.md, pilot voltages)."""
-
-WAKE_UP_AFTER_S = 30.0
-"""So long an offer in B lasts before the one wake-up (IEC 61851-1 A.5.3)."""
-
 WAKE_UP_F_S = 4.0
 """Break in F of a wake-up (ISO 15118-3 T_step_EF)."""
 
 WAKE_UP_X1_S = 0.75
 """X1 after the break in F."""
-
-AFTER_WAKE_UP_S = 10.0
-"""So long after the wake-up an EV that still does not ask counts as pausing (docs/sources.md, timing)."""
-
-FIRST_LIMIT_S = 3.0
-"""So long the energy manager may take to answer a new demand (docs/charging.md)."""
-
-PHASES_S = 5.0
-"""So long a board may take to switch phases."""
-
-INTERRUPTED_WITHIN_S = 60.0
-BACK_OFF_S = 60.0
-"""After three interruptions in a minute, power waits a minute before it is offered again (catalogue F41)."""
-
-SCHEDULE_LOOK_S = 60.0
-"""A schedule is looked at again at the latest after so long, because the wall clock may jump."""
 
 Event = SessionEventEnum
 
@@ -78,33 +51,8 @@ def advance(connector: Connector) -> None:
         transaction.charged_s += connector.now.steady - transaction.flowing_since
         transaction.flowing_since = None
     _announce(connector, transaction, cause)
-    if connector.contactor is not ContactorState.CLOSED and resting_until(connector) is not None:
+    if connector.contactor is not ContactorState.CLOSED and timers.contactor_rest.running(connector):
         connector.offer = None
-
-
-def backing_off_until(connector: Connector) -> float | None:
-    """Return until when an offer has to wait after too many interruptions; ``None`` when it need not."""
-    times = connector.interruptions
-    if len(times) < INTERRUPTIONS or times[-1] - times[0] > INTERRUPTED_WITHIN_S:
-        return None
-    until = times[-1] + BACK_OFF_S
-    return until if connector.now.steady < until else None
-
-
-def resting_until(connector: Connector) -> float | None:
-    """
-    Return until when the contactor rests because it has closed too often; ``None`` when it may close.
-
-    One budget counts every closing, whether the EV, an error, a limit, a pause or a change of phases caused
-    it.
-    """
-    now, closings = connector.now.steady, connector.closings
-    config = connector.config
-    until = max(
-        closings[-most] + period if len(closings) >= most else -math.inf
-        for most, period in ((config.closings_per_minute_max, 60.0), (config.closings_per_hour_max, 3600.0))
-    )
-    return until if now < until else None
 
 
 def waiting_for_first_limit(connector: Connector) -> bool:
@@ -115,7 +63,7 @@ def waiting_for_first_limit(connector: Connector) -> bool:
         and connector.config.energy_source == 'manager'
         and connector.allowance.source is LimitSource.ENERGY_MANAGER
         and transaction.announced not in (Cause.FLOWING, Cause.NO_ENERGY)
-        and connector.now.steady < transaction.demand_since + FIRST_LIMIT_S
+        and timers.first_limit.running(connector)
     )
 
 
@@ -137,7 +85,7 @@ def _allowance(connector: Connector) -> allowance.Allowance:
     bound, connector.external_change = allowance.external_bound(connector.external, now.wall)
     bounds.append(bound)
     expired = False
-    if connector.grant is not None and now.steady < connector.grant.ends(config.enforced_limits_max_age_s):
+    if connector.grant is not None and timers.grant.running(connector):
         bounds.append(connector.grant.bound)
     elif config.energy_source == 'manager' or connector.grant is not None:
         expired = True
@@ -170,15 +118,15 @@ def _phase_switch(connector: Connector, transaction: Transaction) -> None:
         switch = connector.phase_switch = PhaseSwitch(target)
     if switch.told is None:
         switch.target = target
-        pause = connector.config.switch_3ph1ph_delay_s if transaction.energy_flowed else 0.0
+        paused = not transaction.energy_flowed or timers.phase_pause.over(connector)
         if connected:
             connector.phase_switch = None
-        elif _surely_open(connector) and now >= connector.contactor_open_since + pause:
+        elif _surely_open(connector) and paused:
             switch.told = now
             connector.phases = switch.target
     elif connector.answered and board is not None and board.phases == switch.target:
         connector.phase_switch = None
-    elif now >= switch.told + PHASES_S:
+    elif timers.phase_switch.over(connector):
         connector.phase_switch = None
         connector.phases = board.phases if board is not None and board.phases else connector.phases
         connector.wanted_phases = connector.phases
@@ -192,7 +140,7 @@ def _surely_open(connector: Connector) -> bool:
 
     An opening that is told of late may be over while the board is still permitted to close.
     """
-    permitted = connector.told.allow_power_on or connector.outputs.allow_power_on
+    permitted = connector.results.outputs_before.allow_power_on or connector.outputs.allow_power_on
     return connector.contactor is ContactorState.OPEN and not permitted
 
 
@@ -222,17 +170,17 @@ def _offer(connector: Connector, cause: Cause) -> None:
     """Make, change or withdraw the offer."""
     now, offer = connector.now.steady, connector.offer
     current = connector.allowance.signalled_a
-    held_back = connector.replug_active or connector.open_first or backing_off_until(connector) is not None
-    resting = connector.contactor is not ContactorState.CLOSED and resting_until(connector) is not None
+    held_back = connector.replug_active or connector.open_first or timers.back_off.running(connector)
+    resting = connector.contactor is not ContactorState.CLOSED and timers.contactor_rest.running(connector)
     if cause is not Cause.OFFERED or held_back:
         connector.offer = None
     elif offer is None:
-        rested = connector.outputs.pilot_mode is PilotMode.X1 and now >= connector.x1_since + X1_S
-        if rested and not resting and now >= connector.offers_held_until:
+        rested = connector.outputs.pilot_mode is PilotMode.X1 and timers.x1_minimum.over(connector)
+        if rested and not resting and timers.restart_delay.over(connector):
             connector.offer = Offer(now, now, current)
             connector.offered_peaks.clear()
             connector.offered_peaks.append((now, current))
-    elif current < offer.current_a or (current > offer.current_a and now >= offer.changed + PACING_S):
+    elif current < offer.current_a or timers.pacing.over(connector):
         offer.current_a, offer.changed = current, now
         connector.offered_peaks.append((now, current))
 
@@ -241,7 +189,7 @@ def _wake_up(connector: Connector, offer: Offer) -> None:
     """Wake an EV that leaves an offer alone: once per offer, F and then X1."""
     now = connector.now.steady
     if offer.wake_step_until is not None:
-        if now < offer.wake_step_until:
+        if timers.wake_step.running(connector):
             return
         if offer.wake_step_mode is PilotMode.F:
             offer.wake_step_mode = PilotMode.X1
@@ -252,7 +200,7 @@ def _wake_up(connector: Connector, offer: Offer) -> None:
             offer.wake_over = now
         return
     asleep = not offer.ev_asked and not offer.woken and connector.cp_state is ControlPilotState.B
-    if asleep and now >= offer.since + WAKE_UP_AFTER_S:
+    if asleep and timers.wake_up.over(connector):
         offer.woken = True
         if connector.config.legacy_wakeup_enabled and connector.board_capabilities.supports_cp_state_f:
             offer.wake_step_mode = PilotMode.F
@@ -279,8 +227,7 @@ def _ev(connector: Connector, offer: Offer, transaction: Transaction) -> Cause:
             offer.ev_left = connector.outputs.allow_power_on
             if not offer.ev_left:
                 offer.ev_asked, offer.since = False, now
-        refused = offer.wake_over is not None and now >= offer.wake_over + AFTER_WAKE_UP_S
-        if offer.ev_left or refused:
+        if offer.ev_left or timers.after_wake_up.over(connector):
             return Cause.PAUSED_BY_EV
     return Cause.OFFERED
 
@@ -316,31 +263,3 @@ def _announce(connector: Connector, transaction: Transaction, cause: Cause) -> N
             transaction.energy_flowed = True
         case Cause.ERROR | Cause.OFFERED:
             pass
-
-
-def deadlines(connector: Connector) -> list[float | None]:
-    """Return when something here happens by time alone."""
-    now, times = connector.now.steady, list[float | None]()
-    transaction, offer, switch = connector.running, connector.offer, connector.phase_switch
-    if connector.grant is not None:
-        times.append(connector.grant.ends(connector.config.enforced_limits_max_age_s))
-    if connector.external_change is not None:
-        seconds = (connector.external_change - connector.now.wall) / allowance.SECOND
-        times.append(now + min(max(seconds, 0.001), SCHEDULE_LOOK_S))
-    if transaction is not None:
-        times.append(transaction.demand_since + FIRST_LIMIT_S)
-        times.append(connector.x1_since + X1_S)
-        times.append(connector.offers_held_until)
-        times.append(backing_off_until(connector))
-        times.append(resting_until(connector))
-        if switch is not None:
-            pause = connector.config.switch_3ph1ph_delay_s
-            times.append(
-                connector.contactor_open_since + pause if switch.told is None else switch.told + PHASES_S
-            )
-    if offer is not None:
-        times.append(offer.wake_step_until)
-        times.append(offer.since + WAKE_UP_AFTER_S)
-        times.append(None if offer.wake_over is None else offer.wake_over + AFTER_WAKE_UP_S)
-        times.append(offer.changed + PACING_S if connector.allowance.signalled_a > offer.current_a else None)
-    return times

@@ -5,7 +5,7 @@ Availability, sessions and transactions (charging.md sections 2 and 3): when eac
 stop, the end of the session, and only then what may begin.
 """
 
-from evse_manager.charging import persistence
+from evse_manager.charging import persistence, timers
 from evse_manager.charging.connector import Connector, Session, Stop, Transaction
 from evse_manager.charging.faults import WELD
 from evse_manager.interface.enums import (
@@ -24,13 +24,6 @@ from evse_manager.interface.types import (
     TransactionFinished,
     TransactionStarted,
 )
-from evse_manager.metering.thresholds import METER_WAIT_S
-
-BOOT_S = 5.0
-"""The first event follows the first board state, at the latest after so long (docs/charging.md)."""
-
-SHUTDOWN_S = 2.5
-"""So long a shutdown waits for the contactor and the meter; the process is gone within 3 s (sequence 29)."""
 
 FREE_TOKEN = ProvidedIdToken(id_token='FREESERVICE', prevalidated=True)
 """The token of a connector that charges without authentication."""
@@ -38,12 +31,12 @@ FREE_TOKEN = ProvidedIdToken(id_token='FREESERVICE', prevalidated=True)
 Event = SessionEventEnum
 
 
-def boot(connector: Connector, begun: float) -> None:
+def boot(connector: Connector) -> None:
     """Announce the availability once the board is known, or has kept silent for too long."""
     if connector.started is not None:
         return
     known = connector.link_up and connector.capabilities is not None and not connector.replug_active
-    if connector.now.steady < begun + BOOT_S and not (known and persistence.ready(connector)):
+    if not timers.boot.over(connector) and not (known and persistence.ready(connector)):
         return
     connector.started = connector.now.steady
     persistence.close_interrupted(connector)
@@ -159,15 +152,14 @@ def _finish_transaction(connector: Connector) -> None:
 
 def _stop_complete(connector: Connector, stopping: Stop) -> bool:
     """Tell whether nothing more needs to be waited for."""
-    now = connector.now.steady
-    if connector.shutting_down is not None and now >= connector.shutting_down + SHUTDOWN_S:
+    if timers.shutdown.over(connector):
         return True
     if stopping.opened is None:
         return False
     return (
         connector.meter.sample is None
         or connector.meter.sampled_after(stopping.opened_stamp, stopping.opened)
-        or now >= stopping.opened + METER_WAIT_S
+        or timers.stop_meter_value.over(connector)
     )
 
 
@@ -307,7 +299,7 @@ def _meter_may_come(connector: Connector) -> bool:
     return (
         connector.board_capabilities.has_meter
         and connector.meter.sample is None
-        and connector.now.steady < connector.board_first_seen + METER_WAIT_S
+        and timers.first_meter_value.running(connector)
     )
 
 
@@ -316,23 +308,6 @@ def _note_energy_end(connector: Connector, transaction: Transaction) -> None:
     if transaction.flowing_since is not None:
         transaction.charged_s += connector.now.steady - transaction.flowing_since
         transaction.flowing_since = None
-
-
-def deadlines(connector: Connector, begun: float) -> list[float | None]:
-    """Return when something here happens by time alone."""
-    times: list[float | None] = []
-    if connector.started is None:
-        times.append(begun + BOOT_S)
-    if connector.meter.sample is None and (connector.started is None or connector.session is not None):
-        times.append(connector.board_first_seen + METER_WAIT_S)
-    transaction = connector.transaction
-    if transaction is not None and transaction.stop is not None and transaction.stop.opened is not None:
-        times.append(transaction.stop.opened + METER_WAIT_S)
-    if connector.shutting_down is not None:
-        times.append(connector.shutting_down + SHUTDOWN_S)
-    times.extend(pending.deadline for pending in connector.disable_pending)
-    times.extend(pending.deadline for pending in connector.unlock_pending)
-    return times
 
 
 def withdrawn(connector: Connector) -> bool:

@@ -4,7 +4,7 @@ The status: the published state, and above all why this connector is (not) charg
 The state follows from the facts; ``reason`` names the first thing that has to change before energy flows.
 """
 
-from evse_manager.charging import power
+from evse_manager.charging import power, timers
 from evse_manager.charging.connector import Cause, Connector, Session
 from evse_manager.charging.faults import BOARD_LOST
 from evse_manager.charging.outputs import lock_ready
@@ -23,7 +23,6 @@ from evse_manager.interface.enums import (
 from evse_manager.interface.pilot import MINIMUM_CURRENT_A
 from evse_manager.interface.tokens import masked
 from evse_manager.interface.types import Duration, EvseStatus
-from evse_manager.metering.thresholds import SILENT_AFTER_S
 
 Reason = StatusReason
 State = ChargerState
@@ -120,9 +119,8 @@ def _lock(connector: Connector) -> LockState:
 def _warnings(connector: Connector) -> tuple[str, ...]:
     """Return what is not right but blocks nothing."""
     warnings = []
-    now, started = connector.now.steady, connector.started
-    expected = started is not None and now >= started + SILENT_AFTER_S
-    silent = expected and connector.board_capabilities.has_meter and connector.meter.silent(now)
+    expected = timers.meter_expected.over(connector) and connector.board_capabilities.has_meter
+    silent = expected and timers.meter_silent.over(connector)
     if silent:
         warnings.append(
             'The meter is silent: energy is not counted and the soft over-current check is suspended.'
@@ -267,14 +265,14 @@ def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[Stat
             Reason.CHARGING,
             f'Charging; the limit of {limits.limit_a:.1f} A comes from {SOURCES[limits.source]}.',
         )
-    if power.backing_off_until(connector) is not None:
+    if timers.back_off.running(connector):
         return Reason.EV_TOGGLES, 'Interrupted too often, by the car or by errors; waiting a minute.'
-    if connector.offer is None and power.resting_until(connector) is not None:
+    if connector.offer is None and timers.contactor_rest.running(connector):
         return (
             Reason.TOO_MANY_CLOSINGS,
             'The contactor closed too often in a minute or an hour; it rests before the next offer.',
         )
-    if connector.now.steady < connector.offers_held_until:
+    if timers.restart_delay.running(connector):
         return (
             Reason.RESTART_DELAY,
             'Power is back; waiting a random time so that not all cars start at once.',

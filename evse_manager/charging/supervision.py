@@ -6,7 +6,7 @@ Each function below owns the conditions of one subject; ``supervise`` runs them 
 
 import math
 
-from evse_manager.charging import faults
+from evse_manager.charging import faults, timers
 from evse_manager.charging.connector import Connector
 from evse_manager.charging.faults import Fault, Severity
 from evse_manager.charging.observation import PILOT_READINGS, proximity_invalid
@@ -19,28 +19,15 @@ from evse_manager.interface.enums import (
     SessionEventEnum,
 )
 from evse_manager.interface.parameters import Config
-from evse_manager.metering.thresholds import SILENT_AFTER_S
-
-CLOSING_S = 3.0
-"""From the EV's request to the closed contactor (IEC 61851-1 table A.6; catalogue F16)."""
-
-OPENING_S = 1.0
-"""Not confirmed open for this long after it had to be: welded (docs/charging.md)."""
 
 LONGEST_VIEW_S = 0.6
 """So much of the time between two states counts as seen: a contactor that matters is reported at 4 Hz."""
-
-EV_FOLLOWS_S = 5.0
-"""So long an EV may take to follow a lower duty cycle (docs/sources.md, pilot voltages)."""
 
 OFFER_LOST = (OpeningReason.LEASE_LAPSED, OpeningReason.LINK_LOST, OpeningReason.BOARD_RESET)
 """
 After these openings the pilot showed X1 for a while, though no command wanted it.  The EV leaves C because of
 that, also after the pilot shows PWM again, so the offer ends and X1 lasts its minimum.
 """
-
-DISAGREEMENT_S = 2.0
-"""So long a board may offer more than it was told (catalogue L15)."""
 
 DISAGREEMENT_A = 0.5
 """Boards that signal whole amperes, or with coarse timers, round by less than this."""
@@ -127,21 +114,6 @@ def view_resumed(connector: Connector) -> None:
         connector.weld_suspected_since += unseen
 
 
-def _seen_for(connector: Connector, since: float | None, seconds: float) -> bool:
-    """
-    Tell whether the board itself has shown a condition for so long.
-
-    A board that fell silent meanwhile shows nothing: it is lost, and never ends as a contactor fault.
-    """
-    return since is not None and connector.board_seen >= since + seconds
-
-
-def watches(connector: Connector) -> bool:
-    """Tell whether a verdict waits for the board to show a condition for long enough (``_seen_for``)."""
-    since = (connector.close_wanted_since, connector.weld_suspected_since, connector.disagreement_since)
-    return any(each is not None for each in since)
-
-
 def _link(connector: Connector) -> None:
     condition(connector, faults.BOARD_LOST, not connector.link_up, connector.board_lost)
 
@@ -193,7 +165,7 @@ def _closing(connector: Connector) -> None:
         connector.close_wanted_since = None
     elif connector.close_wanted_since is None:
         connector.close_wanted_since = connector.now.steady
-    overdue = _seen_for(connector, connector.close_wanted_since, CLOSING_S)
+    overdue = timers.closing.shown(connector)
     condition(connector, faults.NOT_CLOSING, overdue)
     if connector.judged_openings is None:
         connector.judged_openings = board.fault_counter
@@ -222,7 +194,7 @@ def _opening(connector: Connector) -> None:
                 connector.errors.cause_gone(faults.WELD, connector.now.steady)
     elif connector.weld_suspected_since is None:
         connector.weld_suspected_since = connector.now.steady
-    elif _seen_for(connector, connector.weld_suspected_since, OPENING_S):
+    elif timers.opening.shown(connector):
         raise_fault(connector, faults.WELD)
 
 
@@ -240,24 +212,16 @@ def _disagreement(connector: Connector) -> None:
         connector.disagreement_since = None
     elif connector.disagreement_since is None:
         connector.disagreement_since = connector.now.steady
-    condition(
-        connector, faults.DISAGREEMENT, _seen_for(connector, connector.disagreement_since, DISAGREEMENT_S)
-    )
+    condition(connector, faults.DISAGREEMENT, timers.disagreement.shown(connector))
 
 
 def highest_signalled(connector: Connector) -> float:
     """Return the most that was signalled in the time an EV has to follow; infinity before any offer."""
-    horizon = connector.now.steady - EV_FOLLOWS_S
+    horizon = connector.now.steady - timers.EV_FOLLOWS_S
     peaks = connector.offered_peaks
     while len(peaks) > 1 and peaks[1][0] <= horizon:
         peaks.popleft()
     return max((current for _, current in peaks), default=math.inf)
-
-
-def highest_falls_at(connector: Connector) -> float | None:
-    """Return when ``highest_signalled`` may fall by time alone."""
-    peaks = connector.offered_peaks
-    return peaks[1][0] + EV_FOLLOWS_S if len(peaks) > 1 else None
 
 
 def tolerated_current(connector: Connector) -> float:
@@ -287,7 +251,7 @@ def _over_current(connector: Connector) -> None:
         connector.excess_since = None
     elif connector.excess_since is None:
         connector.excess_since = connector.now.steady
-    elif connector.now.steady >= connector.excess_since + connector.config.soft_over_current_timeout_s:
+    elif timers.over_current.over(connector):
         raise_fault(connector, faults.OVER_CURRENT)
     if connector.excess_since is None:
         connector.errors.cause_gone(faults.OVER_CURRENT, connector.now.steady)
@@ -321,26 +285,4 @@ def _temperature(connector: Connector) -> None:
 
 def _meter(connector: Connector) -> None:
     """Block power without a meter, where the operator wants that."""
-    assert connector.started is not None
-    silent = connector.now.steady >= max(connector.meter.received, connector.started) + SILENT_AFTER_S
-    condition(connector, faults.METER, silent and connector.config.fail_on_powermeter_errors)
-
-
-def noticed_late(connector: Connector) -> list[float | None]:
-    """Return when time alone changes what is told, not worth a deadline: the next input shows it."""
-    meter = connector.meter
-    return [
-        meter.received + SILENT_AFTER_S,
-        None if connector.started is None else connector.started + SILENT_AFTER_S,
-    ]
-
-
-def deadlines(connector: Connector) -> list[float | None]:
-    """Return when a supervision decides by time alone."""
-    config = connector.config
-    times: list[float | None] = [connector.errors.next_expiry()]
-    if config.fail_on_powermeter_errors and connector.started is not None:
-        times.append(max(connector.meter.received, connector.started) + SILENT_AFTER_S)
-    if connector.excess_since is not None:
-        times.append(connector.excess_since + config.soft_over_current_timeout_s)
-    return times
+    condition(connector, faults.METER, timers.meter_lost.over(connector))

@@ -8,7 +8,7 @@ gives the outputs of one in which none is (``test_random_walks.py``).
 
 import math
 
-from evse_manager.charging import supervision
+from evse_manager.charging import supervision, timers
 from evse_manager.charging.allowance import SECOND
 from evse_manager.charging.connector import Connector
 from evse_manager.charging.inputs import Input, MeterSampled, Now, TelemetrySampled
@@ -35,19 +35,17 @@ class UnchangedInputs:
         self._looked_at = Now(0.0, Time(0))
         self._quiet_until = -math.inf
 
-    def looked_at(self, happened: Input, connector: Connector, deadline: float | None, *, news: bool) -> None:
+    def record(self, happened: Input, connector: Connector, deadline: float | None, *, news: bool) -> None:
         """Note an input that was looked at, whether it brought anything, and when something is due next."""
         if news or not isinstance(happened, BoardObserved | MeterSampled | TelemetrySampled):
             self._quiet_states = 0
         elif isinstance(happened, BoardObserved):
             self._quiet_states += 1
         self._looked_at = connector.now
-        times = (deadline, *supervision.noticed_late(connector))
-        self._quiet_until = min(
-            (time for time in times if time is not None and time > connector.now.steady), default=math.inf
-        )
+        times = (deadline, timers.next_notice(connector))
+        self._quiet_until = min((time for time in times if time is not None), default=math.inf)
 
-    def covers(self, happened: Input, connector: Connector) -> bool:
+    def is_redundant(self, happened: Input, connector: Connector) -> bool:
         """Tell whether an input says only what the last of its kind said, and nothing can follow from it."""
         match happened:
             case BoardObserved(state, answered):
@@ -83,7 +81,7 @@ class UnchangedInputs:
             self._quiet_states >= LOOKED_AT
             and not connector.board_lost
             and connector.shutting_down is None
-            and not supervision.watches(connector)
+            and not timers.verdict_pending(connector)
             and now.steady < self._quiet_until
             and (connector.external_change is None or now.wall < connector.external_change)
             and abs(now.wall - self._looked_at.wall - elapsed_ns) < JUMP_NS

@@ -23,7 +23,7 @@ from evse_manager.charging.inputs import (
     Start,
     Tick,
 )
-from evse_manager.charging.kernel import Kernel, Output
+from evse_manager.charging.kernel import Kernel, Output, Step
 from evse_manager.interface import pilot
 from evse_manager.interface.enums import (
     Availability,
@@ -82,29 +82,26 @@ class InvariantChecker:
     def watch(kernel: Kernel, config: Config, past: 'list[SessionEvent] | None' = None) -> 'InvariantChecker':
         """Stand beside a kernel from now on; ``past`` are the events that were published before."""
         invariants = InvariantChecker(config)
-        react, report = kernel.react, kernel.report
-        inputs: list[tuple[Input, Now]] = []
+        take = kernel.take
         for event in past or []:
             invariants._event(event)
             invariants.begun = invariants.link = True
             invariants.outputs = BoardCommand(pilot_mode=PilotMode.X1)
 
-        def watched_react(happened: Input, now: Now) -> BoardCommand | None:
-            outputs = react(happened, now)
-            inputs[:] = [(happened, now)]
-            if kernel.repeated:  # the manager asks for no report then
-                watched_report()
-            return outputs
+        def watched(happened: Input, now: Now) -> Step:
+            step = take(happened, now)
 
-        def watched_report() -> Output:
-            output = report()
-            while inputs:
-                happened, now = inputs.pop()
+            def judged(_: Step) -> Output:
+                output = step.report()
                 invariants.judge(happened, now, output, kernel.status(now))
-            return output
+                return output
 
-        kernel.react = watched_react  # type: ignore[method-assign]
-        kernel.report = watched_report  # type: ignore[method-assign]
+            if step.unchanged:  # the manager asks for no report then
+                judged(step)
+                return step
+            return replace(step, reporter=judged)
+
+        kernel.take = watched  # type: ignore[method-assign]
         return invariants
 
     def __init__(self, config: Config) -> None:

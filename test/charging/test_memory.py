@@ -54,7 +54,7 @@ def restart(
 def booting(config: Config | None = None) -> KernelHarness:
     """Return a harness before its start, without the invariants, who knows nothing of a former process."""
     harness = KernelHarness(config, boot=False)
-    del harness.kernel.react, harness.kernel.report
+    del harness.kernel.take
     return harness
 
 

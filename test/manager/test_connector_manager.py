@@ -270,7 +270,7 @@ def test_a_command_whose_step_fails_is_not_answered_twice(monkeypatch: Any) -> N
         raise ValueError('broken')
 
     with monkeypatch.context() as patch:
-        patch.setattr(connector.manager.kernel, 'react', broken)
+        patch.setattr(connector.manager.kernel, 'take', broken)
         answers: list[Answer] = []
         try:
             connector.manager.execute(Reserve(7), answers.append, connector.now)
