@@ -21,6 +21,7 @@ from evse_manager.board.meters.metered import MeterParameters
 from evse_manager.interface import endpoints, enums, types
 from evse_manager.interface.parameters import Config
 from evse_manager.nodes.board_support import BoardSupportConfig
+from evse_manager.nodes.energy_manager import EnergyManagerConfig
 from evse_manager.nodes.parameters import Row, rows
 from evse_manager.nodes.simulation_clock import SimulationClockConfig
 from evse_manager.simulation.faults import FAULTS
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs' / 'interface.md'
 TEMPLATE = ROOT / 'docs' / 'interface.template.md'
 CONNECTOR = '/evse_1'
+SITE = '/depot'
 OURS = '\N{EN DASH}'
 NEVER = ''
 """Absent value of a field that is always there."""
@@ -65,6 +67,11 @@ EXAMPLES = {
 }
 """What to type behind the type in an example line; nothing for those that are not listed."""
 
+SITE_EXAMPLES = {
+    'SetSiteLimit': '{node: grid, source: operator, limit_a: 40.0}',
+}
+"""The same for services of a site, by the last part of their type: two have the name of a connector's."""
+
 
 # --- pieces of Markdown -----------------------------------------------------------------------------------
 
@@ -89,28 +96,30 @@ def shell(lines: Iterable[str]) -> str:
 # --- topics and services ----------------------------------------------------------------------------------
 
 
-def absolute(name: str) -> str:
-    """Return the name of a topic or service of the connector of the examples."""
-    return name if name.startswith('/') else f'{CONNECTOR}/{name}'
+def absolute(name: str, namespace: str = CONNECTOR) -> str:
+    """Return the name of a topic or service of the connector, or the site, of the examples."""
+    return name if name.startswith('/') else f'{namespace}/{name}'
 
 
-def typed(name: str) -> str:
+def typed(name: str, kind: str = '') -> str:
     """Return what is typed behind the type, in quotation marks that a shell leaves alone."""
-    example = EXAMPLES.get(name)
+    example = SITE_EXAMPLES.get(kind) or EXAMPLES.get(name)
     return f" '{example}'" if example else ''
 
 
-def listen_or_talk(topic: endpoints.Topic) -> str:
+def listen_or_talk(topic: endpoints.Topic, namespace: str) -> str:
     """Return an example line: one talks to the manager where another node would, and listens otherwise."""
-    if topic.publisher in (endpoints.Party.HLC, endpoints.Party.ENERGY):
-        return f'ros2 topic pub --once {absolute(topic.name)} {topic.type}{typed(topic.name)}'
+    name = absolute(topic.name, namespace)
+    spoken_by = (endpoints.Party.HLC, endpoints.Party.ENERGY, endpoints.Party.ANYONE)
+    if topic.publisher in spoken_by and topic not in endpoints.SITE_TOPICS:
+        return f'ros2 topic pub --once {name} {topic.type}{typed(topic.name)}'
     # What is kept for late readers goes only to those that ask for it, reliably.
     late = ' --qos-reliability reliable --qos-durability transient_local' if topic.qos.value.latched else ''
     depth = f' --qos-depth {topic.qos.value.depth}' if topic.qos is endpoints.Qos.EVENTS else ''
-    return f'ros2 topic echo {absolute(topic.name)} {topic.type}{late}{depth}'
+    return f'ros2 topic echo {name} {topic.type}{late}{depth}'
 
 
-def topics(group: Iterable[endpoints.Topic]) -> str:
+def topics(group: Iterable[endpoints.Topic], namespace: str = CONNECTOR) -> str:
     """Return the table of some topics and a line to try each."""
     group = list(group)
     lines = (
@@ -124,15 +133,17 @@ def topics(group: Iterable[endpoints.Topic]) -> str:
         for topic in group
     )
     header = ('Topic', 'Type', 'QoS', 'From → to', 'When')
-    return f'{table(header, lines)}\n\n{shell(map(listen_or_talk, group))}'
+    return f'{table(header, lines)}\n\n{shell(listen_or_talk(topic, namespace) for topic in group)}'
 
 
-def callable_services(group: Iterable[endpoints.Service]) -> str:
+def callable_services(group: Iterable[endpoints.Service], namespace: str = CONNECTOR) -> str:
     """Return the table of some services and a line to try each."""
     group = list(group)
     lines = ((code(service.name), code(service.type), service.does) for service in group)
     calls = (
-        f'ros2 service call {absolute(service.name)} {service.type}{typed(service.name)}' for service in group
+        f'ros2 service call {absolute(service.name, namespace)} {service.type}'
+        f'{typed(service.name, service.type_name)}'
+        for service in group
     )
     return f'{table(("Service", "Type", "Does"), lines)}\n\n{shell(calls)}'
 
@@ -164,6 +175,7 @@ def parameters() -> str:
     for name in sorted(DRIVERS):
         of_driver = rows(driver_class(name).Parameters)
         parts += [f'### Of `board_support` with the driver `{name}`', parameter_table(of_driver)]
+    parts += ['### Of `energy_manager`', parameter_table(rows(EnergyManagerConfig))]
     parts += ['### Of `simulation_clock`', parameter_table(rows(SimulationClockConfig))]
     return '\n\n'.join(parts)
 
@@ -301,7 +313,8 @@ def service_section(name: str) -> str:
 
 def services() -> str:
     """Return all services of our own types, in the order of the table of names."""
-    ours = [service.type_name for service in endpoints.SERVICES if service.type.startswith('evse_manager/')]
+    every = (*endpoints.SERVICES, *endpoints.SITE_SERVICES)
+    ours = [service.type_name for service in every if service.type.startswith('evse_manager/')]
     return '\n\n'.join(service_section(name) for name in dict.fromkeys(ours))
 
 
@@ -312,8 +325,10 @@ def page() -> str:
         'board_topics': topics(endpoints.BOARD_TOPICS),
         'hlc_topics': topics(endpoints.HLC_TOPICS),
         'energy_topics': topics(endpoints.ENERGY_TOPICS),
+        'site_topics': topics(endpoints.SITE_TOPICS, SITE),
         'other_topics': topics((endpoints.DIAGNOSTICS, endpoints.BOARD_DIAGNOSTICS, endpoints.CLOCK)),
         'commands': callable_services((endpoints.GET_ID, *endpoints.COMMANDS)),
+        'site_services': callable_services(endpoints.SITE_SERVICES, SITE),
         'simulation_services': callable_services(endpoints.SIMULATION_SERVICES),
         'profiles': table(
             ('Profile', 'What it does'),

@@ -41,7 +41,7 @@ OBJECTS: dict[str, tuple[str, str]] = {
     ),
     'ScheduleResEntry': ('energy/ScheduleResEntry', 'timestamp limits_to_root price_per_kwh'),
     'ExternalLimits': ('energy/ExternalLimits', 'schedule_import schedule_export'),
-    'EnforcedLimits': ('energy/EnforcedLimits', 'uuid - valid_until limits_root_side schedule'),
+    'EnforcedLimits': ('energy/EnforcedLimits', 'uuid - valid_until limits_root_side schedule - - -'),
     'OptimizerTarget': (
         'energy/OptimizerTarget',
         'energy_amount_needed charge_to_max_percent car_battery_soc leave_time price_limit full_autonomy',
@@ -49,7 +49,7 @@ OBJECTS: dict[str, tuple[str, str]] = {
     'EnergyFlowRequest': (
         'energy/EnergyFlowRequest',
         'uuid - node_type children - optimizer_target energy_usage_root energy_usage_leaves '
-        'schedule_import schedule_export - -',
+        'schedule_import schedule_export - - - - -',
     ),
     'CertificateHashDataInfo': (
         'iso15118_charger/CertificateHashDataInfo',

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Protocol
 
 from evse_manager.charging import inputs
+from evse_manager.charging.allowance import Grant
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.kernel import Kernel, Output
 from evse_manager.charging.persisted_state import PersistedState
@@ -274,6 +275,10 @@ class ConnectorManager:
     def status(self, now: ClockReadings) -> EvseStatus:
         """Return the status as it is at this moment, with the warnings of the records."""
         return self._with_warnings(self.kernel.status(inputs.Now(now.clock, now.wall)))
+
+    def grant(self, now: ClockReadings) -> Grant | None:
+        """Return the energy manager's grant that is in force, if any."""
+        return self.kernel.grant(inputs.Now(now.clock, now.wall))
 
     def publish_status(self, now: ClockReadings) -> None:
         """Publish the status as it is at this moment."""

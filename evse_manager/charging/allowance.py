@@ -31,6 +31,8 @@ class Bound:
     current_a: float = math.inf
     power_w: float = math.inf
     phases: int = 3
+    node: str = ''
+    """The node of the site's tree whose limit it is; empty = unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Allowance:
     phases: int
     source: LimitSource
     reason: StatusReason
+    node: str = ''
 
 
 def usable(capabilities: HardwareCapabilities, config: Config) -> HardwareCapabilities:
@@ -59,25 +62,33 @@ def usable(capabilities: HardwareCapabilities, config: Config) -> HardwareCapabi
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An energy manager's limit: received when, on the steady clock, and meant to last so many seconds."""
+    """
+    An energy manager's limit: it lasts ``life_s`` seconds from ``begins``, on the steady clock.
+
+    ``limits`` is the message that granted it, ``received`` when it came.
+    """
 
     bound: Bound
     received: float
+    begins: float
     life_s: float
+    limits: EnforcedLimits
 
     def ends(self, max_age_s: float) -> float:
         """Return when the grant ends on the steady clock; it never lasts longer than ``max_age_s``."""
-        return self.received + min(self.life_s, max_age_s)
+        return self.begins + min(self.life_s, max_age_s)
 
 
-def grant(limits: EnforcedLimits, steady: float) -> Grant:
+def grant(limits: EnforcedLimits, steady: float, wall: Time) -> Grant:
     """
-    Return the grant of an accepted message that was received at ``steady``.
+    Return the grant of a message that was received at ``steady`` and ``wall``.
 
     Its life is what the sender meant (``valid_until`` - ``stamp``); a message without both times, or without
-    any number, grants nothing.
+    any number, grants nothing.  The life begins with the request that the message answers, so that a delayed
+    message grants no more time than one that came at once.
     """
     life = 0.0
+    age = 0.0 if limits.request_stamp is None else max(0.0, (wall - limits.request_stamp) / SECOND)
     if limits.valid_until is not None and limits.stamp is not None:
         life = (limits.valid_until - limits.stamp) / SECOND
     granted = limits.limits_root_side or LimitsRes()
@@ -89,8 +100,27 @@ def grant(limits: EnforcedLimits, steady: float) -> Grant:
         math.inf if current is None else max(0.0, current),
         math.inf if power is None else max(0.0, power),
         granted.ac_max_phase_count or 3,
+        limits.binding_node,
     )
-    return Grant(bound, steady, max(0.0, life))
+    return Grant(bound, steady, steady - age, max(0.0, life), limits)
+
+
+def outdated(new: Grant, before: Grant | None, steady: float, max_age_s: float) -> bool:
+    """
+    Return whether a grant must be ignored because a newer one has been taken before it.
+
+    Messages may be late or pass each other: a grant that has ended on its way is ignored, and so is an older
+    grant of the same energy manager.  An older one of another energy manager is ignored for as long as it
+    could have been on its way when the newer one was made.
+    """
+    mine, theirs = new.limits, before.limits if before is not None else None
+    if mine.request_stamp is not None and new.ends(max_age_s) <= steady:
+        return True
+    if before is None or theirs is None or not mine.manager_id or not theirs.manager_id:
+        return False
+    if (mine.stamp or 0) >= (theirs.stamp or 0):
+        return False
+    return mine.manager_id == theirs.manager_id or steady < before.received + max_age_s
 
 
 def external_bound(limits: ExternalLimits, wall: Time) -> tuple[Bound, Time | None]:
@@ -126,17 +156,17 @@ def combine(
     allowed = min(bound.phases for bound in bounds)
     fitting = [count for count in connectable if count <= min(allowed, wanted_phases)]
     phases = max(fitting, default=min(connectable))
-    limit, source = math.inf, LimitSource.UNSPECIFIED
+    limit, source, node = math.inf, LimitSource.UNSPECIFIED, ''
     for bound in bounds:
         current = min(bound.current_a, bound.power_w / (voltage_v * phases))
         if current < limit:
-            limit, source = current, bound.source
+            limit, source, node = current, bound.source, bound.node
     if phases > allowed:
         narrow = min(bounds, key=lambda bound: bound.phases)
-        return Allowance(0.0, 0.0, phases, narrow.source, StatusReason.TOO_FEW_PHASES)
+        return Allowance(0.0, 0.0, phases, narrow.source, StatusReason.TOO_FEW_PHASES, narrow.node)
     signalled = pilot.signalled(limit, hardware_minimum_a)
     reason = StatusReason.CHARGING if signalled else StatusReason.NO_ENERGY
-    return Allowance(limit, signalled, phases, source, reason)
+    return Allowance(limit, signalled, phases, source, reason, node)
 
 
 def reject_reason(limits: ExternalLimits) -> str:

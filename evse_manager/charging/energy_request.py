@@ -1,6 +1,6 @@
 """What a connector asks of the energy manager of its site."""
 
-from evse_manager.charging.allowance import usable
+from evse_manager.charging.allowance import Grant, usable
 from evse_manager.interface.enums import ChargerState, NodeType
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
@@ -27,12 +27,15 @@ def energy_request(
     status: EvseStatus,
     capabilities: HardwareCapabilities | None,
     meter: Powermeter | None,
+    *,
+    grant: Grant | None,
 ) -> EnergyFlowRequest:
     """
     Return the request of the connector ``uuid`` as it stands.
 
     ``capabilities`` are the board's, as it reports them.  A car that pauses asks for the hardware's minimum,
-    a reserve with which it may resume; a connector that does not want energy asks for none.
+    a reserve with which it may resume; a connector that does not want energy asks for none.  ``grant`` is the
+    energy manager's grant that is in force.
     """
     available = usable(capabilities or HardwareCapabilities(), config)
     if status.state in _WANTS_ALL:
@@ -59,4 +62,7 @@ def energy_request(
         ),
         limit_in_force=LimitsRes(ac_max_current_a=status.limit_a, ac_max_phase_count=status.phases),
         contactor=status.contactor,
+        grant_stamp=grant.limits.stamp if grant is not None else None,
+        grant_manager_id=grant.limits.manager_id if grant is not None else '',
+        granted=grant.limits.limits_root_side if grant is not None else None,
     )

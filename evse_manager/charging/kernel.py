@@ -22,6 +22,7 @@ from evse_manager.charging import (
     supervision,
     timers,
 )
+from evse_manager.charging.allowance import Grant
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.connector import Connector, Results
 from evse_manager.charging.inputs import (
@@ -207,6 +208,11 @@ class Kernel:
         self._connector.now = now
         return status(self._connector)
 
+    def grant(self, now: Now) -> Grant | None:
+        """Return the energy manager's grant that is in force, if any."""
+        grant, max_age = self._connector.grant, self._connector.config.enforced_limits_max_age_s
+        return grant if grant is not None and now.steady < grant.ends(max_age) else None
+
     def _observe(self, state: BoardState, answered: bool) -> None:
         """Take a board state step by step."""
         connector = self._connector
@@ -252,8 +258,12 @@ class Kernel:
             case TelemetrySampled(telemetry):
                 connector.temperature.take(telemetry.temperature_c)
             case LimitsEnforced(limits):
-                if limits.uuid == connector.uuid:
-                    connector.grant = allowance.grant(limits, steady)
+                grant = allowance.grant(limits, steady, connector.now.wall)
+                max_age = connector.config.enforced_limits_max_age_s
+                if limits.uuid == connector.uuid and not allowance.outdated(
+                    grant, connector.grant, steady, max_age
+                ):
+                    connector.grant = grant
                     connector.results.enforced_limits = limits
             case EvInfoReceived(info):
                 if connector.session is not None:

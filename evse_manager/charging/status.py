@@ -5,6 +5,7 @@ The state follows from the facts; ``reason`` names the first thing that has to c
 """
 
 from evse_manager.charging import power, timers
+from evse_manager.charging.allowance import Allowance
 from evse_manager.charging.connector import Cause, Connector, Session
 from evse_manager.charging.faults import BOARD_LOST
 from evse_manager.charging.outputs import lock_ready
@@ -97,6 +98,7 @@ def status(connector: Connector) -> EvseStatus:
         link_state=link,
         contactor_cycles=connector.contactor_cycles,
         openings_under_load=board.openings_under_load if board is not None else 0,
+        limit_node=connector.allowance.node,
     )
 
 
@@ -234,6 +236,11 @@ def _first_error(connector: Connector) -> str:
     return first.detail or first.fault.sentence
 
 
+def _source(limits: Allowance) -> str:
+    """Return whose limit is the lowest, and the node of the site that binds it."""
+    return f'{SOURCES[limits.source]} ({limits.node} is full)' if limits.node else SOURCES[limits.source]
+
+
 def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[StatusReason, str]:
     """Return why energy (does not) flow in an open transaction without errors."""
     limits = connector.allowance
@@ -258,12 +265,12 @@ def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[Stat
         least_a = MINIMUM_CURRENT_A
         if connector.capabilities is not None:
             least_a = max(least_a, connector.capabilities.min_current_a_import)
-        text = f'The limit of {limits.limit_a:.1f} A from {SOURCES[limits.source]} is below the {least_a:g} A'
+        text = f'The limit of {limits.limit_a:.1f} A from {_source(limits)} is below the {least_a:g} A'
         return Reason.NO_ENERGY, f'{text} that charging needs.'
     if announced is Cause.FLOWING:
         return (
             Reason.CHARGING,
-            f'Charging; the limit of {limits.limit_a:.1f} A comes from {SOURCES[limits.source]}.',
+            f'Charging; the limit of {limits.limit_a:.1f} A comes from {_source(limits)}.',
         )
     if timers.back_off.running(connector):
         return Reason.EV_TOGGLES, 'Interrupted too often, by the car or by errors; waiting a minute.'

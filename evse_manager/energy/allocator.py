@@ -18,8 +18,8 @@ from evse_manager.energy.limits import LimitBook, RunTimeLimit
 from evse_manager.energy.meters import read_meter
 from evse_manager.energy.planning import OWN_LIMIT, Plan, Planner, PlanSettings
 from evse_manager.energy.sharing import EPSILON
-from evse_manager.energy.status import GrantReason
 from evse_manager.energy.tree import SiteTree, Topology
+from evse_manager.interface.enums import GrantReason
 from evse_manager.interface.types import Powermeter, Time
 
 RENEW_S = 1.0
@@ -27,6 +27,11 @@ RENEW_S = 1.0
 
 OVER_A = 1e-6
 """Sums of floating-point currents are exact to this."""
+
+SECOND = 1_000_000_000
+
+CLOCKS_APART_S = 172_800.0
+"""Clocks of two energy managers are at most this far apart; what is further ahead is ignored."""
 
 SMALL_RAISE_A = 1.0
 """A part of a raise smaller than this waits for the rest of it."""
@@ -77,7 +82,11 @@ class SiteAllocator:
         self.plan = Plan([])
         self._planner = Planner(self.topology, self.capacity, self.book, settings)
         self._started = steady
-        self._last_stamp = Time(0)
+        self._last_stamp = self._foreign_stamp = Time(0)
+        self.pending = False
+        """Something has arrived on which the plan depends: a step is due."""
+        self.due = steady
+        """When something that counts ends next, on the steady clock: then others may have more."""
 
     # --- what arrives ----------------------------------------------------------------------------------
 
@@ -94,9 +103,10 @@ class SiteAllocator:
         if isinstance(demand, str):
             connector.refused = demand
             return demand
-        connector.hear(demand, steady, self.manager_id)
+        self.pending |= connector.hear(demand, steady, self.manager_id)
+        self.due = min(self.due, connector.ledger.next_end())
         if demand.grant_stamp is not None:
-            self._last_stamp = max(self._last_stamp, demand.grant_stamp)
+            self._foreign_stamp = max(self._foreign_stamp, demand.grant_stamp)
         return ''
 
     def meter(self, node: str, sample: Powermeter, steady: float) -> str:
@@ -111,26 +121,32 @@ class SiteAllocator:
 
     def set_limit(self, limit: RunTimeLimit, wall: Time) -> str:
         """Set or clear a run-time limit; return why it is refused, or an empty text."""
-        return self.book.set(limit, wall)
+        text = self.book.set(limit, wall)
+        self.pending |= not text
+        return text
 
     # --- what is handed out ----------------------------------------------------------------------------
 
     def step(self, steady: float, wall: Time) -> list[Grant]:
         """Return the grants to send now: all that changed, and those that have to be renewed."""
+        self.pending = False
         self.book.expire(wall)
         self.capacity.update(steady, wall)
         for connector in self.connectors:
             connector.refresh(steady)
         self.plan = self._planner.plan(self.connectors, steady, wall)
-        self._last_stamp = Time(max(wall, self._last_stamp + 1))
+        self._last_stamp = self._next_stamp(wall)
         changed = self._reduce(steady)
         changed |= self._raise(steady)
-        return self._grants(changed, steady)
+        grants = self._grants(changed, steady)
+        self.due = min((connector.ledger.next_end() for connector in self.connectors), default=math.inf)
+        return grants
 
-    def next_end(self) -> float | None:
-        """Return when something that counts ends next, on the steady clock: others may rise then."""
-        ends = [end for connector in self.connectors if (end := connector.ledger.next_end()) is not None]
-        return min(ends, default=None)
+    def _next_stamp(self, wall: Time) -> Time:
+        """Return a stamp newer than all before, also those of an energy manager whose clock is ahead."""
+        if self._foreign_stamp - wall > CLOCKS_APART_S * SECOND:
+            self._foreign_stamp = Time(0)
+        return Time(max(wall, self._last_stamp + 1, self._foreign_stamp + 1))
 
     def may_raise(self, steady: float) -> bool:
         """Return whether increases are allowed: not right after the start, unless all have reported."""
@@ -189,8 +205,6 @@ class SiteAllocator:
             if current >= newest.current_a and target.phases >= newest.phases:
                 continue
             phases = min(target.phases, newest.phases)
-            if target.current_a > newest.current_a and phases < newest.phases:
-                continue  # fewer phases with more current each are a raise
             connector.obedience.reduce(newest.current_a, steady)
             connector.ledger.grant(current, phases, self._last_stamp, steady)
             changed.add(connector.index)

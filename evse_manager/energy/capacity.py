@@ -3,9 +3,10 @@
 import math
 from zoneinfo import ZoneInfo
 
-from evse_manager.energy.limits import Bound, LimitBook, LimitOrigin, fuse_bounds
+from evse_manager.energy.limits import Bound, LimitBook, fuse_bounds
 from evse_manager.energy.meters import NO_LOAD, NodeMeter
 from evse_manager.energy.tree import Topology
+from evse_manager.interface.enums import LimitOrigin
 from evse_manager.interface.types import Time
 
 

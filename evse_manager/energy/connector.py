@@ -142,15 +142,16 @@ class Connector:
         """Return on which of its own phases it uses current when this many are connected."""
         return _USED[min(connected, len(self.spec.phases))][self.usage.phases]
 
-    def hear(self, demand: Demand, steady: float, manager_id: str) -> None:
+    def hear(self, demand: Demand, steady: float, manager_id: str) -> bool:
         """
         Take a request; ``manager_id`` is this energy manager.
 
-        An older request than the newest one is ignored while the connector is heard.
+        An older request than the newest one is ignored while the connector is heard.  Returns whether it asks
+        for something else than before.
         """
         before = self.demand
         if before is not None and demand.stamp < before.stamp and not self.silent(steady):
-            return
+            return False
         self.demand, self.heard, self.refused = demand, steady, ''
         stamp, is_open = demand.grant_stamp, demand.contactor is ContactorState.OPEN
         foreign = stamp is not None and demand.grant_manager_id != manager_id
@@ -163,6 +164,7 @@ class Connector:
         elif stamp is not None:
             self.ledger.acknowledge(stamp, is_open, steady)
         self._observe(demand, steady)
+        return before is None or demand.wish != before.wish
 
     def refresh(self, steady: float) -> None:
         """Bring what is counted up to date."""
@@ -202,7 +204,7 @@ class Connector:
         if demand.contactor is ContactorState.OPEN:
             draw = 0.0
         self.obedience.judge(draw, granted, in_force or stamp is None, steady)
-        if granted > 0.0 and in_force:
-            self.usage.observe(demand, granted, steady)
+        if newest is not None and granted > 0.0 and in_force:
+            self.usage.observe(demand, granted, newest.phases, steady)
         elif granted <= 0.0 and self.ledger.settled:
             self.usage.reset()

@@ -67,6 +67,21 @@ class Demand:
         """Return whether energy is wanted at all."""
         return self.wants_a >= self.minimum_a > 0.0
 
+    @property
+    def wish(self) -> tuple[object, ...]:
+        """Return what the plan depends on."""
+        return (
+            self.wants_a,
+            self.minimum_a,
+            self.most_phases,
+            self.fewest_phases,
+            self.switches_phases,
+            self.priority,
+            self.energy_wh,
+            self.leaves,
+            self.contactor,
+        )
+
     def urgent_a(self, volts_of_phases: float, wall: Time) -> float:
         """
         Return the current that reaches the energy target by the departure; 0 without a target that is still
@@ -100,8 +115,8 @@ class Usage:
         self._less_since = math.inf
         self._idle_since = [math.inf] * 3
 
-    def observe(self, demand: Demand, granted_a: float, steady: float) -> None:
-        """Take a request of a connector that has ``granted_a`` > 0 in force."""
+    def observe(self, demand: Demand, granted_a: float, connected: int, steady: float) -> None:
+        """Take a request of a connector that has ``granted_a`` > 0 on ``connected`` phases in force."""
         draw = (0.0, 0.0, 0.0) if demand.contactor is ContactorState.OPEN else demand.draw_a
         if draw is None:
             self.reset()
@@ -115,13 +130,13 @@ class Usage:
                 self.most_a = (used + UNDERUSE_MARGIN_A) / UNDERUSE + 0.3
         else:
             self._less_since = math.inf
-        self._observe_phases(draw, steady)
+        self._observe_phases(draw, connected, steady)
 
-    def _observe_phases(self, draw: tuple[float, float, float], steady: float) -> None:
+    def _observe_phases(self, draw: tuple[float, float, float], connected: int, steady: float) -> None:
         charging = max(draw) >= USED_A
         for phase, current in enumerate(draw):
             bit = 1 << phase
-            if current > UNUSED_A:
+            if current > UNUSED_A or phase >= connected:  # of what is not connected nothing is known
                 self._idle_since[phase] = math.inf
                 self.phases |= bit
             elif charging:

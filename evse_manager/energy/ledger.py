@@ -11,6 +11,7 @@ Grants are told apart by their stamps, which only rise; a connector ignores a gr
 one that it follows, so that late, repeated and reordered messages cannot raise what counts.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ VALIDITY_S = 10.0
 """Validity of a grant from its sending."""
 
 FOLLOW_S = 5.0
-"""Time that an EV may take to follow a lower signalled current (IEC 61851-1 table A.6)."""
+"""Time that an EV may take to follow a lower signalled current (docs/sources.md, timing)."""
 
 OUTLIVES_VALIDITY_S = 6.5
 """
@@ -119,8 +120,8 @@ class Ledger:
         if self.former:
             self.former = [level for level in self.former if level.ends > steady]
 
-    def next_end(self) -> float | None:
-        """Return when something ends that is not the newest grant, on the steady clock."""
+    def next_end(self) -> float:
+        """Return when something but the newest grant ends, on the steady clock; infinite = nothing."""
         if self.settled:
-            return None
-        return min((level.ends for level in [*self.former, *self.own[:-1]]), default=None)
+            return math.inf
+        return min((level.ends for level in [*self.former, *self.own[:-1]]), default=math.inf)

@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from evse_manager.energy.tree import FuseSpec
+from evse_manager.interface.enums import LimitOrigin
 from evse_manager.interface.types import Time
 
 LIMITS_PER_NODE_MAX = 32
@@ -24,16 +24,6 @@ STEPS_MAX = 1000
 """Most steps of one run-time limit."""
 
 SECOND = 1_000_000_000
-
-
-class LimitOrigin(IntEnum):
-    """Whose limit binds at a node (``SiteNodeStatus.limit_origin``)."""
-
-    UNSPECIFIED = 0
-    FUSE = 1
-    SCHEDULE = 2
-    RUN_TIME = 3
-    METER_SILENT = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,9 @@ from evse_manager.energy.connector import Connector
 from evse_manager.energy.demand import Demand
 from evse_manager.energy.limits import Bound, LimitBook
 from evse_manager.energy.sharing import EPSILON, NO_CONSTRAINT, Car, share
-from evse_manager.energy.status import GrantReason
 from evse_manager.energy.tree import Topology
 from evse_manager.energy.turns import TurnTimes
-from evse_manager.interface.enums import ContactorState
+from evse_manager.interface.enums import ContactorState, GrantReason
 from evse_manager.interface.types import Time
 
 OWN_LIMIT = -2

@@ -7,10 +7,32 @@ from typing import assert_never
 from evse_manager.energy.allocator import SiteAllocator
 from evse_manager.energy.connector import Connector
 from evse_manager.energy.planning import Target
-from evse_manager.energy.status import WAITING, GrantReason, SiteConnectorStatus, SiteNodeStatus, SiteStatus
-from evse_manager.interface.types import Current, Time
+from evse_manager.energy.site_limits import write_site_limit
+from evse_manager.interface.enums import GrantReason
+from evse_manager.interface.types import (
+    Current,
+    SiteConnectorStatus,
+    SiteNodeStatus,
+    SiteStatus,
+    Time,
+)
 
 Phases = tuple[float, float, float]
+
+WAITING = frozenset(
+    {
+        GrantReason.MINIMUM_DOES_NOT_FIT,
+        GrantReason.TURN_OF_OTHERS,
+        GrantReason.MINIMUM_PAUSE,
+        GrantReason.REDUCTIONS_PENDING,
+        GrantReason.STARTING,
+        GrantReason.CONTACTOR_UNKNOWN,
+        GrantReason.NOT_FOLLOWING,
+        GrantReason.REQUEST_REFUSED,
+        GrantReason.BELOW_MINIMUM,
+    }
+)
+"""With these reasons a connector that wants energy waits for it."""
 
 
 def site_status(allocator: SiteAllocator, steady: float, wall: Time) -> SiteStatus:
@@ -26,6 +48,7 @@ def site_status(allocator: SiteAllocator, steady: float, wall: Time) -> SiteStat
         nodes=_node_statuses(allocator, connectors, steady),
         connectors=connectors,
         warnings=tuple(_warnings(allocator, connectors)),
+        limits=tuple(write_site_limit(limit) for limit in allocator.book.all()),
     )
 
 

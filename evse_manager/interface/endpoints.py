@@ -170,6 +170,9 @@ ENERGY_TOPICS = (
 )
 """Topics between a connector and its energy manager, with ``energy_source`` manager alone."""
 
+SITE_TOPICS = (Topic('site/status', _MSG + 'SiteStatus', Qos.LATCHED, _E, _ANY, 'on change and at 1 Hz'),)
+"""What the energy manager publishes for everybody, in the namespace of the site."""
+
 DIAGNOSTICS = Topic(
     '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', Qos.STREAM, _M, _ANY, 'on change and at 1 Hz'
 )
@@ -240,6 +243,13 @@ SIMULATION_SERVICES = (
 )
 """Offered by ``board_support`` with a driver that has the physical model behind it."""
 
+SET_SITE_LIMIT = Service(
+    'site/set_limit', _SRV + 'SetSiteLimit', _E, 'set, replace or clear the limit of one source at a node'
+)
+
+SITE_SERVICES = (SET_SITE_LIMIT,)
+"""Offered by the energy manager, in the namespace of the site."""
+
 SERVICES = (GET_ID, *COMMANDS, *SIMULATION_SERVICES)
 """Every service of a connector."""
 
@@ -275,5 +285,5 @@ def load(type_name: str) -> Any:
     return getattr(import_module(f'{package}.{kind}'), name)
 
 
-_TOPIC_OF = {topic.name: topic for topic in (*TOPICS, CLOCK)}
-_SERVICE_OF = {service.name: service for service in SERVICES}
+_TOPIC_OF = {topic.name: topic for topic in (*TOPICS, *SITE_TOPICS, CLOCK)}
+_SERVICE_OF = {service.name: service for service in (*SERVICES, *SITE_SERVICES)}

@@ -379,3 +379,47 @@ class LimitSource(IntEnum):
     ENERGY_MANAGER = 4
     EXTERNAL = 5
     TEMPERATURE = 6
+
+
+class LimitOrigin(IntEnum):
+    """Whose limit binds at a node of a site (``SiteNodeStatus.limit_a_origin``)."""
+
+    UNSPECIFIED = 0
+    FUSE = 1
+    SCHEDULE = 2
+    RUN_TIME = 3
+    METER_SILENT = 4
+
+
+class GrantReason(IntEnum):
+    """Why a connector has the grant that it has (``SiteConnectorStatus.reason``)."""
+
+    UNSPECIFIED = 0
+    NO_DEMAND = 1
+    """It asks for nothing."""
+    FULL = 2
+    """It has all that it asks for or has use for."""
+    LIMITED = 3
+    """It has less than it asks for: the binding node is full."""
+    MINIMUM_DOES_NOT_FIT = 4
+    """It waits: its minimum does not fit into the binding node."""
+    TURN_OF_OTHERS = 5
+    """It waits for its turn: not all minima fit at once."""
+    MINIMUM_PAUSE = 6
+    """It waits for the end of its minimum off-time."""
+    REDUCTIONS_PENDING = 7
+    """It waits until other connectors have followed their reductions."""
+    STARTING = 8
+    """The energy manager has just started and gives no increase yet."""
+    SILENT = 9
+    """It is not heard; what it may still use is reserved."""
+    CONTACTOR_UNKNOWN = 10
+    """Its contactor is unknown; its last grant stays reserved."""
+    NOT_FOLLOWING = 11
+    """It did not follow a reduction, and its grant was withdrawn."""
+    OVERDRAW = 12
+    """It draws more than granted; what it draws is reserved."""
+    REQUEST_REFUSED = 13
+    """Its newest request makes no sense."""
+    BELOW_MINIMUM = 14
+    """A limit of the connector itself is below its minimum."""

@@ -25,8 +25,10 @@ from evse_manager.interface.enums import (
     ControlPilotState,
     ErrorEnum,
     ExiStreamStatus,
+    GrantReason,
     HashAlgorithm,
     IdTokenType,
+    LimitOrigin,
     LimitSource,
     LinkState,
     LockState,
@@ -235,13 +237,20 @@ class ExternalLimits:
 
 @dataclass(frozen=True, slots=True)
 class EnforcedLimits:
-    """The energy manager's grant: valid for ``valid_until`` - ``stamp`` from its reception."""
+    """
+    The energy manager's grant.
+
+    It is valid for ``valid_until`` - ``stamp`` from the request that it answers on, or from its reception.
+    """
 
     uuid: str = ''
     stamp: Time | None = None
     valid_until: Time | None = None
     limits_root_side: LimitsRes | None = None
     schedule: tuple[ScheduleResEntry, ...] = ()
+    manager_id: str = ''
+    request_stamp: Time | None = None
+    binding_node: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +281,9 @@ class EnergyFlowRequest:
     schedule_export: tuple[ScheduleReqEntry, ...] = ()
     limit_in_force: LimitsRes | None = None
     contactor: ContactorState = ContactorState.UNSPECIFIED
+    grant_stamp: Time | None = None
+    grant_manager_id: str = ''
+    granted: LimitsRes | None = None
 
 
 # --- authorization -------------------------------------------------------------------------------
@@ -471,6 +483,86 @@ class EvseStatus:
     link_state: LinkState = LinkState.UNSPECIFIED
     contactor_cycles: int = 0
     openings_under_load: int = 0
+    limit_node: str = ''
+
+
+# --- site ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SiteNodeStatus:
+    """
+    One node with children.
+
+    ``limit_a`` is the lowest limit per phase and ``limit_w`` that of the power (None = no limit), each with
+    whose it is; ``house_load_a`` is subtracted from it.  ``granted_a`` is what counts for the connectors
+    below, ``reserve_a`` the part of it that belongs to no car that charges: failsafe currents, silent
+    connectors, grants that are ending.
+    """
+
+    name: str = ''
+    parent: str = ''
+    limit_a: float | None = None
+    limit_a_origin: LimitOrigin = LimitOrigin.UNSPECIFIED
+    limit_a_source: str = ''
+    limit_w: float | None = None
+    limit_w_origin: LimitOrigin = LimitOrigin.UNSPECIFIED
+    limit_w_source: str = ''
+    measured_a: Current = Current()
+    house_load_a: Current = Current()
+    granted_a: Current = Current()
+    granted_w: float | None = None
+    reserve_a: Current = Current()
+    meter_silent: bool = False
+    waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConnectorStatus:
+    """
+    One connector: what it wants, has, uses, what counts for it, and why it has not more.
+
+    ``binding_node`` is the node whose limit binds, empty when none does.
+    """
+
+    name: str = ''
+    uuid: str = ''
+    parent: str = ''
+    priority: int = 0
+    wants_a: float = 0.0
+    granted_a: float = 0.0
+    granted_phases: int = 0
+    counted_a: Current = Current()
+    measured_a: Current = Current()
+    binding_node: str = ''
+    reason: GrantReason = GrantReason.UNSPECIFIED
+    reason_text: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLimit:
+    """A limit that one source has set, or asks for, at one node; without any number it is cleared."""
+
+    node: str = ''
+    source: str = ''
+    priority: int = 0
+    limit_a: float | None = minus_one()
+    limit_w: float | None = minus_one()
+    schedule: tuple[ScheduleReqEntry, ...] = ()
+    expires: Time | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStatus:
+    """The whole site; nodes stand before their children."""
+
+    stamp: Time | None = None
+    name: str = ''
+    manager_id: str = ''
+    nodes: tuple[SiteNodeStatus, ...] = ()
+    connectors: tuple[SiteConnectorStatus, ...] = ()
+    warnings: tuple[str, ...] = ()
+    limits: tuple[SiteLimit, ...] = ()
 
 
 # --- board ---------------------------------------------------------------------------------------

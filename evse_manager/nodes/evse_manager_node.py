@@ -254,7 +254,10 @@ class EvseManager:
             self._publishers.relay(topic, diagnostics(self.node.get_fully_qualified_name(), status))
 
     def _request_energy(self, status: EvseStatus, *, always: bool) -> None:
-        request = energy_request(self._uuid, self._config, status, self._capabilities, self._meter)
+        grant = self._manager.grant(self._now())
+        request = energy_request(
+            self._uuid, self._config, status, self._capabilities, self._meter, grant=grant
+        )
         if always or _without_time(request) != _without_time(self._requested):
             self._requested = request
             self._publishers.publish('energy/request', request)
@@ -400,6 +403,7 @@ def _without_time(request: EnergyFlowRequest | None) -> EnergyFlowRequest | None
         stamp=None,
         energy_usage_root=None,
         energy_usage_leaves=None,
+        grant_stamp=None,
         schedule_import=tuple(replace(entry, timestamp=None) for entry in request.schedule_import),
     )
 

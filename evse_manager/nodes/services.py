@@ -41,9 +41,10 @@ class Reply:
         self._header, self._deliver = header, deliver
 
 
-def create_service(node: Node, service: Service, handle: Callable[[Any, Reply], None]) -> None:
+def create_service(node: Node, service: Service, handle: Callable[[Any, Reply], None]) -> Any:
     """
-    Offer a service whose ``handle`` gets the request and a ``Reply`` to give at once or later.
+    Offer a service whose ``handle`` gets the request and a ``Reply`` to give at once or later; return rclpy's
+    object of it.
 
     rclpy sends what a callback returns.  Here a callback that has no answer yet returns the ``Reply`` itself,
     and the service's ``send_response`` keeps the header of the request with it, instead of sending.
@@ -64,6 +65,7 @@ def create_service(node: Node, service: Service, handle: Callable[[Any, Reply], 
             send(response, header)
 
     offered.send_response = send_or_keep  # type: ignore[method-assign]
+    return offered
 
 
 def _send(

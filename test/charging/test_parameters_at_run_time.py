@@ -195,7 +195,7 @@ def test_a_raised_limit_is_signalled_published_and_asked_for_with_its_true_sourc
         config = change(harness, config, max_current_import_a=amperes)
         published = [output.hw_capabilities for _, _, output in harness.tape if output.hw_capabilities]
         harness.run(6.0)
-        request = energy_request('/evse_1', config, harness.status, HARDWARE, None)
+        request = energy_request('/evse_1', config, harness.status, HARDWARE, None, grant=None)
         seen.append(
             (
                 harness.signalled,

@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from energy.virtual_site import EPOCH, FOLLOW_S, SECOND, VirtualSite, connector, fuse, site, wall
+from evse_manager.energy.allocator import Grant
 from evse_manager.energy.demand import Demand
-from evse_manager.energy.limits import LimitOrigin, LimitStep, RunTimeLimit
+from evse_manager.energy.limits import LimitStep, RunTimeLimit
 from evse_manager.energy.report import site_status
-from evse_manager.energy.status import GrantReason, SiteConnectorStatus, SiteNodeStatus
 from evse_manager.energy.tree import Measures, MeterSpec, ScheduleStep
 from evse_manager.energy.turns import TurnTimes
-from evse_manager.interface.types import Current, Power, Powermeter, Time
+from evse_manager.interface.enums import GrantReason, LimitOrigin
+from evse_manager.interface.types import Current, Power, Powermeter, SiteConnectorStatus, SiteNodeStatus, Time
 
 OVER_S = 16.5
 """Validity of a grant, and the time that power may outlast it."""
@@ -307,6 +308,20 @@ def test_without_the_energy_manager_every_grant_ends() -> None:
     assert world.granted_a() == {'bay_1': 16.0, 'bay_2': 16.0}
 
 
+@pytest.mark.parametrize('ahead_s', [86_400.0, 1e9], ids=['a day', 'beyond reason'])
+def test_one_whose_clock_is_behind_the_former_ones_is_followed(ahead_s: float) -> None:
+    """The grants of the former one carry later stamps; those of the next one must not be taken for older."""
+    world = two_on(32.0)
+    charge(world, 'bay_1', 'bay_2')
+    world.run(20.0)
+    stamp = Time(wall(world.now) + round(ahead_s * SECOND))
+    foreign = Grant(0, '/site/bay_1', 16.0, 3, stamp, world['bay_1'].wall(world.now), True, '')
+    world['bay_1'].receive(foreign, 'other', world.now)
+    world.run(15.0)
+    assert world['bay_1'].grant is not None
+    assert (world['bay_1'].grant.manager_id, world['bay_1'].limit()) == ('manager 1', (16.0, 3))
+
+
 # --- phases -------------------------------------------------------------------------------------------
 
 
@@ -333,6 +348,21 @@ def test_phases_are_changed_only_after_the_minimum_time() -> None:
     to_three = world.run_until(lambda: world['bay_1'].limit()[1] == 3, 400.0)
     assert to_one <= 2.0
     assert 295.0 <= to_three <= 310.0
+
+
+def test_a_lower_limit_is_kept_by_one_phase_though_its_current_is_higher() -> None:
+    world = VirtualSite(site(63.0, connector('bay_1'), limit_w=4200.0))
+    world['bay_1'].switches_phases = True
+    charge(world, 'bay_1')
+    world.run(20.0)
+    assert world['bay_1'].limit() == (6.0, 3)
+    world.manager.set_limit(
+        RunTimeLimit('grid', 'operator', steps=(LimitStep(limit_w=3000.0),)), wall(world.now)
+    )
+    world.run(2.0)
+    assert world['bay_1'].limit() == (6.0, 1)
+    world.run(10.0)
+    assert world['bay_1'].limit() == (13.0, 1)
 
 
 def test_a_connector_that_cannot_change_its_phases_waits() -> None:

@@ -1,5 +1,7 @@
 """What counts for one connector until it has certainly ended."""
 
+import math
+
 import pytest
 
 from evse_manager.energy.ledger import (
@@ -93,7 +95,7 @@ def test_what_a_former_energy_manager_may_have_granted_ends_by_the_first_own_ack
 def test_the_next_end_is_that_of_a_former_grant(lower: float) -> None:
     ledger = Ledger()
     ledger.grant(16.0, 3, Time(1), 0.0)
-    assert ledger.next_end() is None
+    assert ledger.next_end() == math.inf
     ledger.grant(lower, 3, Time(2), 1.0)
     assert ledger.next_end() == LIFE_S
     ledger.acknowledge(Time(2), False, 2.0)

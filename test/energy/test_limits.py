@@ -11,12 +11,12 @@ from evse_manager.energy.limits import (
     LIMITS_PER_NODE_MAX,
     Bound,
     LimitBook,
-    LimitOrigin,
     LimitStep,
     RunTimeLimit,
     decode,
     encode,
 )
+from evse_manager.interface.enums import LimitOrigin
 from evse_manager.interface.types import Time
 
 NOW = Time(1_795_000_000_000_000_000)

@@ -224,16 +224,26 @@ def test_after_a_lower_limit_the_count_only_falls_and_is_below_it_in_time(tree: 
     world = VirtualSite(tree, network=Network(random, loss=random.choice([0.0, 0.3])))
     for each in world.connectors:
         each.wants_a = 32.0
+        each.switches_phases = random.random() < 0.5
     world.run(30.0)
-    limit_a = random.choice([0.0, 7.0, 12.0])
-    failsafe = sum(each.failsafe_current_a for each in tree.connectors)
-    lower = RunTimeLimit('grid', 'operator', steps=(LimitStep(limit_a=limit_a),))
-    world.manager.set_limit(lower, wall(world.now))
-    before = world.manager.counted()[0]
+    step = random.choice([LimitStep(limit_a=0.0), LimitStep(limit_a=9.0), LimitStep(limit_w=3000.0)])
+    world.manager.set_limit(RunTimeLimit('grid', 'operator', steps=(step,)), wall(world.now))
+    failsafe_a = sum(each.failsafe_current_a for each in tree.connectors)
+    failsafe_w = sum(
+        each.failsafe_current_a * len(each.phases) * tree.nominal_voltage_v for each in tree.connectors
+    )
+
+    def excess() -> tuple[float, ...]:
+        """Return by how much the count exceeds the limit on each phase, and in power."""
+        counted = world.manager.counted()[0]
+        over_w = sum(counted) * tree.nominal_voltage_v - max(step.limit_w, failsafe_w)
+        return (*(each - max(step.limit_a, failsafe_a) for each in counted), over_w)
+
+    before = excess()
     for _ in range(36):
         world.tick()
-        counted = world.manager.counted()[0]
-        for phase in range(3):
-            assert counted[phase] <= max(before[phase], limit_a) + SLACK_A
-        before = counted
-    assert max(before) <= max(limit_a, failsafe) + SLACK_A
+        now = excess()
+        for was, become in zip(before, now, strict=True):
+            assert become <= max(was, 0.0) + SLACK_W
+        before = now
+    assert max(before) <= SLACK_W

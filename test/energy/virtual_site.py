@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from evse_manager.charging import allowance
 from evse_manager.energy.allocator import Grant, SiteAllocator
 from evse_manager.energy.demand import Demand
 from evse_manager.energy.limits import RunTimeLimit
 from evse_manager.energy.planning import PlanSettings
+from evse_manager.energy.requests import write_grant
 from evse_manager.energy.tree import ConnectorSpec, FuseSpec, SiteTree
 from evse_manager.energy.turns import TurnTimes
 from evse_manager.interface.enums import ContactorState
@@ -81,7 +83,7 @@ class VirtualConnector:
     contactor_known: bool = True
     switches_phases: bool = False
     grant: InForce | None = None
-    newest: dict[str, Time] = field(default_factory=dict)
+    taken: allowance.Grant | None = None
     changed: bool = True
     asked_at: float = -math.inf
     limits: deque[tuple[float, float, int]] = field(default_factory=deque)
@@ -95,18 +97,14 @@ class VirtualConnector:
         return Time(wall(steady) + round(self.clock_offset_s * SECOND))
 
     def receive(self, grant: Grant, manager_id: str, steady: float) -> None:
-        """Take a grant by the rules of ``charging.allowance``."""
+        """Take a grant as the charging kernel does."""
         self.expire(steady)
-        known = self.newest.get(manager_id, Time(0))
-        if grant.stamp < known:
+        new = allowance.grant(write_grant(grant, manager_id), steady, self.wall(steady))
+        if allowance.outdated(new, self.taken, steady, VALIDITY_S):
             return
-        if self.grant is not None and self.grant.manager_id != manager_id and grant.stamp < self.grant.stamp:
-            return
-        ends = steady + VALIDITY_S - max(0.0, (self.wall(steady) - grant.request_stamp) / SECOND)
-        if ends <= steady:
-            return
-        self.newest[manager_id] = grant.stamp
+        self.taken = new
         if self.obeys:
+            ends = new.ends(VALIDITY_S)
             self._follow(InForce(grant.current_a, grant.phases or 3, grant.stamp, manager_id, ends), steady)
 
     def expire(self, steady: float) -> None:
@@ -116,7 +114,7 @@ class VirtualConnector:
     def restart(self, steady: float) -> None:
         """The connector's manager starts again: it knows no grant, and its board opens the contactor."""
         self._follow(None, steady)
-        self.newest.clear()
+        self.taken = None
 
     def _follow(self, grant: InForce | None, steady: float) -> None:
         before = self.limit()

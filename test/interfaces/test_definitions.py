@@ -91,7 +91,8 @@ def test_every_message_has_a_dataclass_or_is_a_shared_enumeration() -> None:
 
 
 def test_every_service_is_in_the_table_of_services() -> None:
-    ours = {service.type_name for service in endpoints.SERVICES if service.type.startswith('evse_manager/')}
+    every = (*endpoints.SERVICES, *endpoints.SITE_SERVICES)
+    ours = {service.type_name for service in every if service.type.startswith('evse_manager/')}
     assert set(SERVICES) == ours
 
 

@@ -56,7 +56,7 @@ def test_every_message_service_topic_and_field_is_on_the_page() -> None:
         assert all(f'| `{constant.name}` |' in PAGE for constant in spec.constants)
     for name in services():
         assert f'### {name} (service)\n' in PAGE
-    for each in (*endpoints.TOPICS, *endpoints.SERVICES):
+    for each in (*endpoints.TOPICS, *endpoints.SITE_TOPICS, *endpoints.SERVICES, *endpoints.SITE_SERVICES):
         assert f'| `{each.name}` | `{each.type}` |' in PAGE
 
 
@@ -77,7 +77,8 @@ def test_an_original_value_and_its_constant_are_the_same_word(originals: ModuleT
 
 
 def test_an_original_argument_keeps_its_name(originals: ModuleType) -> None:
-    commands = {name: spec for name, spec in services().items() if not name.startswith('Simulate')}
+    of_connector = {service.type_name for service in (endpoints.GET_ID, *endpoints.COMMANDS)}
+    commands = {name: spec for name, spec in services().items() if name in of_connector}
     assert {
         name: ' '.join(field.name for field in spec.request.fields) for name, spec in commands.items()
     } == {name: arguments for name, (arguments, _) in originals.COMMANDS.items()}
@@ -87,9 +88,10 @@ def test_every_topic_and_service_has_a_line_to_try() -> None:
     tried = {line.removeprefix('ros2 topic pub --once ').split()[0] for line in LINES if ' pub ' in line}
     tried |= {line.split()[3] for line in LINES if ' pub ' not in line}
     everything = (*endpoints.TOPICS, endpoints.CLOCK, *endpoints.SERVICES)
+    of_site = (*endpoints.SITE_TOPICS, *endpoints.SITE_SERVICES)
     assert tried == {
         each.name if each.name.startswith('/') else f'/evse_1/{each.name}' for each in everything
-    }
+    } | {f'/depot/{each.name}' for each in of_site}
 
 
 @pytest.mark.parametrize('line', [line for line in LINES if '{' in line], ids=lambda line: line.split("'")[0])
@@ -99,7 +101,7 @@ def test_what_is_typed_fits_its_type_and_is_understood(line: str) -> None:
     command = getattr(inputs, kind.rsplit('/', 1)[1], None)
     if command is not None and '/srv/' in kind:
         request_to_command(message, command)
-    assert path.startswith('/evse_1/')
+    assert path.startswith(('/evse_1/', '/depot/'))
 
 
 def test_the_links_of_the_page_lead_somewhere() -> None:

@@ -1,0 +1,35 @@
+"""Of several energy managers one is in charge; another takes over when that one is silent."""
+
+from evse_manager.energy.standby import TAKE_OVER_S, Change, Standby
+
+
+def test_one_that_hears_no_other_takes_charge() -> None:
+    one = Standby('b', 10.0)
+    assert one.look(10.0 + TAKE_OVER_S - 0.1) is Change.NOTHING
+    assert one.next_look() == 10.0 + TAKE_OVER_S
+    assert one.look(10.0 + TAKE_OVER_S) is Change.TAKES_CHARGE
+    assert one.in_charge
+
+
+def test_a_second_one_stands_by_and_takes_over_after_silence() -> None:
+    second = Standby('a', 0.0)
+    for second_s in range(1, 60):
+        assert second.hear('b', float(second_s)) is Change.NOTHING
+        assert second.look(second_s + 0.9) is Change.NOTHING
+    assert second.look(59.0 + TAKE_OVER_S) is Change.TAKES_CHARGE
+
+
+def test_of_two_in_charge_the_one_with_the_greater_identity_stands_back() -> None:
+    one, other = Standby('a', 0.0), Standby('b', 0.0)
+    assert one.look(5.0) is other.look(5.0) is Change.TAKES_CHARGE
+    assert one.hear('b', 5.1) is Change.NOTHING
+    assert other.hear('a', 5.1) is Change.STANDS_BACK
+    assert (one.in_charge, other.in_charge) == (True, False)
+    assert other.next_look() == 5.1 + TAKE_OVER_S
+
+
+def test_its_own_reports_are_no_other_one() -> None:
+    one = Standby('a', 0.0)
+    one.look(5.0)
+    assert one.hear('a', 5.1) is Change.NOTHING
+    assert one.other == ''
