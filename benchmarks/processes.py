@@ -12,7 +12,8 @@ from pathlib import Path
 from ament_index_python.packages import get_package_prefix
 
 HERE = Path(__file__).parent
-STOP_S = 5.0
+STOP_S = 12.0
+"""A depot ends within 8 s by itself."""
 
 Child = subprocess.Popen[bytes]
 
@@ -36,6 +37,17 @@ class Processes:
         arguments = [f'-p{name}:={value}' for name, value in parameters.items()]
         split = [part for argument in arguments for part in (argument[:2], argument[2:])]
         return self._start(str(program), '--ros-args', '-r', f'__ns:={namespace}', *split)
+
+    def program(self, executable: str, *arguments: str) -> Child:
+        """Start an executable of the package with arguments of its own."""
+        program = Path(get_package_prefix('evse_manager')) / 'lib' / 'evse_manager' / executable
+        return self._start(str(program), *arguments)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file for the processes."""
+        path = self._directory / name
+        path.write_text(text)
+        return path
 
     def bare(self, role: str, namespace: str = '/') -> Child:
         """Start one of the nodes of ``bare.py``."""

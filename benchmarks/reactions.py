@@ -55,12 +55,12 @@ class Stage:
         self.node.destroy_node()
         rclpy.try_shutdown()
 
-    def wait(self, condition: Callable[[], Any], what: str) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, limit_s: float = PATIENCE_S) -> Any:
         """Spin until the condition gives something, and return it."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + limit_s
         while not (value := condition()):
             if time.monotonic() > end:
-                raise TimeoutError(f'not within {PATIENCE_S} s: {what}')
+                raise TimeoutError(f'not within {limit_s} s: {what}')
             self.executor.spin_once(timeout_sec=0.05)
         return value
 

@@ -24,6 +24,18 @@ REACTIONS: Sequence[tuple[str, str, str]] = (
 """Name, EVerest's p50 / p99 in ms, and what was asked for."""
 
 
+DEPOT: Sequence[tuple[str, str, str]] = (
+    ('start → all available, s', 'start_s', '8: < 2, 100: < 10'),
+    ('idle, cores', 'idle_cores', ''),
+    ('charging live, cores', 'charging_cores', '100: ≤ 0.5'),
+    ('charging, MB PSS in all', 'charging_pss_mb', ''),
+    ('charging, MB PSS each', 'charging_pss_mb_each', '100: ≤ 7'),
+    ('new site limit → every offer reduced, s, median', 'limit_p50_s', ''),
+    ('new site limit → every offer reduced, s, highest', 'limit_max_s', '100: < 0.5'),
+)
+"""What is measured of a depot, its key, and what was asked for."""
+
+
 def write(results: dict[str, Any]) -> None:
     """Put the tables into the page, between the marks."""
     page = PAGE.read_text()
@@ -41,11 +53,19 @@ def tables(results: dict[str, Any]) -> str:
         'serial': _serial,
         'pure': _pure,
         'records': _records,
+        'depot': _depot,
     }
     facts = '; '.join(f'{name} {value}' for name, value in results['machine'].items())
     sections = [f'Machine: {facts}.']
     sections += [make(results[name]) for name, make in makers.items() if name in results]
     return '\n\n'.join(sections)
+
+
+def _depot(result: dict[str, Any]) -> str:
+    counts = result['figures']
+    rows = [[what, *(f'{counts[count][key]:g}' for count in counts), wanted] for what, key, wanted in DEPOT]
+    head = ['depot, connectors', *counts, 'asked for']
+    return f'### Depot\n\n{_table(head, rows)}\n\n{_conditions(result)}'
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

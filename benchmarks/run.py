@@ -2,7 +2,7 @@
 """
 Measure everything, print it, and write it into ``benchmarks/results.json`` and ``docs/performance.md``.
 
-usage: python3 benchmarks/run.py [--quick] [--dry] [reactions|startup|resources|serial|pure|records ...]
+usage: python3 benchmarks/run.py [--quick] [--dry] [reactions|startup|resources|serial|pure|records|depot ...]
 
 ``--quick`` takes few samples; ``--dry`` writes no file.  Parts that are not named keep their figures.
 """
@@ -33,6 +33,8 @@ import serial_line
 import startup
 from processes import Processes, running
 
+import depot
+
 RESULTS = Path(__file__).parent / 'results.json'
 
 
@@ -48,6 +50,12 @@ def parts(*, quick: bool) -> dict[str, Callable[[Processes], dict[str, Any]]]:
         ),
         'pure': lambda _: pure.measure(),
         'records': lambda _: records.measure(samples=20 if quick else 200),
+        'depot': lambda processes: depot.measure(
+            processes,
+            counts=(2,) if quick else (8, 100),
+            seconds=5.0 if quick else 20.0,
+            changes=1 if quick else 5,
+        ),
     }
 
 
@@ -56,7 +64,7 @@ def main() -> int:
     parser.add_argument('--quick', action='store_true', help='few samples, to see that it works')
     parser.add_argument('--dry', action='store_true', help='write no file')
     parser.add_argument(
-        'part', nargs='*', help='reactions, startup, resources, serial, pure, records; default: all'
+        'part', nargs='*', help='reactions, startup, resources, serial, pure, records, depot; default: all'
     )
     chosen = parser.parse_args()
     known = parts(quick=chosen.quick)
