@@ -4,6 +4,7 @@ The supervisor: starts the workers of one machine, starts them again when they d
 It has one thread, uses no ROS itself, and waits for signals, reports and the next deadline.
 """
 
+import fcntl
 import os
 import selectors
 import signal
@@ -69,6 +70,9 @@ class Supervisor:
         """Supervise until a signal asks for the end; return the exit code."""
         self._take_signals()
         self._active_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = self._lock()
+        if lock is None:
+            return EXIT_FAILED
         self._apply(None)
         self._warn_of_discovery()
         while not self._ends():
@@ -82,7 +86,21 @@ class Supervisor:
             if signal.SIGHUP in self._signals:
                 self._signals = [number for number in self._signals if number != signal.SIGHUP]
                 self._reload()
-        return self._end()
+        code = self._end()
+        os.close(lock)
+        return code
+
+    def _lock(self) -> int | None:
+        """Return the descriptor of the lock on this site; None, with a message, when another depot has it."""
+        path = self._active_file.with_suffix('.lock')
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            say('FATAL', f'another depot runs site {self._site.name} here ({path}); end it first.')
+            return None
+        return descriptor
 
     def _take_signals(self) -> None:
         reading, writing = socket.socketpair()
@@ -123,7 +141,8 @@ class Supervisor:
     def _active_file(self) -> Path:
         """The copy of the site file that is in force: the nodes of the site read it when they start again."""
         home = Path(os.environ.get('ROS_HOME') or Path.home() / '.ros').expanduser()
-        return home / 'evse_manager' / f'site_{self._site.name}.{self._host}.yaml'
+        domain = os.environ.get('ROS_DOMAIN_ID') or '0'
+        return home / 'evse_manager' / f'site_{self._site.name}.{self._host}.{domain}.yaml'
 
     def _apply(self, before: Site | None) -> None:
         """Start, end and start again what differs from the site before."""

@@ -81,9 +81,14 @@ class Depot:
         return found
 
     def worker(self, kind: str) -> int:
-        """Return the only process of a kind."""
-        (pid,) = [pid for pid, found in self.workers().items() if found == kind]
-        return pid
+        """Return the only process of a kind; one that has just ended is started again after its back-off."""
+
+        def only() -> int | None:
+            pids = [pid for pid, found in self.workers().items() if found == kind]
+            return pids[0] if len(pids) == 1 else None
+
+        found: int = self.probe.wait(only, f'one process of {kind}', START_S)
+        return found
 
     def says(self, text: str, limit: float = START_S) -> None:
         """Wait until the log contains a text."""

@@ -11,7 +11,7 @@ import pytest
 
 from depot.depot_process import START_S, Depot, is_running, running_depot, site_text, wait_until_gone
 from evse_manager.msg import EvseStatus
-from harness import Connector, Probe
+from harness import Connector, Probe, Process
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -172,6 +172,22 @@ def test_a_file_with_mistakes_starts_nothing(domain: int, tmp_path: Path, probe:
         assert 'driver is perpetuum_mobile' in depot.process.output
     finally:
         depot.process.stop()
+
+
+def test_a_second_depot_of_a_site_is_refused(depot: Depot, probe: Probe) -> None:
+    workers = depot.workers()
+    second = Process(
+        'depot',
+        str(depot.file),
+        log=depot.file.with_name('second.log'),
+        ROS_HOME=str(depot.file.parent / 'ros'),
+    )
+    try:
+        assert second.wait(START_S) == 1
+        assert 'another depot runs site hosted here' in second.output
+    finally:
+        second.stop()
+    assert depot.workers() == workers
 
 
 def test_a_machine_starts_only_what_is_its_own(domain: int, tmp_path: Path, probe: Probe) -> None:
