@@ -55,7 +55,10 @@ def take_state(connector: Connector, state: BoardState, answered: bool) -> None:
     connector.board = state
     connector.board_seen = connector.now.steady
     connector.board_first_seen = min(connector.board_first_seen, connector.now.steady)
-    connector.board_lost = ''
+    if connector.board_lost:
+        # What the pilot showed meanwhile is not known: X1 lasts its minimum from now on.
+        connector.x1_since = connector.now.steady
+        connector.board_lost = ''
     connector.answered = answered
     if state.replug_active != connector.replug_active:
         connector.replug_active = state.replug_active
