@@ -297,9 +297,14 @@ class DeadlineQueue:
             _, _, deadline = heapq.heappop(self._queue)
             self._places.pop(deadline, None)
             due.append(deadline)
-        for deadline in due:
-            if deadline.at <= time.monotonic():
-                deadline.call()
+        try:
+            while due:
+                deadline = due.pop(0)
+                if deadline.at <= time.monotonic():
+                    deadline.call()
+        finally:  # what one of them raises must not cancel the others
+            for deadline in due:
+                self.note(deadline)
 
 
 @functools.cache

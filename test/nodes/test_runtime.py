@@ -213,6 +213,23 @@ def test_a_deadline_that_is_armed_to_the_past_when_it_is_called_delays_no_other(
     assert sorted(called) == ['again', 'again', 'other']
 
 
+def test_a_deadline_that_fails_cancels_no_other():
+    called, queue = [], DeadlineQueue()
+
+    def fail():
+        raise ValueError('a deadline that fails')
+
+    deadlines = [LoopDeadline(fail), LoopDeadline(lambda: called.append('other'))]
+    for each in deadlines:
+        each.attach(queue)
+        each.arm(time.monotonic())
+    with pytest.raises(ValueError, match='a deadline that fails'):
+        queue.call_due()
+    assert queue.left_s() == 0.0
+    queue.call_due()
+    assert called == ['other']
+
+
 def test_a_detached_deadline_is_not_called():
     called = []
     deadline, queue = LoopDeadline(lambda: called.append(1)), DeadlineQueue()
