@@ -145,13 +145,14 @@ def test_an_unplugged_adapter_comes_back(bay: Bay, tmp_path: Path) -> None:
     assert time.monotonic() - begun < 15.0
 
 
-def test_an_orderly_end_of_the_board_node_opens_and_disarms_the_heartbeat(bay: Bay) -> None:
+def test_an_orderly_end_of_the_board_node_opens_and_lets_the_board_sleep(bay: Bay) -> None:
     connector = bay.connector
     connector.charge()
     bay.board.signal(signal.SIGTERM)
     assert bay.board.wait() == 0
     bay.shown('relay: open')
-    bay.shown('heartbeat: off', 8.0)
+    bay.shown('state: asleep', 8.0)
+    assert 'heartbeat: off' not in bay.virtual.output.rpartition('relay: closed')[2]
 
 
 def test_a_killed_board_node_leaves_the_fallback_current(bay: Bay) -> None:

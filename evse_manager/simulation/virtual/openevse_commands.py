@@ -64,7 +64,7 @@ class Commands:
     @property
     def pilot(self) -> str:
         """Return the pilot field as it is sent."""
-        return self._firmware.value('pilot', f'{self._firmware.pilot_state:02x}')
+        return self._firmware.value('pilot', f'{self._firmware.pilot.field:02x}')
 
     @property
     def flags(self) -> str:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Generator
 
 from evse_manager.simulation.scheduler import Event
 from evse_manager.simulation.virtual.openevse_meter import Ammeter, EnergyCounter, reading_s
+from evse_manager.simulation.virtual.openevse_pilot import AB_V, BC_V, PilotReader
 from evse_manager.simulation.virtual.openevse_protection import Protection, ResidualCurrent
 from evse_manager.simulation.virtual.openevse_rapi import Rapi
 from evse_manager.simulation.virtual.openevse_settings import (
-    NO_DIODE_CHECK,
     NO_RELAY_CHECK,
     NO_SELF_TEST,
     NO_TEMPERATURE_CHECK,
-    NO_VENTILATION_CHECK,
     VOLTAGE_MV,
     Currents,
     Heartbeat,
@@ -32,7 +31,6 @@ from evse_manager.simulation.virtual.openevse_states import (
     FAULTS,
     HOT,
     OVER_CURRENT,
-    READY,
     SELF_TEST,
     STUCK,
     UNKNOWN,
@@ -56,12 +54,6 @@ LOOP_S, NOTHING_S = 0.001, 0.005
 
 LOCK_S = 0.3
 """The lock's motor runs at each plug and unplug."""
-
-SETTLE_S, SETTLE_A_S = 0.25, 0.025
-"""Debouncing of a state, and of the state of no car."""
-
-AB_V, BC_V, CD_V, DIODE_V = 10.5, 7.5, 4.5, -9.5
-"""Thresholds of the pilot's positive half, and the negative half above which the diode is missing."""
 
 SLEEP_GRACE_S, SLEEP_CURRENT_A = 3.0, 1.0
 EARLY_FAULT_S = 2.0
@@ -121,9 +113,9 @@ class Firmware:
         self.running = False
         """Whether the self-test is over."""
         self.state = UNKNOWN
-        self.pilot_state = UNKNOWN
         self.flags = Flag.SESSION_ENDED
         self.currents = Currents(self.memory, self.terminals)
+        self.pilot = PilotReader(self.currents)
         self.heartbeat = Heartbeat(self.memory, self.currents, self.clock)
         self.ammeter = Ammeter()
         self.energy = EnergyCounter(self.memory, self.clock)
@@ -138,8 +130,6 @@ class Firmware:
         self.accumulated_s = 0
         self.closed_at = self.opened_at = 0.0
         self._read_at = milliseconds(self.clock())
-        self._seen = self._seen_pilot = UNKNOWN
-        self._seen_at = self._seen_pilot_at = 0.0
 
     def _go_on(self) -> None:
         try:
@@ -218,10 +208,13 @@ class Firmware:
             return
         if fault is not None:
             self.state = fault
-        elif before in FAULTS:
-            self.terminals.set_pilot(PilotDrive.PLUS_12)
-            before = self.state = UNKNOWN
-        self._judge_pilot(before, now, high_v, low_v, faulty=fault is not None)
+            self.pilot.in_fault(fault, now)
+        else:
+            if before in FAULTS:
+                self.terminals.set_pilot(PilotDrive.PLUS_12)
+                before = UNKNOWN
+            pwm = self.terminals.pilot is PilotDrive.PWM
+            self.state = self.pilot.judge(before, now, high_v, low_v, pwm=pwm)
         if self.state != before and not (yield from self._enter(now)):
             return
         if fault is not None and before == CHARGING and now - self.closed_at <= EARLY_FAULT_S:
@@ -258,38 +251,6 @@ class Firmware:
             if not self.lock_is_manual:
                 yield from self.move_lock(plugged)
         return high_v, low_v
-
-    def _judge_pilot(self, before: int, now: float, high_v: float, low_v: float, *, faulty: bool) -> None:
-        """Debounce what the pilot means, as a state and as the pilot field of the reports."""
-        fault = self.state
-        seen, seen_pilot = (fault, UNKNOWN) if faulty else self._meaning(high_v, low_v)
-        if not faulty and seen != before:
-            delay = SETTLE_A_S if seen == READY else SETTLE_S
-            if seen != self._seen:
-                self._seen_at = now
-            elif now - self._seen_at >= delay:
-                self.state = seen
-        if seen_pilot != self.pilot_state:
-            if seen_pilot != self._seen_pilot:
-                self._seen_pilot_at = now
-            elif now - self._seen_pilot_at >= SETTLE_S:
-                self.pilot_state = seen_pilot
-        self._seen, self._seen_pilot = seen, seen_pilot
-        if self.state != before and READY <= self.state <= CHARGING:
-            self.pilot_state = seen_pilot
-
-    def _meaning(self, high_v: float, low_v: float) -> tuple[int, int]:
-        pwm = self.terminals.pilot is PilotDrive.PWM
-        if pwm and low_v >= DIODE_V and self.currents.checks(NO_DIODE_CHECK):
-            return DIODE, DIODE
-        if high_v >= AB_V:
-            return READY, READY
-        if high_v >= BC_V:
-            return CONNECTED, CONNECTED
-        if high_v >= CD_V:
-            return (CHARGING if pwm else CONNECTED), CHARGING
-        ventilation = self.currents.checks(NO_VENTILATION_CHECK)
-        return (VENTILATION if ventilation else CHARGING), VENTILATION
 
     def _enter(self, now: float) -> Generator[float, None, bool]:
         """Act on a new state; return whether the loop goes on."""

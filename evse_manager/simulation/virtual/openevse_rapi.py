@@ -116,7 +116,7 @@ class Rapi:
         firmware = self._firmware
         state, flags = firmware.state, firmware.flags & REPORTED
         plugged = bool(flags & Flag.CONNECTED)
-        reported = (state, firmware.pilot_state, firmware.currents.in_force_a, flags)
+        reported = (state, firmware.pilot.field, firmware.currents.in_force_a, flags)
         odd = state == UNKNOWN or (
             plugged if state == READY else state in {CONNECTED, CHARGING} and not plugged
         )

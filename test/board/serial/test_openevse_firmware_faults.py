@@ -449,3 +449,48 @@ def test_the_register_goes_on_over_restarts_of_the_node(session: LockStepSession
     session.sample = None
     session.restart_nodes()
     assert register() == left
+
+
+# --- orders that are lost ---------------------------------------------------------------------------------
+
+LOST_ORDER_S = 0.4
+"""The repetition of an order that was not answered, and a round trip."""
+
+
+@pytest.mark.parametrize('what', ['line_drop', 'line_corrupt', 'line_truncate'])
+def test_a_lower_limit_is_in_force_soon_although_its_order_was_lost(
+    session: LockStepSession, what: str
+) -> None:
+    session.charge()
+    session.pass_time(2.3)
+    session.do(f'inject {what} 1 to_board')
+    begun = session.now
+    session.limit(10.0)
+    session.pass_time(2.0)
+    assert session.excess(10.0, begun) <= LOST_ORDER_S
+    assert session.firmware.currents.in_force_a == 10
+    assert session.firmware.memory.current_writes == 0
+
+
+def test_a_pause_withdraws_the_pilot_soon_although_its_order_was_lost(session: LockStepSession) -> None:
+    session.charge()
+    session.pass_time(2.3)
+    session.do('inject line_drop 1 to_board')
+    begun = session.now
+    assert session.command(PauseCharging()).success
+    session.sees('PEVSE', 5.0)
+    assert session.excess(0.0, begun) <= LOST_ORDER_S
+
+
+def test_a_current_is_never_stored(session: LockStepSession) -> None:
+    session.do('plug_in')
+    session.sees('SS AR')
+    session.authorize()
+    session.pass_time(0.5)  # the board tests itself, and answers nothing
+    for current_a in (10.0, 20.0, 8.0, 30.0, 12.0, 16.0):
+        session.limit(current_a)
+        session.pass_time(0.07)
+    session.pass_time(5.0)
+    assert session.firmware.memory.current_writes == 0
+    assert session.firmware.currents.in_force_a == 16
+    assert session.relay_closed

@@ -124,7 +124,7 @@ class OpenEvse:
         self._ticked = now
         known = self.known
         if self.client.failed(now, known.patience_s()):
-            self._lose('the board does not answer; check that it has power.', now)
+            self._lose('requests were not answered; check that the board has power.', now)
         known.targets.tick(now)
         if not known.weld.pending:
             known.view.release()

@@ -8,6 +8,10 @@ from evse_manager.board.boards.openevse import rapi
 TIMEOUT_S = 0.5
 """A board that is not busy answers within 40 ms; a request is repeated after this."""
 
+SHORT_TIMEOUT_S = 0.25
+SHORT = ('FS', 'SC')
+"""Orders that are repeated sooner; ``$FD`` is answered after 0.3 s, when the lock has moved."""
+
 TRIES = 3
 """How often a request is sent that the board cannot read."""
 
@@ -36,7 +40,6 @@ class _Request:
     handle: Handler
     urgent: bool
     sequence: int
-    sent_at: float
     deadline: float
     begun: float
     tries: int = 1
@@ -46,6 +49,10 @@ class _Request:
     @property
     def fragile(self) -> bool:
         return self.command.startswith(FRAGILE)
+
+    @property
+    def timeout_s(self) -> float:
+        return SHORT_TIMEOUT_S if self.command.startswith(SHORT) else TIMEOUT_S
 
 
 class RapiClient:
@@ -91,7 +98,8 @@ class RapiClient:
         """Send a request; another one in flight is given up, and its late reply will be ignored."""
         begun = self._request.begun if self._request is not None else now
         sequence = self._transmit(command)
-        self._request = _Request(command, handle, urgent, sequence, now, now + TIMEOUT_S, begun)
+        self._request = _Request(command, handle, urgent, sequence, now, begun)
+        self._request.deadline = now + self._request.timeout_s
 
     def cancel(self) -> None:
         """Give up the request in flight."""
@@ -131,7 +139,7 @@ class RapiClient:
                 self._transmit(PING)
                 request.asked_for_life = True
                 request.tries += 1
-                request.deadline = now + TIMEOUT_S
+                request.deadline = now + request.timeout_s
             else:
                 self._repeat(request, now)
             return False
@@ -142,8 +150,7 @@ class RapiClient:
         request.tries += 1
         request.asked_for_life = False
         request.sequence = self._transmit(request.command)
-        request.sent_at = now
-        request.deadline = now + TIMEOUT_S
+        request.deadline = now + request.timeout_s
 
     def _transmit(self, command: str) -> int:
         self._sequence = self._sequence % rapi.LARGEST_SEQUENCE + 1
