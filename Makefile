@@ -1,7 +1,8 @@
 # One entry point.  The work is done by tools/environment.sh, which can be read and run by itself.
 #
 #   make build     set up what is missing and build into install/
-#   make demo      build, then a simulated connector goes through a whole session (DRIVER=… for another driver)
+#   make demo      build, then a depot of simulated connectors shares a fuse that is too small (CONNECTORS=…);
+#                  with DRIVER=… one connector with that driver goes through a whole session
 #   make test      build, lint, type-check and test (PYTEST_ARGS="-k …" for a part)
 #   make test-pure the tests of the pure packages alone, without ROS 2
 #   make test-ros  the tests of what was installed alone
@@ -20,7 +21,7 @@
 # DISTRO=jazzy (default) or kilted.
 
 SHELL := /bin/bash
-export DISTRO DRIVER PYTEST_ARGS DEEP
+export DISTRO DRIVER CONNECTORS PYTEST_ARGS DEEP
 
 .DEFAULT_GOAL := build
 .PHONY: build demo test test-pure test-ros lint docs clean
@@ -30,7 +31,7 @@ build demo test test-pure test-ros lint docs clean:
 .PHONY: endurance
 endurance: export EVSE_MANAGER_KILLS = $(or $(KILLS),200)
 endurance: export EVSE_MANAGER_DAYS = $(or $(DAYS),365)
-endurance: export PYTEST_ARGS = test/store/test_kill.py test/nodes/test_kills.py test/endurance -o faulthandler_timeout=0
+endurance: export PYTEST_ARGS = test/store/test_kill.py test/nodes/test_kills.py test/depot/test_depot_failures.py test/endurance -o faulthandler_timeout=0
 endurance:
 	@bash tools/environment.sh test
 

@@ -1,5 +1,5 @@
 """
-The simulated depot goes through a whole session, as ``make demo`` shows it; launch ends with it.
+A simulated connector goes through a whole session, as ``make demo DRIVER=…`` shows it; launch ends with it.
 
 ``evse_demo`` starts the nodes of its connector itself, as separate processes, and ends them.  When it fails,
 so does ``ros2 launch``.

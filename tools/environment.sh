@@ -8,7 +8,8 @@
 # was built; test both, and the linters.
 #
 # environment: DISTRO       jazzy (default) or kilted
-#              DRIVER       board driver of the demo
+#              DRIVER       board driver of the demo of one connector
+#              CONNECTORS   how many the demo of a depot has
 #              PYTEST_ARGS  arguments of pytest, for a part of the tests ("test/board -x", "-k lease")
 #              DEEP=1       clean removes the virtual environment too
 #
@@ -336,7 +337,8 @@ case $command in
         prepare
         build_package
         source_workspace
-        exec evse run evse_demo ${DRIVER:+--driver "$DRIVER"}
+        [ -z "${DRIVER:-}" ] || exec evse run evse_demo --driver "$DRIVER"
+        exec evse run depot_demo ${CONNECTORS:+--connectors "$CONNECTORS"}
         ;;
     test)
         prepare

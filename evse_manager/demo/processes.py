@@ -123,16 +123,12 @@ class Nodes:
             time.sleep(0.05)
 
     def run(self, name: str, arguments: Sequence[str], first: Sequence[str] = ()) -> None:
-        """Start one node; what it logs goes to a file, what it stores to a folder of the demonstration."""
-        command = [
-            sys.executable,
-            executable(name),
-            *first,
-            '--ros-args',
-            '-r',
-            f'__ns:={self.namespace}',
-            *arguments,
-        ]
+        """Start one node in the namespace, with arguments of ROS 2; ``first`` come before them."""
+        self.spawn(name, [*first, '--ros-args', '-r', f'__ns:={self.namespace}', *arguments])
+
+    def spawn(self, name: str, arguments: Sequence[str]) -> None:
+        """Start a process; what it logs goes to a file, what it stores to a folder of the demonstration."""
+        command = [sys.executable, executable(name), *arguments]
         with self.log(name).open('wb') as log:
             self.children[name] = subprocess.Popen(
                 command,
@@ -167,11 +163,11 @@ class Nodes:
             words += [f'{name}: {line}' for line in text[-lines:]]
         return words
 
-    def end(self) -> dict[str, int]:
+    def end(self, patience_s: float = PATIENCE_S) -> dict[str, int]:
         """End the nodes in order, or by force when they don't; return their exit codes."""
         for child in self.children.values():
             child.terminate()
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         for child in self.children.values():
             try:
                 child.wait(max(0.1, deadline - time.monotonic()))
