@@ -1,7 +1,7 @@
 """
 What can go wrong on the line (catalogue L1 to L24), as far as it is the same for every serial driver.
 
-Played side by side as the golden sequences are.
+They are played as the golden sequences are.
 """
 
 from evse_manager.interface.enums import (

@@ -1,17 +1,15 @@
 """
-Phoenix with an SDM630 on its bus, through pyserial and a pseudo-terminal: the golden sequences, and the
-faults of line and board of the catalogue (L1 to L24).
-"""
+Phoenix with an SDM630 on its bus: the golden sequences, and the faults of line and board (L1 to L24).
 
-import itertools
-import time
-from collections.abc import Iterator
+They run in lock-step on simulated time; a few are played through a real port as well.
+"""
 
 import pytest
 
 from board.serial.link_faults import LINK_FAULTS, counted, errors, goes_on, signalled
+from board.serial.lock_step import BoardSession
 from board.serial.metered import metered
-from board.serial.sequences import Played, Sequence, error, possible
+from board.serial.sequences import Sequence, error, possible
 from board.serial.session import Session
 from evse_manager.interface.enums import (
     BoardErrorEnum,
@@ -21,7 +19,6 @@ from evse_manager.interface.enums import (
     LinkState,
     OpeningReason,
 )
-from evse_manager.simulation.virtual.host import VirtualBoardHost
 from evse_manager.simulation.virtual.phoenix_firmware import ENABLE
 
 pytestmark = pytest.mark.timeout(240)
@@ -106,7 +103,7 @@ def l15_more_current_than_was_ordered(session: Session) -> None:
 
 def l16_a_stalled_node(session: Session) -> None:
     session.charge()
-    time.sleep(3.0)  # the node does nothing at all, and the board has no watchdog for its line
+    session.stall(3.0)  # the node does nothing at all, and the board has no watchdog for its line
     assert session.relay_closed
     session.opens(3.0)
     assert session.state.opening_reason is OpeningReason.LEASE_LAPSED
@@ -277,19 +274,16 @@ PLAYED: dict[str, Sequence] = {
 }
 
 
-@pytest.fixture(scope='module')
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    # Names of their own: the number of a port that was pulled may be given to another one.
-    ports = tmp_path_factory.mktemp('ports')
-    numbers = itertools.count()
-    with Played(side_by_side=20) as played:  # the line is slow, not the processor
-        played.begin(
-            PLAYED,
-            lambda: metered('phoenix', host=VirtualBoardHost('phoenix', ports / f'phoenix{next(numbers)}')),
-        )
-        yield played
+ON_A_PORT = ('the_ev_pauses_and_resumes', 'l8_the_port_is_pulled_and_put_back', 'm1_a_silent_meter')
 
 
 @pytest.mark.parametrize('name', PLAYED)
-def test_session(played: Played, name: str) -> None:
-    played.result(name)
+def test_session(name: str) -> None:
+    with metered('phoenix', BoardSession) as session:
+        PLAYED[name](session)
+
+
+@pytest.mark.parametrize('name', ON_A_PORT)
+def test_through_a_real_port(name: str) -> None:
+    with metered('phoenix') as session:
+        PLAYED[name](session)
