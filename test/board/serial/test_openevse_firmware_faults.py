@@ -10,7 +10,13 @@ import pytest
 
 from board.serial.lock_step import LockStepSession
 from board.serial.sequences import error
-from evse_manager.charging.inputs import ClearFault, PauseCharging, ResumeCharging, StopTransaction
+from evse_manager.charging.inputs import (
+    ClearFault,
+    Disable,
+    PauseCharging,
+    ResumeCharging,
+    StopTransaction,
+)
 from evse_manager.interface.enums import (
     BoardErrorEnum,
     ContactorState,
@@ -118,7 +124,14 @@ def at_a_pause_of_the_ev(session: LockStepSession) -> str:
     return 'PEV Error'
 
 
-@pytest.mark.parametrize('end', [at_a_stop, at_an_unplugging, at_a_pause, at_a_pause_of_the_ev])
+def at_a_disabling(session: LockStepSession) -> str:
+    assert session.command(Disable(0)).success
+    return 'SC CF TF SF Disabled Error'
+
+
+@pytest.mark.parametrize(
+    'end', [at_a_stop, at_an_unplugging, at_a_pause, at_a_pause_of_the_ev, at_a_disabling]
+)
 def test_a_weld_is_found(session: LockStepSession, end: Callable[[LockStepSession], str]) -> None:
     session.charge()
     session.do('inject relay_weld')
@@ -249,6 +262,42 @@ def test_a_board_that_is_too_hot_is_no_lost_board(session: LockStepSession) -> N
     assert set(kinds(session)) == {ErrorEnum.OTHER}
     assert session.state.contactor is ContactorState.OPEN
     assert_no_order_in_a_fault(session)
+
+
+def into_the_self_test(session: LockStepSession) -> None:
+    """Let a car ask, and the board begin the test in which it obeys nothing."""
+    session.do('plug_in')
+    session.sees('SS AR')
+    session.authorize()
+    session.sees('TS PC')
+    session.until(lambda: session.firmware.residual._testing, 'a self-test')
+    assert not session.relay_closed
+
+
+def closed_for(session: LockStepSession, since: float) -> float:
+    """Return for how long the contacts were closed since a moment."""
+    spans = zip(session.offers, session.offers[1:])
+    return sum(after.t - offer.t for offer, after in spans if offer.closed and offer.t > since)
+
+
+def test_a_stop_in_the_self_test_opens_as_soon_as_the_board_listens(session: LockStepSession) -> None:
+    into_the_self_test(session)
+    begun = session.now
+    stop(session)
+    session.pass_time(5.0)
+    assert 0.0 < closed_for(session, begun) <= 0.2, 'the firmware closes, and then obeys'
+    assert not session.relay_closed
+    assert 'CS' not in session.codes
+
+
+def test_an_unplugging_in_the_self_test_closes_without_a_car_for_a_moment(session: LockStepSession) -> None:
+    into_the_self_test(session)
+    begun = session.now
+    session.do('unplug')
+    session.pass_time(6.0)
+    assert 0.0 < closed_for(session, begun) <= 0.6
+    assert not session.relay_closed
+    assert session.codes[-3:] == ['CF', 'TF', 'SF']
 
 
 # --- D5: state D ------------------------------------------------------------------------------------------
