@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from typing import Any
 
-from evse_manager.charging.allowance import Allowance, Bound, Grant, usable
+from evse_manager.charging.allowance import Allowance, Grant, usable
 from evse_manager.charging.faults import ErrorSet
 from evse_manager.charging.inputs import Now
 from evse_manager.charging.persisted_state import PersistedState
@@ -100,6 +100,12 @@ class Transaction:
     finished: bool = False
     energy: TransactionEnergy | None = None
     """What it took, once it is finished."""
+
+    def stop_counting(self, steady: float) -> None:
+        """End the stretch of charging time that is being counted, if there is one."""
+        if self.flowing_since is not None:
+            self.charged_s += steady - self.flowing_since
+            self.flowing_since = None
 
 
 @dataclass(slots=True)
@@ -321,16 +327,6 @@ class Connector:
     def usable_capabilities(self) -> HardwareCapabilities | None:
         """What hardware and parameters allow together; ``None`` before the board reported."""
         return None if self.capabilities is None else usable(self.capabilities, self.config)
-
-    @property
-    def temperature_bound(self) -> Bound:
-        """What the temperature allows of the hardware's and the installation's current."""
-        capabilities = self.usable_capabilities
-        if self.derating_step == 0 or capabilities is None:
-            return Bound(LimitSource.TEMPERATURE)
-        full = capabilities.max_current_a_import
-        factor = 0.5 if self.derating_step == 1 else 0.25
-        return Bound(LimitSource.TEMPERATURE, max(6.0, full * factor))
 
     @property
     def rated_power_w(self) -> float:

@@ -1,39 +1,29 @@
 """
-Power: whether a current is offered, what the EV makes of it, and the outputs that follow (docs/charging.md,
-6).
+Power in a transaction: phases, the dominant cause of its rest, and the event that announces it.
 
-``advance`` decides the dominant cause of a transaction's rest and publishes its change; ``wanted_outputs``
-is the one place from which pilot, contactor permission, lock and phases come.
+Limits come from ``limits.py``, the offer on the pilot from ``offer.py``, and the outputs follow in
+``outputs.py``.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
 
-from evse_manager.charging import allowance, timers
-from evse_manager.charging.allowance import Bound
-from evse_manager.charging.connector import Cause, Connector, Offer, PhaseSwitch, Transaction
+from evse_manager.charging import limits, offer, timers
+from evse_manager.charging.connector import Cause, Connector, PhaseSwitch, Transaction
 from evse_manager.charging.faults import PHASES
 from evse_manager.charging.supervision import raise_fault
 from evse_manager.interface.enums import (
     ContactorState,
-    ControlPilotState,
     LimitSource,
-    PilotMode,
     SessionEventEnum,
     StatusReason,
 )
-
-WAKE_UP_F_S = 4.0
-"""Break in F of a wake-up (ISO 15118-3 T_step_EF)."""
-
-WAKE_UP_X1_S = 0.75
-"""X1 after the break in F."""
 
 Event = SessionEventEnum
 
 
 def advance(connector: Connector) -> None:
     """Bring limits, phases and the offer up to date, and publish what the dominant cause has become."""
-    connector.allowance = _allowance(connector)
+    connector.allowance = limits.in_force(connector)
     transaction = connector.running
     if transaction is None:
         connector.offer = None
@@ -43,13 +33,12 @@ def advance(connector: Connector) -> None:
         return
     _phase_switch(connector, transaction)
     cause = _cause(connector)
-    _offer(connector, cause)
+    offer.settle(connector, cause)
     if cause is Cause.OFFERED and connector.offer is not None:
-        _wake_up(connector, connector.offer)
-        cause = _ev(connector, connector.offer, transaction)
-    if cause is not Cause.FLOWING and transaction.flowing_since is not None:
-        transaction.charged_s += connector.now.steady - transaction.flowing_since
-        transaction.flowing_since = None
+        offer.wake_up(connector, connector.offer)
+        cause = offer.answer_of_ev(connector, connector.offer)
+    if cause is not Cause.FLOWING:
+        transaction.stop_counting(connector.now.steady)
     _announce(connector, transaction, cause)
     if connector.contactor is not ContactorState.CLOSED and timers.contactor_rest.running(connector):
         connector.offer = None
@@ -65,42 +54,6 @@ def waiting_for_first_limit(connector: Connector) -> bool:
         and transaction.announced not in (Cause.FLOWING, Cause.NO_ENERGY)
         and timers.first_limit.running(connector)
     )
-
-
-def _allowance(connector: Connector) -> allowance.Allowance:
-    """Combine every source of limits."""
-    capabilities, config, now = connector.capabilities, connector.config, connector.now
-    if capabilities is None:
-        return allowance.Allowance(
-            0.0, 0.0, connector.connectable_phases[-1], LimitSource.HARDWARE, StatusReason.STARTING
-        )
-    bounds = [
-        Bound(LimitSource.HARDWARE, capabilities.max_current_a_import),
-        Bound(LimitSource.PARAMETER, config.max_current_import_a),
-        connector.temperature_bound,
-    ]
-    if config.connector_type == 'socket':
-        ampacity = connector.board.cable_ampacity_a if connector.board is not None else None
-        bounds.append(Bound(LimitSource.CABLE, ampacity or 0.0))
-    bound, connector.external_change = allowance.external_bound(connector.external, now.wall)
-    bounds.append(bound)
-    expired = False
-    if connector.grant is not None and timers.grant.running(connector):
-        bounds.append(connector.grant.bound)
-    elif config.energy_source == 'manager' or connector.grant is not None:
-        expired = True
-        failsafe_a = config.failsafe_current_a if connector.grant is not None else 0.0
-        bounds.append(Bound(LimitSource.ENERGY_MANAGER, failsafe_a))
-    outcome = allowance.combine(
-        bounds,
-        voltage_v=config.ac_nominal_voltage_v,
-        connectable=connector.connectable_phases,
-        wanted_phases=connector.wanted_phases if connector.transaction is not None else 3,
-        hardware_minimum_a=capabilities.min_current_a_import,
-    )
-    if expired and outcome.source is LimitSource.ENERGY_MANAGER:
-        outcome = replace(outcome, reason=StatusReason.LIMIT_EXPIRED)
-    return outcome
 
 
 def _phase_switch(connector: Connector, transaction: Transaction) -> None:
@@ -166,70 +119,35 @@ def _cause(connector: Connector) -> Cause:
     return Cause.OFFERED
 
 
-def _offer(connector: Connector, cause: Cause) -> None:
-    """Make, change or withdraw the offer."""
-    now, offer = connector.now.steady, connector.offer
-    current = connector.allowance.signalled_a
-    held_back = connector.replug_active or connector.open_first or timers.back_off.running(connector)
-    resting = connector.contactor is not ContactorState.CLOSED and timers.contactor_rest.running(connector)
-    if cause is not Cause.OFFERED or held_back:
-        connector.offer = None
-    elif offer is None:
-        rested = connector.outputs.pilot_mode is PilotMode.X1 and timers.x1_minimum.over(connector)
-        if rested and not resting and timers.restart_delay.over(connector):
-            connector.offer = Offer(now, now, current)
-            connector.offered_peaks.clear()
-            connector.offered_peaks.append((now, current))
-    elif current < offer.current_a or timers.pacing.over(connector):
-        offer.current_a, offer.changed = current, now
-        connector.offered_peaks.append((now, current))
+ANNOUNCED: dict[Cause, Event | None] = {
+    Cause.ERROR: None,
+    Cause.PAUSED_BY_EVSE: Event.CHARGING_PAUSED_EVSE,
+    Cause.NO_ENERGY: Event.WAITING_FOR_ENERGY,
+    Cause.PAUSED_BY_EV: Event.CHARGING_PAUSED_EV,
+    Cause.OFFERED: None,
+    Cause.FLOWING: Event.CHARGING_RESUMED,
+}
+"""
+The event of each cause, published when it becomes the dominant one, in the order of their rank.
 
+Errors have events of their own (``supervision.py``); the first flow of a transaction is ChargingStarted.
+"""
 
-def _wake_up(connector: Connector, offer: Offer) -> None:
-    """Wake an EV that leaves an offer alone: once per offer, F and then X1."""
-    now = connector.now.steady
-    if offer.wake_step_until is not None:
-        if timers.wake_step.running(connector):
-            return
-        if offer.wake_step_mode is PilotMode.F:
-            offer.wake_step_mode = PilotMode.X1
-            offer.wake_step_until = now + WAKE_UP_X1_S
-        else:
-            offer.wake_step_mode = PilotMode.PWM
-            offer.wake_step_until = None
-            offer.wake_over = now
-        return
-    asleep = not offer.ev_asked and not offer.woken and connector.cp_state is ControlPilotState.B
-    if asleep and timers.wake_up.over(connector):
-        offer.woken = True
-        if connector.config.legacy_wakeup_enabled and connector.board_capabilities.supports_cp_state_f:
-            offer.wake_step_mode = PilotMode.F
-            offer.wake_step_until = now + WAKE_UP_F_S
-        else:
-            offer.wake_over = now
+Silence = Callable[[Connector, Transaction, Cause], bool]
 
-
-def _ev(connector: Connector, offer: Offer, transaction: Transaction) -> Cause:
-    """Return what the EV makes of the offer: it takes it, left it, or has not decided."""
-    now = connector.now.steady
-    if offer.wake_step_mode is not PilotMode.PWM:
-        return Cause.OFFERED
-    if connector.pilot_mode is not PilotMode.PWM:
-        offer.ev_asked = False
-        offer.since = now
-        return Cause.OFFERED
-    if connector.ev_asks:
-        offer.ev_asked = True
-        return Cause.FLOWING if connector.contactor is ContactorState.CLOSED else Cause.OFFERED
-    if connector.cp_state is ControlPilotState.B:
-        if offer.ev_asked and not offer.ev_left:
-            # The outputs are still those of the step before, in which the EV asked.
-            offer.ev_left = connector.outputs.allow_power_on
-            if not offer.ev_left:
-                offer.ev_asked, offer.since = False, now
-        if offer.ev_left or timers.after_wake_up.over(connector):
-            return Cause.PAUSED_BY_EV
-    return Cause.OFFERED
+SILENT: dict[str, Silence] = {
+    'the cause is announced already': lambda _, transaction, cause: cause is transaction.announced,
+    'the energy manager may still answer a new demand': lambda connector, _, cause: (
+        cause is Cause.NO_ENERGY and waiting_for_first_limit(connector)
+    ),
+    'the phases change before energy flowed': lambda connector, transaction, cause: (
+        cause is Cause.PAUSED_BY_EVSE and not connector.paused_by_user and not transaction.energy_flowed
+    ),
+    'an offer follows a pause by the EV': lambda _, transaction, cause: (
+        cause is Cause.OFFERED and transaction.announced is Cause.PAUSED_BY_EV
+    ),
+}
+"""When a dominant cause is not announced."""
 
 
 def _announce(connector: Connector, transaction: Transaction, cause: Cause) -> None:
@@ -239,27 +157,15 @@ def _announce(connector: Connector, transaction: Transaction, cause: Cause) -> N
     if transaction.announced in refused and cause not in refused:
         transaction.announced = Cause.OFFERED
         transaction.demand_since = now
-    before = transaction.announced
-    quiet_switch = not connector.paused_by_user and not transaction.energy_flowed
-    if (
-        cause is before
-        or (cause is Cause.NO_ENERGY and waiting_for_first_limit(connector))
-        or (cause is Cause.PAUSED_BY_EVSE and quiet_switch)
-        or (cause is Cause.OFFERED and before is Cause.PAUSED_BY_EV)
-    ):
+    if any(silent(connector, transaction, cause) for silent in SILENT.values()):
         return
     transaction.announced = cause
-    match cause:
-        case Cause.PAUSED_BY_EVSE:
-            connector.emit(Event.CHARGING_PAUSED_EVSE)
-        case Cause.NO_ENERGY:
-            connector.emit(Event.WAITING_FOR_ENERGY)
-        case Cause.PAUSED_BY_EV:
-            connector.interruptions.append(now)
-            connector.emit(Event.CHARGING_PAUSED_EV)
-        case Cause.FLOWING:
-            transaction.flowing_since = now
-            connector.emit(Event.CHARGING_RESUMED if transaction.energy_flowed else Event.CHARGING_STARTED)
-            transaction.energy_flowed = True
-        case Cause.ERROR | Cause.OFFERED:
-            pass
+    event = ANNOUNCED[cause]
+    if cause is Cause.PAUSED_BY_EV:
+        connector.interruptions.append(now)
+    elif cause is Cause.FLOWING:
+        transaction.flowing_since = now
+        event = event if transaction.energy_flowed else Event.CHARGING_STARTED
+        transaction.energy_flowed = True
+    if event is not None:
+        connector.emit(event)

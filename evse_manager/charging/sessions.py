@@ -5,6 +5,8 @@ Availability, sessions and transactions (charging.md sections 2 and 3): when eac
 stop, the end of the session, and only then what may begin.
 """
 
+from collections.abc import Callable
+
 from evse_manager.charging import persistence, timers
 from evse_manager.charging.connector import Connector, Session, Stop, Transaction
 from evse_manager.charging.faults import WELD
@@ -77,7 +79,7 @@ def stop(connector: Connector, reason: StopTransactionReason, id_tag: str = '') 
     transaction = connector.running
     if transaction is None:
         return False
-    _note_energy_end(connector, transaction)
+    transaction.stop_counting(connector.now.steady)
     transaction.stop = Stop(reason, id_tag, connector.now.steady)
     connector.emit(Event.STOPPING_CHARGING)
     return True
@@ -206,16 +208,44 @@ def _availability(connector: Connector) -> None:
         announce(connector, Availability.DISABLED)
 
 
+def _meter_may_come(connector: Connector) -> bool:
+    """Tell whether the first value of the meter is worth waiting for: a transaction starts with it."""
+    return (
+        connector.board_capabilities.has_meter
+        and connector.meter.sample is None
+        and timers.first_meter_value.running(connector)
+    )
+
+
+Conditions = dict[str, Callable[[Connector], bool]]
+
+SESSION_WAITS: Conditions = {
+    'a session is open': lambda connector: connector.session is not None,
+    'the connector is not enabled': lambda connector: connector.announced is not Availability.ENABLED,
+    'it is to be disabled, faulted or shut down': closing,
+    'an error is active': lambda connector: bool(connector.errors),
+    'the board plays a replug': lambda connector: connector.replug_active,
+    'the pilot was not read after F': lambda connector: not connector.pilot_read_after_f,
+}
+"""No session begins while any of these holds."""
+
+TRANSACTION_WAITS: Conditions = {
+    'no car is plugged in': lambda connector: not connector.plugged,
+    'an error is active': lambda connector: bool(connector.errors),
+    'the board is lost': lambda connector: not connector.link_up,
+    'the board plays a replug': lambda connector: connector.replug_active,
+    'the first value of the meter may still come (2 s)': _meter_may_come,
+}
+"""No transaction begins in an authorized session while any of these holds."""
+
+
+def _blocked(connector: Connector, conditions: Conditions) -> bool:
+    return any(holds(connector) for holds in conditions.values())
+
+
 def _start_session(connector: Connector) -> None:
     """Begin a session with the first touch of a user, unless something forbids it."""
-    if (
-        connector.session is not None
-        or connector.announced is not Availability.ENABLED
-        or closing(connector)
-        or connector.errors
-        or connector.replug_active
-        or not connector.pilot_read_after_f
-    ):
+    if _blocked(connector, SESSION_WAITS):
         return
     token_first = connector.authorization is not None and (
         not connector.plugged or connector.authorized_at < connector.plugged_at
@@ -252,19 +282,10 @@ def _require_authorization(connector: Connector) -> None:
 
 def _start_transaction(connector: Connector) -> None:
     """Begin the one transaction of a session: plugged, authorized, nothing wrong."""
-    session = connector.session
-    token = connector.authorization
-    if (
-        session is None
-        or session.ended
-        or session.transaction is not None
-        or token is None
-        or not connector.plugged
-        or connector.errors
-        or not connector.link_up
-        or connector.replug_active
-        or _meter_may_come(connector)
-    ):
+    session, token = connector.session, connector.authorization
+    if session is None or session.ended or session.transaction is not None or token is None:
+        return
+    if _blocked(connector, TRANSACTION_WAITS):
         return
     now = connector.now.steady
     connector.meter.begin(now, connector.rated_power_w)
@@ -292,22 +313,6 @@ def _start_transaction(connector: Connector) -> None:
     )
     connector.reservation_id = None
     connector.emit(Event.PREPARE_CHARGING)
-
-
-def _meter_may_come(connector: Connector) -> bool:
-    """Tell whether the first value of the meter is worth waiting for: a transaction starts with it."""
-    return (
-        connector.board_capabilities.has_meter
-        and connector.meter.sample is None
-        and timers.first_meter_value.running(connector)
-    )
-
-
-def _note_energy_end(connector: Connector, transaction: Transaction) -> None:
-    """Close the running stretch of charging time."""
-    if transaction.flowing_since is not None:
-        transaction.charged_s += connector.now.steady - transaction.flowing_since
-        transaction.flowing_since = None
 
 
 def withdrawn(connector: Connector) -> bool:
