@@ -26,9 +26,9 @@ from evse_manager.nodes.conversions import from_message
 from evse_manager.nodes.qos import profile
 from harness import Probe
 
-pytestmark = pytest.mark.timeout(900)
-
 KILLS = int(os.environ.get('EVSE_MANAGER_KILLS', '4'))
+
+pytestmark = pytest.mark.timeout(300 + 75 * KILLS)
 VICTIMS = ('managers', 'boards', 'energy_manager', 'depot')
 
 NAMES = ('evse_1', 'evse_2', 'evse_3', 'evse_4')
