@@ -256,6 +256,7 @@ def test_a_failure_withdraws_power_and_nothing_is_heard_of_the_board_for_a_while
     assert not connector.newest.allow_power_on
     assert connector.newest.pilot_mode is PilotMode.X1
     failed = connector.steady
+    connector.report(contactor=ContactorState.OPEN)
     while connector.steady < failed + HOLD_AFTER_FAILURE_S - 0.5:
         connector.run(0.25)
         assert not connector.newest.allow_power_on
