@@ -2,8 +2,11 @@
 
 import pytest
 
+from charging.kernel_harness import KernelHarness
 from evse_manager.charging import allowance
 from evse_manager.charging.allowance import Grant
+from evse_manager.charging.inputs import LimitsEnforced
+from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import EnforcedLimits, LimitsRes, Time
 
 SECOND = 1_000_000_000
@@ -80,3 +83,40 @@ def test_a_sender_without_an_identity_is_taken_as_it_comes() -> None:
 
 def test_the_binding_node_stands_with_the_limit() -> None:
     assert grant(100.0, 100.0).bound.node == 'row_a'
+
+
+# --- in the kernel ------------------------------------------------------------------------------------
+
+
+def managed(current_a: float) -> KernelHarness:
+    """Return a charging connector whose energy manager has granted this current, bound by the node row_a."""
+    harness = KernelHarness(Config(energy_source='manager')).grant(16.0).charging()
+    hand_out(harness, current_a, harness.wall)
+    return harness
+
+
+def hand_out(harness: KernelHarness, current_a: float, stamp: int) -> None:
+    limits = EnforcedLimits(
+        stamp=Time(stamp),
+        valid_until=Time(stamp + 10 * SECOND),
+        limits_root_side=LimitsRes(ac_max_current_a=current_a),
+        manager_id='m',
+        request_stamp=Time(stamp),
+        binding_node='row_a',
+    )
+    harness.do(LimitsEnforced(limits))
+
+
+def test_the_status_names_the_node_that_binds() -> None:
+    harness = managed(10.0)
+    assert (harness.status.limit_a, harness.status.limit_node) == (10.0, 'row_a')
+    assert harness.status.reason_text == (
+        'Charging; the limit of 10.0 A comes from the energy manager (row_a is full).'
+    )
+    assert managed(63.0).status.limit_node == ''
+
+
+def test_a_late_grant_raises_nothing() -> None:
+    harness = managed(10.0)
+    hand_out(harness, 16.0, harness.wall - SECOND)
+    assert harness.status.limit_a == 10.0
