@@ -17,7 +17,7 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import assert_never
 
-from evse_manager.board.boards.yeti.codes import coded, flagged, pilot_state, volts
+from evse_manager.board.boards.yeti.codes import volts
 from evse_manager.board.boards.yeti.losses import Losses
 from evse_manager.board.boards.yeti.messages import (
     F_DUTY,
@@ -40,19 +40,14 @@ from evse_manager.board.boards.yeti.messages import (
     frame,
 )
 from evse_manager.board.boards.yeti.meter import YetiMeter
+from evse_manager.board.boards.yeti.observing import CAUSE_S, awaits_cause, errors, observed
 from evse_manager.board.boards.yeti.orders import Orders
 from evse_manager.board.boards.yeti.reported import CABLE_S, SOCKET_S, Reported
 from evse_manager.board.boards.yeti.weld import WeldFinder
 from evse_manager.board.driver_io import Observation, Outputs
-from evse_manager.interface.enums import (
-    BoardErrorEnum,
-    ContactorState,
-    ControlPilotState,
-    LinkState,
-    PilotMode,
-)
-from evse_manager.interface.pilot import HLC_DUTY_PERCENT, MAXIMUM_CURRENT_A, MINIMUM_CURRENT_A, current
-from evse_manager.interface.types import BoardError, HardwareCapabilities
+from evse_manager.interface.enums import ContactorState, LinkState
+from evse_manager.interface.pilot import MAXIMUM_CURRENT_A, MINIMUM_CURRENT_A
+from evse_manager.interface.types import HardwareCapabilities
 
 KEEP_ALIVE_S = 1.0
 """How often the host sends a keep-alive."""
@@ -81,9 +76,6 @@ ALIVE_S = 5.0
 PROBE_S = 1.0
 ECHO_S = 2.5
 """After an own keep-alive came back nothing is believed for this long."""
-
-CAUSE_S = 0.05
-"""A contactor that opens by itself is reported before its cause; the first waits this long for the second."""
 
 SAMPLE_S = 0.95
 """Firmware 2.2 measures five times a second; the meter is published once."""
@@ -479,62 +471,19 @@ class Yeti:
             connecting = self._stage is not Stage.CLOSED and not self.problem
             link = LinkState.CONNECTING if connecting else LinkState.LOST
             return replace(self._seen, link=link, firmware=self._software)
-        assert reported.pilot_code is not None
-        mode = PilotMode.F if orders.duty == F_DUTY else PilotMode.PWM
-        mode = PilotMode.X1 if orders.duty >= 10_000 else mode
-        percent = orders.duty / 100.0
-        high_level = abs(percent - HLC_DUTY_PERCENT) < 0.1
-        pilot = pilot_state(reported.pilot_code)
-        proximity, ampacity = reported.cable_read()
-        if reported.awaits_cable(self._now) and self._seen.cp_state is ControlPilotState.A:
-            pilot = ControlPilotState.A
-        elif reported.awaits_cable(self._now):
-            proximity, ampacity = self._seen.proximity, self._seen.cable_ampacity_a
-        phases = self.hardware.max_phase_count_import if self.hardware is not None else 0
-        return Observation(
-            link=LinkState.UP,
-            cp_state=pilot,
-            pilot_mode=mode,
-            duty_cycle_percent=percent if mode is PilotMode.PWM else 100.0,
-            current_a=orders.wanted.current_a if high_level else current(percent),
-            contactor=ContactorState.CLOSED
-            if reported.relay or self._awaits_cause()
-            else ContactorState.OPEN,
-            lock=reported.lock_read(),
-            proximity=proximity,
-            cable_ampacity_a=ampacity,
-            phases=orders.phases or phases,
-            errors=self._errors(),
+        return observed(
+            reported,
+            orders,
+            self._seen,
+            now=self._now,
+            phases=self.hardware.max_phase_count_import if self.hardware is not None else 0,
+            errors=errors(reported, welded=self._weld.finding(self._now), locking=orders.lock_ordered),
             resets=self.resets,
             firmware=self._software,
         )
 
     def _awaits_cause(self) -> bool:
-        """Return whether an opening that nothing explains yet was reported just now."""
-        return (
-            not self._reported.relay
-            and self._seen.contactor is ContactorState.CLOSED
-            and self._orders.power is True
-            and self._now < self._reported.relay_at + CAUSE_S
-        )
-
-    def _errors(self) -> tuple[BoardError, ...]:
-        reported = self._reported
-        assert reported.pilot_code is not None
-        errors = flagged(reported.flags) + coded(reported.pilot_code, reported.proximity)
-        welded = self._weld.finding(self._now)
-        if welded:
-            errors.append(BoardError(BoardErrorEnum.CONTACTOR_WELDED, welded))
-        if reported.lock_opened:
-            errors.append(
-                BoardError(BoardErrorEnum.LOCK_UNEXPECTEDLY_OPEN, 'the lock has opened without an order.')
-            )
-        elif reported.flags.lock and self.has_lock:
-            locking = bool(self._orders.lock_ordered)
-            code = BoardErrorEnum.LOCK_FAILED_TO_LOCK if locking else BoardErrorEnum.LOCK_FAILED_TO_UNLOCK
-            verb = 'locked' if locking else 'unlocked'
-            errors.append(BoardError(code, f'the connector cannot be {verb} (error flag lock).'))
-        return tuple(errors)
+        return awaits_cause(self._reported, self._orders, self._seen, self._now)
 
     def diagnostics(self) -> Mapping[str, str]:
         """Return what helps to find a fault of the conversation."""
