@@ -13,7 +13,7 @@ import yaml
 from harness import Connector, Probe, Process
 
 WORKER = 'evse_manager.depot.worker'
-START_S = 30.0
+START_S = 60.0
 """Longest wait for a depot on a busy machine."""
 
 
@@ -60,7 +60,9 @@ class Depot:
         )
 
     def connector(self, name: str) -> Connector:
-        """Return what is seen of a connector."""
+        """Return what is seen of a connector, once all of them have been made."""
+        if not self._connectors:
+            self.says('processes run after')
         if name not in self._connectors:
             self._connectors[name] = Connector(self.probe, f'{self.namespace}/{name}', restarted=True)
         return self._connectors[name]
