@@ -149,7 +149,7 @@ class Sdm630:
 
     def _good(self, answer: Answer, now: float) -> bool:
         if not answer.good:
-            self._fail(f'the meter at unit {self.unit} refuses to tell ({answer.refusal}).', now)
+            self._fail(f'the meter at unit {self.unit} refuses to answer ({answer.refusal}).', now)
         return answer.good
 
     def _optional_missing(self, register: int, now: float) -> None:

@@ -217,7 +217,7 @@ def a_meter_that_refuses(meter: Meter) -> None:
     meter.measures()
     meter.host.execute('inject meter_exception')
     meter.is_silent()
-    assert 'refuses to tell (exception 4' in meter.errors[BoardErrorEnum.METER_FAULT]
+    assert 'refuses to answer (exception 4' in meter.errors[BoardErrorEnum.METER_FAULT]
     assert int(meter.told('meter requests refused (exceptions)')) >= 2
     meter.comes_back()
 
