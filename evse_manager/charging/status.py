@@ -4,6 +4,8 @@ The status: the published state, and above all why this connector is (not) charg
 The state follows from the facts; ``reason`` names the first thing that has to change before energy flows.
 """
 
+from collections.abc import Callable
+
 from evse_manager.charging import power, timers
 from evse_manager.charging.allowance import Allowance
 from evse_manager.charging.connector import Cause, Connector, Session
@@ -149,43 +151,58 @@ def _warnings(connector: Connector) -> tuple[str, ...]:
     return tuple(warnings)
 
 
+def _announced(cause: Cause) -> Callable[[Connector], bool]:
+    def holds(connector: Connector) -> bool:
+        transaction = connector.transaction
+        return transaction is not None and transaction.announced is cause
+
+    return holds
+
+
+def _wake_step(mode: PilotMode) -> Callable[[Connector], bool]:
+    return lambda connector: connector.offer is not None and connector.offer.wake_step_mode is mode
+
+
+def _stopping(connector: Connector) -> bool:
+    return connector.transaction is not None and connector.transaction.stop is not None
+
+
+def _finished(connector: Connector) -> bool:
+    session = connector.session
+    return session is not None and session.transaction is not None and session.transaction.finished
+
+
+STATES: tuple[tuple[ChargerState, str, Callable[[Connector], bool]], ...] = (
+    (State.STARTING, 'waiting for the first state of the board, at most 5 s',
+     lambda connector: connector.started is None),
+    (State.STOPPING_CHARGING, 'the transaction is closing: contactor first, then the meter', _stopping),
+    (State.FAULTED, 'out of order until `clear_fault`; the pilot shows F',
+     lambda connector: connector.faulted),
+    (State.DISABLED, 'not available; the pilot shows F',
+     lambda connector: connector.announced is Availability.DISABLED),
+    (State.ERROR, 'at least one error is active', lambda connector: bool(connector.errors)),
+    (State.REPLUG, 'the board plays an unplug and a plug', lambda connector: connector.replug_active),
+    (State.IDLE, 'available', lambda connector: connector.session is None),
+    (State.FINISHED, 'the transaction is closed, the cable still in', _finished),
+    (State.WAITING_FOR_AUTHENTICATION, 'plugged in, no transaction yet',
+     lambda connector: connector.transaction is None and connector.plugged),
+    (State.IDLE, 'authorized, waiting for the plug', lambda connector: connector.transaction is None),
+    (State.T_STEP_EF, 'the wake-up of an EV that did not ask: F', _wake_step(PilotMode.F)),
+    (State.T_STEP_X1, 'the wake-up of an EV that did not ask: X1', _wake_step(PilotMode.X1)),
+    (State.CHARGING, 'the contactor is closed and the EV is in C', _announced(Cause.FLOWING)),
+    (State.CHARGING_PAUSED_EV, 'the EV left C by itself, or did not ask', _announced(Cause.PAUSED_BY_EV)),
+    (State.CHARGING_PAUSED_EVSE, '`pause_charging`, or phases are being switched; X1',
+     _announced(Cause.PAUSED_BY_EVSE)),
+    (State.WAITING_FOR_ENERGY, 'no limit, or less than can be signalled; X1', _announced(Cause.NO_ENERGY)),
+    (State.PREPARE_CHARGING, 'a transaction is open; waiting for the EV, or for its first energy',
+     lambda connector: True),
+)  # fmt: skip
+"""The published states in the original's vocabulary: the first whose condition holds."""
+
+
 def _state(connector: Connector) -> ChargerState:
-    """Return the state that the facts amount to, in the original's vocabulary."""
-    session, transaction = connector.session, connector.transaction
-    if connector.started is None:
-        return State.STARTING
-    if transaction is not None and transaction.stop is not None:
-        return State.STOPPING_CHARGING
-    if connector.faulted:
-        return State.FAULTED
-    if connector.announced is Availability.DISABLED:
-        return State.DISABLED
-    if connector.errors:
-        return State.ERROR
-    if connector.replug_active:
-        return State.REPLUG
-    if session is None:
-        return State.IDLE
-    if session.transaction is not None and session.transaction.finished:
-        return State.FINISHED
-    if transaction is None:
-        return State.WAITING_FOR_AUTHENTICATION if connector.plugged else State.IDLE
-    offer = connector.offer
-    if offer is not None and offer.wake_step_mode is PilotMode.F:
-        return State.T_STEP_EF
-    if offer is not None and offer.wake_step_mode is PilotMode.X1:
-        return State.T_STEP_X1
-    match transaction.announced:
-        case Cause.FLOWING:
-            return State.CHARGING
-        case Cause.PAUSED_BY_EV:
-            return State.CHARGING_PAUSED_EV
-        case Cause.PAUSED_BY_EVSE:
-            return State.CHARGING_PAUSED_EVSE
-        case Cause.NO_ENERGY:
-            return State.WAITING_FOR_ENERGY
-        case _:
-            return State.PREPARE_CHARGING
+    """Return the state that the facts amount to."""
+    return next(state for state, _, holds in STATES if holds(connector))
 
 
 def _reason(connector: Connector) -> tuple[StatusReason, str]:
