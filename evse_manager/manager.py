@@ -29,7 +29,7 @@ from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.enums import PilotMode
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import BoardCommand, BoardState, EvseStatus, SessionEvent
-from evse_manager.lease.manager import BoardLeaseClient, BoardLost
+from evse_manager.lease.manager import BOARD_SILENCE_S, BoardLeaseClient, BoardLost
 
 STATUS_PERIOD_S = 1.0
 """The status is published at least this often, though nothing changed."""
@@ -42,6 +42,8 @@ both nodes then wake for the same few exchanges instead of each for its own.
 
 HOLD_AFTER_FAILURE_S = 10.0
 """After a failure of the manager the kernel hears no board state for this long: power stays withdrawn."""
+
+NOT_HEARD = 'the board node has not reported yet; try again in a moment.'
 
 NEVER = math.inf
 
@@ -138,6 +140,7 @@ class ConnectorManager:
         self.lease = lease
         """The lease on the board, to be looked at."""
         self.started = False
+        """Whether the kernel runs: commands are refused before."""
         self.finished = False
         """Whether a shutdown is complete."""
         self._callbacks = callbacks
@@ -149,6 +152,9 @@ class ConnectorManager:
         self._renewed_at = -NEVER
         self._status_due = -NEVER
         self._held_until = -NEVER
+        self._waiting: inputs.Start | None = None
+        """The start of the kernel, while it waits until no other manager is in command."""
+        self._begun_at = NEVER
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -156,17 +162,20 @@ class ConnectorManager:
         self, now: ClockReadings, remembered: PersistedState | None = None, last_sequence_number: int = 0
     ) -> None:
         """
-        Start the kernel with what an earlier process left behind, and ask for the board.
+        Ask for the board, and start the kernel with what an earlier process left behind.
 
-        ``last_sequence_number`` is that of the newest event on record; events go on from there.
+        ``last_sequence_number`` is that of the newest event on record; events go on from there.  The kernel
+        starts when the board is heard, or has been silent for ``BOARD_SILENCE_S``; while another manager is
+        in command this one stands by: nothing is published, and commands are refused.
         """
-        self.started = True
-        self._renewed_at = now.steady
-        self.take(inputs.Start(remembered or PersistedState(), last_sequence_number), now)
+        self._begun_at = self._renewed_at = now.steady
+        self._waiting = inputs.Start(remembered or PersistedState(), last_sequence_number)
         self._send(self._wanted, now)
+        self._start_kernel(now)
 
     def shut_down(self, now: ClockReadings) -> None:
         """Withdraw power and close what is open; ``finished`` says when that is done."""
+        self._waiting = None
         if self.started:
             self.take(inputs.Shutdown(), now)
         else:
@@ -208,7 +217,7 @@ class ConnectorManager:
         step = self.kernel.take(event, inputs.Now(now.clock, now.wall))
         if step.outputs is not None:
             self._send(step.outputs, now)
-        if not step.unchanged:
+        if self._waiting is None and not step.unchanged:
             self._carry_out(step.report())
 
     def observe(self, state: BoardState, now: ClockReadings) -> None:
@@ -216,6 +225,7 @@ class ConnectorManager:
         if now.steady < self._held_until:
             return
         observed = self.lease.observe(state, now.steady)
+        self._start_kernel(now)
         if observed is not None:
             self.take(observed, now)
         early = now.steady - self._renewed_at >= self.lease.renewal_period * RENEW_EARLY
@@ -238,7 +248,7 @@ class ConnectorManager:
         """Return when ``run`` is next due on the steady clock, in seconds; infinity for never."""
         overdue, silent = self._records.overdue_at, self.lease.silent_at()
         return min(
-            self._renewed_at + self.lease.renewal_period if self.started else NEVER,
+            self._renewed_at + self.lease.renewal_period if self._begun_at < NEVER else NEVER,
             NEVER if overdue is None else overdue,
             NEVER if silent is None else silent,
         )
@@ -255,7 +265,7 @@ class ConnectorManager:
         if self._kernel_due is not None and now.clock >= self._kernel_due:
             self._kernel_due = None
             self.take(inputs.Tick(), now)
-        if self.started and now.steady >= self._renewed_at + self.lease.renewal_period:
+        if self._begun_at < NEVER and now.steady >= self._renewed_at + self.lease.renewal_period:
             self.renew(now)
         elif silent is not None and now.steady >= silent:
             self._supervise(now)
@@ -263,22 +273,31 @@ class ConnectorManager:
     def renew(self, now: ClockReadings) -> None:
         """Renew the lease, supervise the board, and publish the status once a second."""
         self._renewed_at = now.steady
+        self._start_kernel(now)
         self._supervise(now)
         if self.lease.may_renew(now.steady):
             self._callbacks.send_command(self.lease.stamp(self._wanted, now.steady), renewal=True)
         if now.steady >= self._status_due - self.lease.renewal_period / 2:
             self._status_due = now.steady + STATUS_PERIOD_S
-            self.publish_status(now)
+            if self.started and not self.lease.refused:
+                self.publish_status(now)
 
     # --- what can be seen ----------------------------------------------------------------------------
 
     def status(self, now: ClockReadings) -> EvseStatus:
-        """Return the status as it is at this moment, with the warnings of the records."""
+        """Return the status as it is at this moment, with the warnings of records and lease."""
         return self._with_warnings(self.kernel.status(inputs.Now(now.clock, now.wall)))
 
     def grant(self, now: ClockReadings) -> Grant | None:
         """Return the energy manager's grant that is in force, if any."""
         return self.kernel.grant(inputs.Now(now.clock, now.wall))
+
+    @property
+    def not_started(self) -> str:
+        """Why the kernel has not started yet, for people; empty when it has, or was never asked to."""
+        if self._waiting is None:
+            return ''
+        return NOT_HEARD
 
     def publish_status(self, now: ClockReadings) -> None:
         """Publish the status as it is at this moment."""
@@ -289,6 +308,19 @@ class ConnectorManager:
     def _send(self, outputs: BoardCommand, now: ClockReadings) -> None:
         self._wanted = outputs
         self._callbacks.send_command(self.lease.stamp(outputs, now.steady), renewal=False)
+
+    def _start_kernel(self, now: ClockReadings) -> None:
+        """Start the kernel if it waits and no other manager is in command."""
+        known = self.lease.board_heard or not self.lease.is_supervised
+        if (
+            self._waiting is None
+            or self.lease.refused
+            or not (known or now.steady >= self._begun_at + BOARD_SILENCE_S)
+        ):
+            return
+        start, self._waiting = self._waiting, None
+        self.started = True
+        self.take(start, now)
 
     def _carry_out(self, output: Output) -> None:
         self._records.keep(output, partial(self._publish_recorded, output))
@@ -312,5 +344,5 @@ class ConnectorManager:
             self.take(lost, now)
 
     def _with_warnings(self, status: EvseStatus) -> EvseStatus:
-        warning = self._records.warning
-        return replace(status, warnings=(*status.warnings, warning)) if warning else status
+        warnings = (*filter(None, (self._records.warning,)), *self.lease.warnings)
+        return replace(status, warnings=(*status.warnings, *warnings)) if warnings else status

@@ -76,13 +76,19 @@ class BoardController:
         capabilities: BoardCapabilities | None = None,
         hardware: HardwareCapabilities | None = None,
         lease_max_s: float = LEASE_MAX_S,
+        board_id: str = '',
     ) -> None:
-        """Begin without any command or observation: nothing is allowed, the contactor is unknown."""
+        """
+        Begin without any command or observation: nothing is allowed, the contactor is unknown.
+
+        Only commands that name ``board_id`` are obeyed; it is new at each start of a board node.
+        """
         self.capabilities = capabilities
         self.hardware = hardware
         self.outputs = Outputs()
         """What the driver shall make the board have."""
         self._style = style
+        self._board_id = board_id
         self._lease = Lease(lease_max_s)
         self._command = _NOBODY
         self._said: tuple[object, ...] | None = None
@@ -132,8 +138,11 @@ class BoardController:
         return renewed
 
     def command(self, command: BoardCommand, now: ClockReadings) -> None:
-        """Take a manager's command; replayed, foreign and absurd ones allow nothing."""
+        """Take a manager's command; a replayed or absurd one, or one for another board, allows nothing."""
         self._watch_lease(now)
+        if command.board_id != self._board_id:
+            self._settle(now)
+            return
         offer = self._lease.offer(command.manager_id, command.sequence_number, command.lease, now.steady)
         if offer is not CommandVerdict.ACCEPTED:
             self._settle(now)
@@ -150,9 +159,13 @@ class BoardController:
         self._answered = command.sequence_number
         self._settle(now)
 
-    def refuse(self, manager_id: str, sequence_number: int, reason: str, now: ClockReadings) -> None:
+    def refuse(
+        self, board_id: str, manager_id: str, sequence_number: int, reason: str, now: ClockReadings
+    ) -> None:
         """Take a command that could not even be read as a withdrawal of power; ``reason`` is for people."""
         self._watch_lease(now)
+        if board_id != self._board_id:
+            return
         offer = self._lease.offer(manager_id, sequence_number, LEASE_MAX_S, now.steady)
         if offer is CommandVerdict.ACCEPTED:
             self._answered = sequence_number
@@ -449,4 +462,5 @@ class BoardController:
             link_state=observed.link,
             controller_id=self._lease.holder,
             transition_counter=self._history.counter,
+            board_id=self._board_id,
         )

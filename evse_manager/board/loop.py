@@ -39,10 +39,12 @@ class BoardLoop:
         self._drain(now)
         return True
 
-    def refuse(self, manager_id: str, sequence_number: int, reason: str, now: ClockReadings) -> None:
+    def refuse(
+        self, board_id: str, manager_id: str, sequence_number: int, reason: str, now: ClockReadings
+    ) -> None:
         """Take a command that could not be read; see ``BoardController.refuse``."""
         self._drain(now)
-        self.controller.refuse(manager_id, sequence_number, reason, now)
+        self.controller.refuse(board_id, manager_id, sequence_number, reason, now)
         self._apply()
         self._drain(now)
 

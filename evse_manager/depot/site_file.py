@@ -6,7 +6,6 @@ The site file: YAML to a ``Site``, or every mistake in it at once.
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -54,7 +53,7 @@ DEFAULT_KEYS = (
 )  # fmt: skip
 CONNECTOR_KEYS = (*DEFAULT_KEYS, 'port', 'evse_id', 'pose')
 AUTHORIZATION_KEYS = ('connection_timeout_s', 'tokens', 'plug_and_go')
-TOKEN_KEYS = ('id_token', 'parent', 'connectors', 'priority', 'valid_from', 'expires', 'enabled')
+TOKEN_KEYS = ('id_token', 'parent', 'connectors', 'priority', 'expires')
 
 RESERVED_NAMES = frozenset({'site', 'energy_manager', 'authorization', 'tokens', ROOT})
 """Names in the namespace of the site that belong to its own nodes and topics, or to the tree."""
@@ -152,21 +151,10 @@ def _site(root: yaml.Node | None, mistakes: Mistakes) -> Site | None:
     grid_node = top.node('grid')
     tree = _Tree(names, mistakes)
     grid = tree.read(grid_node, top.key_line_of('grid')) if grid_node is not None else None
-    authorization = _authorization(top.node('authorization'), names, mistakes)
+    authorization = _authorization(top, names, mistakes)
     if grid is None:
         return None
-    connectors = tuple(_with_rights(connector, authorization) for connector in connectors)
     return Site(name, namespace, voltage, frame, host, grid, connectors, authorization)
-
-
-def _with_rights(connector: Connector, rights: Authorization) -> Connector:
-    """Return a connector whose manager knows who authorizes: nobody, the authorization node, or itself."""
-    given = dict(connector.manager_parameters)
-    if connector.name in rights.plug_and_go:
-        given.setdefault('disable_authentication', True)
-    elif rights.tokens:
-        given.setdefault('goal_authorization', 'site')
-    return replace(connector, manager_parameters=tuple(given.items()))
 
 
 def _phases(section: Section, default: tuple[Phase, ...]) -> tuple[Phase, ...]:
@@ -418,23 +406,8 @@ class _Connectors:
         return given[0], given[1], given[2]
 
 
-def parse_authorization(text: str, file: str = 'tokens.yaml') -> Authorization:
-    """
-    Return what a file of its own says of authorization: what stands below ``authorization`` in a site file.
-
-    Its connectors are not known here, so their names are not checked.  Raises SiteFileError.
-    """
-    mistakes = Mistakes()
-    root = compose(text, mistakes)
-    found = _authorization(root, None, mistakes) if root is not None else Authorization(60.0, (), ())
-    if mistakes.found:
-        raise SiteFileError(file, mistakes.found)
-    return found
-
-
-def _authorization(
-    node: yaml.Node | None, connectors: Sequence[str] | None, mistakes: Mistakes
-) -> Authorization:
+def _authorization(top: Section, connectors: Sequence[str], mistakes: Mistakes) -> Authorization:
+    node = top.node('authorization')
     if node is None:
         return Authorization(60.0, (), ())
     section = Section(node, 'authorization', AUTHORIZATION_KEYS, mistakes)
@@ -455,11 +428,11 @@ def _authorization(
     )
 
 
-def _known(section: Section, key: str, connectors: Sequence[str] | None) -> tuple[str, ...]:
-    """Return a list of names of connectors, without those that do not exist (None = not known which)."""
+def _known(section: Section, key: str, connectors: Sequence[str]) -> tuple[str, ...]:
+    """Return a list of names of connectors, without those that do not exist."""
     found = []
     for word in section.words(key, 'names of connectors'):
-        if connectors is None or word.value in connectors:
+        if word.value in connectors:
             found.append(word.value)
         else:
             hint = nearest(word.value, connectors)
@@ -469,7 +442,7 @@ def _known(section: Section, key: str, connectors: Sequence[str] | None) -> tupl
     return tuple(found)
 
 
-def _token(section: Section, connectors: Sequence[str] | None) -> Token:
+def _token(section: Section, connectors: Sequence[str]) -> Token:
     if 'id_token' not in section:
         section.wrong('id_token', 'id_token is missing; write it in quotes.')
     node = section.node('id_token')
@@ -488,15 +461,13 @@ def _token(section: Section, connectors: Sequence[str] | None) -> Token:
         ),
         connectors=_known(section, 'connectors', connectors) if 'connectors' in section else None,
         priority=section.whole('priority', 0, -LARGEST_PRIORITY, LARGEST_PRIORITY),
-        expires_ns=_moment(section, 'expires'),
-        valid_from_ns=_moment(section, 'valid_from'),
-        enabled=section.choice('enabled', 'true', ('true', 'false')) == 'true',
+        expires_ns=_expiry(section),
         line=section.line,
     )
 
 
-def _moment(section: Section, key: str) -> int | None:
-    node = section.node(key)
+def _expiry(section: Section) -> int | None:
+    node = section.node('expires')
     if node is None:
         return None
     try:
@@ -505,7 +476,7 @@ def _moment(section: Section, key: str) -> int | None:
     except (ValueError, OverflowError, OSError):
         when = None
     if when is None or when.tzinfo is None or seconds < 0.0:
-        section.wrong(key, f'{key} is {shown(node)}; write UTC: "2027-01-01T00:00:00Z".')
+        section.wrong('expires', f'expires is {shown(node)}; write UTC: "2027-01-01T00:00:00Z".')
         return None
     since = when - datetime.fromtimestamp(0, when.tzinfo)
     return since // timedelta(microseconds=1) * 1000

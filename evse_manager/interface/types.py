@@ -40,7 +40,6 @@ from evse_manager.interface.enums import (
     StartSessionReason,
     StatusReason,
     StopTransactionReason,
-    TokenResultEnum,
 )
 
 Time = NewType('Time', int)
@@ -328,36 +327,6 @@ class ValidationResult:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenResult:
-    """What became of a token that was presented at a site; ``token`` is masked."""
-
-    stamp: Time | None = None
-    token: str = ''
-    connector: str = ''
-    result: TokenResultEnum = TokenResultEnum.UNSPECIFIED
-    reason: str = ''
-
-
-@dataclass(frozen=True, slots=True)
-class SiteReservation:
-    """A reservation of a site; the tokens are masked, ``connector`` is empty for any."""
-
-    reservation_id: int = 0
-    token: str = ''
-    parent_token: str = ''
-    connector: str = ''
-    expiry_time: Time | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SiteReservations:
-    """The reservations of a site that are in force."""
-
-    stamp: Time | None = None
-    reservations: tuple[SiteReservation, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class RequestExiStreamSchema:
     """The EV's certificate request, base64 EXI."""
 
@@ -515,14 +484,6 @@ class EvseStatus:
     contactor_cycles: int = 0
     openings_under_load: int = 0
     limit_node: str = ''
-    state_text: str = ''
-    current_l1_a: float | None = None
-    current_l2_a: float | None = None
-    current_l3_a: float | None = None
-    voltage_l1_v: float | None = None
-    voltage_l2_v: float | None = None
-    voltage_l3_v: float | None = None
-    temperature_c: float | None = None
 
 
 # --- site ----------------------------------------------------------------------------------------
@@ -630,6 +591,7 @@ class BoardCommand:
     rcd_reset_counter: int = 0
     replug_counter: int = 0
     acknowledged_fault_counter: int = 0
+    board_id: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -680,6 +642,7 @@ class BoardState:
     answered_sequence_number: int = 0
     transition_counter: int = 0
     transitions: tuple[BoardTransition, ...] = ()
+    board_id: str = ''
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,20 @@ The board's queue of commands is one deep, so a command that comes with a renewa
 place.  The holder renews three times in its lease; it may miss one, but not three in a row.
 """
 
+NEARBY_S = 2.5
+"""Another board, or another manager's board, counts as present for this long after its last state."""
+
+KEPT_BOARDS = 16
+"""Other boards that are remembered; a manager never follows one that it has seen beside its own."""
+
 SILENT = f'The board node has been silent for {BOARD_SILENCE_S} s; check that it runs.'
 NO_HARDWARE = 'The board node has lost its hardware; check cable, port and supply.'
 CONNECTING = 'The board node is still looking for its hardware; check cable, port and supply.'
 OTHER_MANAGER = 'Another manager holds the board; stop one of the two.'
+RIVAL = (
+    'Another connector was started in this namespace before this one, and this one stands by; give each a'
+    ' namespace of its own (-r __ns:=/NAME).'
+)
 DEAF = (
     'The board node reports but does not take commands; check that both nodes are of one version, and that'
     ' nobody else publishes commands.'
@@ -54,6 +64,14 @@ class BoardLost:
     """The board can't be asked or obeys somebody else; ``text`` says which, for people."""
 
     text: str
+
+
+@dataclass(slots=True)
+class OtherBoard:
+    """When a board that is not led was heard, in seconds of the steady clock."""
+
+    first_heard: float
+    last_heard: float = -math.inf
 
 
 class BoardLeaseClient:
@@ -76,7 +94,18 @@ class BoardLeaseClient:
         self._disobeyed_since: float | None = None
         self._disobeys = ''
         self._lost = ''
-        """Why the board is lost, as it was told; empty while it is not."""
+        """Why the board is lost, as it was reported; empty while it is not."""
+        self._board_id: str | None = None
+        """The board that is led: the first that was heard, or what came after it fell silent."""
+        self._state_heard = -math.inf
+        """When the board that is led was last heard."""
+        self._others: dict[str, OtherBoard] = {}
+        """Boards that are not led."""
+        self._rival_heard = -math.inf
+        """When another board was last heard under a manager that started before this one."""
+        self._standing_by = False
+        self._present_since = math.inf
+        """What was heard after this time is present."""
 
     @property
     def manager_id(self) -> str:
@@ -95,8 +124,27 @@ class BoardLeaseClient:
 
     @property
     def refused(self) -> bool:
-        """Whether somebody else holds the board: its states are no occasion to renew anything."""
-        return self._holder not in {'', self.manager_id}
+        """Whether another manager is in command, so that this one neither renews nor publishes anything."""
+        return self._standing_by or self._holder not in {'', self.manager_id}
+
+    @property
+    def board_heard(self) -> bool:
+        """Whether any state of the board that is led has arrived."""
+        return self._board_id is not None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What people should know of other boards; one sentence each."""
+        present = sorted(
+            name
+            for name, other in self._others.items()
+            if other.last_heard > self._present_since and self._is_beside(other)
+        )
+        return tuple(
+            f'Another board node reports in this namespace and is left alone ({name}); stop it, or give it a'
+            ' namespace of its own.'
+            for name in present
+        )
 
     def waits_for_us(self, state: BoardState) -> bool:
         """
@@ -104,10 +152,17 @@ class BoardLeaseClient:
 
         Where somebody else holds it, haste could only do harm (``REFUSED_PERIOD_S``).
         """
-        return self._answered == 0 and not state.controller_id
+        return (
+            self._answered == 0
+            and not state.controller_id
+            and not self._standing_by
+            and state.board_id == (self._board_id or '')
+        )
 
     def may_renew(self, steady: float) -> bool:
         """Tell whether the last command may be said once more; a refused manager holds back."""
+        if self._standing_by:
+            return False
         return not self.refused or steady - self._said >= REFUSED_PERIOD_S
 
     def stamp(self, outputs: BoardCommand, steady: float) -> BoardCommand:
@@ -121,6 +176,7 @@ class BoardLeaseClient:
             manager_id=self.manager_id,
             sequence_number=number,
             lease=Duration(self._lease_s),
+            board_id=self._board_id or '',
         )
 
     def _next_number(self, steady: float) -> int:
@@ -131,9 +187,18 @@ class BoardLeaseClient:
         return self._sequence_number
 
     def observe(self, state: BoardState, steady: float) -> BoardObserved | BoardLost | None:
-        """Take a board state; ``None`` while it says nothing about a board that obeys this manager."""
-        self._heard = steady
+        """
+        Take a board state; ``None`` while it says nothing about a board that obeys this manager.
+
+        The state of another board changes nothing, but for one: under a manager that started earlier (whose
+        name is the lesser) it makes this one stand by.
+        """
+        if state.board_id != self._board_id and not self._follow(state, steady):
+            return self._note_other(state, steady)
+        self._heard = self._state_heard = steady
         self._holder = state.controller_id
+        if self._standing_by:
+            return None
         ours = self._holder == self.manager_id
         if state.link_state is LinkState.LOST:
             self._lost = NO_HARDWARE
@@ -164,6 +229,10 @@ class BoardLeaseClient:
         if self._checked is not None and steady - self._checked > self._lease_s:
             self._heard = steady
         self._checked = steady
+        self._present_since = steady - NEARBY_S
+        self._standing_by = self._rival_heard > self._present_since
+        if self._standing_by:
+            return self._told(RIVAL)
         if steady - self._heard > BOARD_SILENCE_S:
             return self._told(SILENT)
         if self._disobeyed_since is not None:
@@ -175,6 +244,42 @@ class BoardLeaseClient:
         if self._heard is None or self._lost or not self.is_supervised:
             return None
         return self._heard + BOARD_SILENCE_S + A_MOMENT_S
+
+    def _follow(self, state: BoardState, steady: float) -> bool:
+        """Lead the board of a state, if there is none yet or ours fell silent; return whether it is led."""
+        vacant = self._board_id is None or self._lost == SILENT
+        other = self._others.get(state.board_id)
+        if not vacant or (other is not None and self._is_beside(other)):
+            return False
+        self._others.pop(state.board_id, None)
+        if state.board_id != (self._board_id or ''):  # no command so far has named it
+            self._changed_at = self._sequence_number + 1
+            self._answered = 0
+        self._board_id = state.board_id
+        self._disobeyed_since = None
+        return True
+
+    def _is_beside(self, other: 'OtherBoard') -> bool:
+        """
+        Return whether a board was alive beside ours: then it is not ours after a restart.
+
+        Another car may be plugged in there, which must not charge on the token of ours.
+        """
+        return self._state_heard > other.first_heard
+
+    def _note_other(self, state: BoardState, steady: float) -> BoardLost | None:
+        """Note a board beside ours; stand by when a manager that started earlier leads it."""
+        other = self._others.pop(state.board_id, None) or OtherBoard(first_heard=steady)
+        other.last_heard = steady
+        self._others[state.board_id] = other
+        if len(self._others) > KEPT_BOARDS:
+            del self._others[next(iter(self._others))]
+        self._present_since = steady - NEARBY_S
+        if '' < state.controller_id < self._first_id and state.controller_id != self.manager_id:
+            self._rival_heard = steady
+            self._standing_by = True
+            return self._told(RIVAL)
+        return None
 
     def _disobeyed(self, how: str, steady: float) -> BoardLost | None:
         """Give the board the time in which another's lease ends, or our own command is answered."""

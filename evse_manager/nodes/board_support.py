@@ -12,6 +12,7 @@ while it publishes, or the supervisor's, which runs the loop when the executor o
 import math
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -93,7 +94,11 @@ class BoardSupport:
         self._time = NodeTime(self.node)
         self._hardware_time = _HardwareTime(self._time)
         config, self._driver = self._choose_driver()
-        controller = BoardController(self._driver.style, lease_max_s=config.lease_max_s)
+        controller = BoardController(
+            self._driver.style,
+            lease_max_s=config.lease_max_s,
+            board_id=f'{self.node.get_fully_qualified_name()} {uuid.uuid4()}',
+        )
         self._loop = BoardLoop(self._driver, controller)
         self._controller = controller
         self._begun = self._waiting = False
@@ -260,7 +265,9 @@ class BoardSupport:
             try:
                 command = from_message(message, BoardCommand)
             except ConversionError as error:
-                self._loop.refuse(message.manager_id, message.sequence_number, str(error), now)
+                self._loop.refuse(
+                    message.board_id, message.manager_id, message.sequence_number, str(error), now
+                )
             else:
                 if not self._loop.command(command, now):
                     return

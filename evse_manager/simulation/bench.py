@@ -74,7 +74,7 @@ from evse_manager.simulation.world import World, WorldSettings
 EPOCH = Time(1_767_225_600_000_000_000)
 """2026-01-01 00:00:00 UTC: the default start of the bench's time."""
 
-MANAGER = 'bench'
+MANAGER, BOARD = 'bench', 'bench board'
 ANSWER_LIMIT_S = 10.0
 """No command takes longer to answer (8 s for ``force_unlock``)."""
 
@@ -135,7 +135,7 @@ class Bench:
         self._driver.open()
         config = config or Config()
         lease_s, longest_s = (config.board_lease_s, LEASE_MAX_S) if leases else (math.inf, math.inf)
-        self.board = BoardController(lease_max_s=longest_s)
+        self.board = BoardController(lease_max_s=longest_s, board_id=BOARD)
         """The board's loop; ``board.state(...)`` is easier had as ``bench.board_state``."""
         self._loop = BoardLoop(self._driver, self.board)
         self.manager = ConnectorManager(

@@ -158,13 +158,13 @@ def test_a_good_command_ends_bad_data(harness):
 
 
 def test_a_command_that_cannot_be_read_withdraws(harness):
-    harness.controller.refuse('m1', harness.sequence + 1, 'lease is NaN', harness.now)
+    harness.controller.refuse('', 'm1', harness.sequence + 1, 'lease is NaN', harness.now)
     assert not harness.power
     assert BoardErrorEnum.BAD_DATA in errors(harness)
 
 
 def test_what_cannot_be_read_from_a_stranger_is_nothing(harness):
-    harness.controller.refuse('m2', 99999, 'lease is NaN', harness.now)
+    harness.controller.refuse('', 'm2', 99999, 'lease is NaN', harness.now)
     assert harness.power
 
 

@@ -110,6 +110,8 @@ class Connector:
     def report(self, **changes: Any) -> None:
         """Let the board report that it has the newest command."""
         command = self.newest
+        if not command.allow_power_on:
+            changes.setdefault('contactor', ContactorState.OPEN)
         self.board = replace(
             self.board,
             pilot_mode=command.pilot_mode,
@@ -261,7 +263,7 @@ def test_a_failure_withdraws_power_and_nothing_is_heard_of_the_board_for_a_while
         connector.run(0.25)
         assert not connector.newest.allow_power_on
     connector.run(6.0)
-    assert connector.newest.allow_power_on
+    assert connector.newest.allow_power_on, connector.manager.status(connector.now).reason_text
 
 
 def test_a_command_whose_step_fails_is_not_answered_twice(monkeypatch: Any) -> None:

@@ -52,7 +52,7 @@ from evse_manager.simulation.codes import code
 from evse_manager.simulation.virtual.host import VirtualBoardHost
 
 PATIENCE_S = 15.0
-_managers = itertools.count(1)
+_managers, _boards = itertools.count(1), itertools.count(1)
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -101,7 +101,7 @@ class Session:
     def _make_nodes(self) -> None:
         """Make a driver, its loop, and a manager, that know nothing yet."""
         self.driver: Driver = self._make_driver()
-        self.board = BoardController(self.driver.style)
+        self.board = BoardController(self.driver.style, board_id=f'board {next(_boards)}')
         self._loop = BoardLoop(self.driver, self.board)
         self.manager = ConnectorManager(
             self._config,

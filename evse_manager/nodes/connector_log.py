@@ -1,0 +1,108 @@
+"""
+What the log of a connector says: every transition once, one line, with connector, session and stable code.
+
+A line begins with ``connector=1 session=UUID`` and a code that can be searched for: the name of the session
+event, the code of a fault (``docs/faults.md``), ``Link``, ``LimitSource``, ``Warning``, or the name of a
+refused command.  Nothing is logged periodically.
+"""
+
+from collections.abc import Iterator
+from enum import Enum, auto
+
+from evse_manager.interface.enums import LimitSource, LinkState, SessionEventEnum
+from evse_manager.interface.text import printable
+from evse_manager.interface.types import EvseStatus, SessionEvent
+
+
+class Severity(Enum):
+    """How much a line matters: INFO is the course of things, WARNING asks for a look, ERROR for help."""
+
+    INFO = auto()
+    WARNING = auto()
+    ERROR = auto()
+
+
+Line = tuple[Severity, str]
+
+_SEVERITIES = {
+    SessionEventEnum.ERROR: Severity.ERROR,
+    SessionEventEnum.PERMANENT_FAULT: Severity.ERROR,
+}
+_LINKS = {
+    LinkState.UP: (Severity.INFO, 'the board answers.'),
+    LinkState.CONNECTING: (Severity.WARNING, 'the board is being connected.'),
+    LinkState.LOST: (Severity.WARNING, 'the board does not answer.'),
+}
+
+
+class ConnectorLog:
+    """Makes the lines of one connector from what its manager publishes."""
+
+    def __init__(self, connector_id: int) -> None:
+        """Begin with nothing known: the first link and limit are not news."""
+        self._connector_id = connector_id
+        self._session = ''
+        self._link = LinkState.UNSPECIFIED
+        self._limit_source = LimitSource.UNSPECIFIED
+        self._warnings: frozenset[str] = frozenset()
+
+    def event(self, event: SessionEvent) -> Line:
+        """Return the line of a session event."""
+        name = _camel(event.event.name)
+        details = ''
+        match event:
+            case SessionEvent(error=error) if error is not None:
+                name, _, details = error.vendor_error.partition(': ')
+                details = f'{_camel(error.error_code.name)}: {details}'
+            case SessionEvent(session_started=started) if started is not None:
+                details = f'reason={_camel(started.reason.name)}'
+            case SessionEvent(transaction_started=started) if started is not None:
+                details = f'token={_masked(started.id_tag.id_token)}'
+            case SessionEvent(transaction_finished=finished) if finished is not None:
+                energy = '' if finished.energy_wh is None else f' energy_wh={finished.energy_wh:.0f}'
+                details = f'reason={_camel(finished.reason.name)}{energy}'
+        severity = _SEVERITIES.get(event.event, Severity.INFO)
+        return severity, self._line(event.uuid, name, details)
+
+    def status(self, status: EvseStatus) -> Iterator[Line]:
+        """Yield a line for each change of link, limit source and warnings."""
+        self._session = status.session_uuid
+        if status.link_state is not self._link:
+            known = self._link is not LinkState.UNSPECIFIED or status.link_state is not LinkState.UNSPECIFIED
+            self._link = status.link_state
+            if known and status.link_state in _LINKS:
+                severity, text = _LINKS[status.link_state]
+                yield severity, self._line(self._session, 'Link', text)
+        if status.link_state is LinkState.UP and status.limit_source is not self._limit_source:
+            self._limit_source = status.limit_source
+            if status.limit_source is not LimitSource.UNSPECIFIED:
+                text = f'{_camel(status.limit_source.name)} sets the limit of {status.limit_a:.1f} A.'
+                yield Severity.INFO, self._line(self._session, 'LimitSource', text)
+        warnings = frozenset(status.warnings)
+        for warning in sorted(warnings - self._warnings):
+            yield Severity.WARNING, self._line(self._session, 'Warning', warning)
+        for warning in sorted(self._warnings - warnings):
+            yield Severity.INFO, self._line(self._session, 'WarningEnded', warning)
+        self._warnings = warnings
+
+    def refused(self, command: str, why: str) -> Line:
+        """Return the line of a refused command."""
+        return Severity.WARNING, self._line(self._session, f'{command} refused', why)
+
+    def standing_by(self) -> Line:
+        """Return the line of a manager that stands by for another one."""
+        text = 'another manager is in command in this namespace; stop one of the two, or give each its own.'
+        return Severity.WARNING, self._line('', 'StandsBy', text)
+
+    def _line(self, session: str, code: str, text: str) -> str:
+        session = f' session={session}' if session else ''
+        return printable(f'connector={self._connector_id}{session} {code} {text}'.rstrip())
+
+
+def _camel(name: str) -> str:
+    return ''.join(part.capitalize() for part in name.split('_'))
+
+
+def _masked(token: str) -> str:
+    """Return a token with all but its last four characters hidden."""
+    return token if len(token) <= 4 else f'…{token[-4:]}'
