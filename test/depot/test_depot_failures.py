@@ -165,6 +165,16 @@ def test_boards_without_managers_open_within_their_lease(charging: Charging) -> 
     charging.recovers()
 
 
+def test_a_reload_interrupts_no_other_car(charging: Charging) -> None:
+    depot, others = charging.depot, NAMES[:-1]
+    cycles = {name: depot.connector(name).status.contactor_cycles for name in others}
+    assert all(cycles.values())
+    depot.reload(TEXT.replace('evse_4: {', 'evse_4: {max_current_a: 16, '))
+    depot.says('evse_4: changed; ending it and starting it again')
+    charging.recovers()
+    assert {name: depot.connector(name).status.contactor_cycles for name in others} == cycles
+
+
 def test_a_killed_depot_opens_every_contactor_and_recovers_when_started_again(charging: Charging) -> None:
     charging.kill('depot')
     charging.recovers()
