@@ -20,6 +20,7 @@ from evse_manager.board.driver import DRIVERS, driver_class
 from evse_manager.board.meters.metered import MeterParameters
 from evse_manager.interface import endpoints, enums, types
 from evse_manager.interface.parameters import Config
+from evse_manager.nodes.authorization_config import AuthorizationConfig
 from evse_manager.nodes.board_support import BoardSupportConfig
 from evse_manager.nodes.energy_manager import EnergyManagerConfig
 from evse_manager.nodes.parameters import Row, rows
@@ -64,11 +65,17 @@ EXAMPLES = {
     'simulation/set_proximity': '{ampacity_a: 20.0}',
     'simulation/inject_fault': '{fault: rcd_ac}',
     'simulation/clear_fault': '{fault: rcd_ac}',
+    'token': '{id_token: DEADBEEF, authorization_type: 2}',
+    'tokens': '{id_token: DEADBEEF, authorization_type: 2}',
 }
 """What to type behind the type in an example line; nothing for those that are not listed."""
 
 SITE_EXAMPLES = {
     'SetSiteLimit': '{node: grid, source: operator, limit_a: 40.0}',
+    'ReserveConnector': '{id_token: ROBOT-7, connector: bay_1, duration: {sec: 1800}}',
+    'CancelConnectorReservation': '{reservation_id: 1}',
+    'WithdrawToken': '{id_token: ROBOT-7}',
+    'ValidateToken': '{provided_token: {id_token: DEADBEEF}, connectors: [/depot/bay_1]}',
 }
 """The same for services of a site, by the last part of their type: two have the name of a connector's."""
 
@@ -176,6 +183,7 @@ def parameters() -> str:
         of_driver = rows(driver_class(name).Parameters)
         parts += [f'### Of `board_support` with the driver `{name}`', parameter_table(of_driver)]
     parts += ['### Of `energy_manager`', parameter_table(rows(EnergyManagerConfig))]
+    parts += ['### Of `authorization`', parameter_table(rows(AuthorizationConfig))]
     parts += ['### Of `simulation_clock`', parameter_table(rows(SimulationClockConfig))]
     return '\n\n'.join(parts)
 
@@ -305,7 +313,8 @@ def service_section(name: str) -> str:
         absents = [absent_by_comment(field) for field in spec.request.fields]
         parts += ['Request:', field_table(spec.request.fields, arguments.split(), absents)]
     absents = [absent_by_comment(field) for field in spec.response.fields]
-    parts += ['Response:', field_table(spec.response.fields, (result, '-'), absents)]
+    originals = [result, *['-'] * (len(spec.response.fields) - 1)]
+    parts += ['Response:', field_table(spec.response.fields, originals, absents)]
     if spec.response.constants:
         parts.append(constant_table(spec.response.constants, [enums.SwitchThreePhasesWhileChargingResult]))
     return '\n\n'.join(parts)
@@ -313,7 +322,12 @@ def service_section(name: str) -> str:
 
 def services() -> str:
     """Return all services of our own types, in the order of the table of names."""
-    every = (*endpoints.SERVICES, *endpoints.SITE_SERVICES)
+    every = (
+        *endpoints.SERVICES,
+        *endpoints.SITE_SERVICES,
+        *endpoints.AUTHORIZATION_SERVICES,
+        endpoints.VALIDATE_TOKEN,
+    )
     ours = [service.type_name for service in every if service.type.startswith('evse_manager/')]
     return '\n\n'.join(service_section(name) for name in dict.fromkeys(ours))
 
@@ -326,9 +340,14 @@ def page() -> str:
         'hlc_topics': topics(endpoints.HLC_TOPICS),
         'energy_topics': topics(endpoints.ENERGY_TOPICS),
         'site_topics': topics(endpoints.SITE_TOPICS, SITE),
-        'other_topics': topics((endpoints.DIAGNOSTICS, endpoints.BOARD_DIAGNOSTICS, endpoints.CLOCK)),
-        'commands': callable_services((endpoints.GET_ID, *endpoints.COMMANDS)),
         'site_services': callable_services(endpoints.SITE_SERVICES, SITE),
+        'authorization_topics': topics(endpoints.AUTHORIZATION_TOPICS, SITE),
+        'token_topic': topics((endpoints.TOKEN,)),
+        'other_topics': topics((endpoints.DIAGNOSTICS, endpoints.BOARD_DIAGNOSTICS, endpoints.CLOCK)),
+        'commands': callable_services((endpoints.GET_ID, endpoints.EXTERNAL_READY, *endpoints.COMMANDS)),
+        'authorization_services': callable_services(
+            (*endpoints.AUTHORIZATION_SERVICES, endpoints.VALIDATE_TOKEN), SITE
+        ),
         'simulation_services': callable_services(endpoints.SIMULATION_SERVICES),
         'profiles': table(
             ('Profile', 'What it does'),

@@ -17,7 +17,6 @@ from evse_manager.authorization.events import (
     Stop,
     Tick,
     TokenPresented,
-    TokenResult,
     TokenValidated,
     TransactionBegun,
     WithdrawRequested,
@@ -31,6 +30,7 @@ from evse_manager.interface.enums import (
     AuthorizationType,
     ChargerState,
     StopTransactionReason,
+    TokenResultEnum,
 )
 from evse_manager.interface.tokens import PARENT_LENGTH, is_well_formed, normal_form, objection, same_token
 from evse_manager.interface.types import ProvidedIdToken, StopTransactionRequest, Time, ValidationResult
@@ -139,7 +139,7 @@ class Authorizer:
     # --- a token ---------------------------------------------------------------------------------------
 
     def _outcome(
-        self, token: ProvidedIdToken, result: TokenResult, connector: str = '', reason: str = ''
+        self, token: ProvidedIdToken, result: TokenResultEnum, connector: str = '', reason: str = ''
     ) -> None:
         self._site.outbox.outcome(token.id_token, result, connector, reason)
 
@@ -147,7 +147,7 @@ class Authorizer:
         token = event.token
         malformed = objection(token)
         if malformed:
-            self._outcome(token, TokenResult.REJECTED, event.connector, malformed)
+            self._outcome(token, TokenResultEnum.REJECTED, event.connector, malformed)
             return
         number = normal_form(token.id_token)
         repeated = self._site.now < self._presented.get(number, -1e9) + self._site.rules.repeat_s
@@ -155,7 +155,7 @@ class Authorizer:
         referenced = self._referenced(event)
         if not referenced:
             reason = 'The token names no connector of this site that reports.'
-            self._outcome(token, TokenResult.NO_CONNECTOR_AVAILABLE, event.connector, reason)
+            self._outcome(token, TokenResultEnum.NO_CONNECTOR_AVAILABLE, event.connector, reason)
             return
         if self._in_process(token, referenced, repeated):
             return
@@ -163,7 +163,7 @@ class Authorizer:
         if known is not None:
             verdict = self._listed(known)
             referenced = tuple(
-                name for name in referenced if not known.connectors or name in known.connectors
+                name for name in referenced if known.connectors is None or name in known.connectors
             )
             self._judge(token, verdict, referenced, repeated, known.priority)
         elif self._site.rules.accept_prevalidated and token.prevalidated:
@@ -172,7 +172,7 @@ class Authorizer:
             self._ask(token, referenced, repeated)
         else:
             reason = 'The token is not in the token list.'
-            self._outcome(token, TokenResult.REJECTED, event.connector, reason)
+            self._outcome(token, TokenResultEnum.REJECTED, event.connector, reason)
 
     def _note_presented(self, number: str) -> None:
         """Remember when a token was presented; forget those that count as new again."""
@@ -197,7 +197,7 @@ class Authorizer:
 
     def _in_process(self, token: ProvidedIdToken, referenced: tuple[str, ...], repeated: bool) -> bool:
         """Answer a token that is already waiting, validated, granted or charging; return whether it was."""
-        result = TokenResult.ALREADY_IN_PROCESS
+        result = TokenResultEnum.ALREADY_IN_PROCESS
         if normal_form(token.id_token) in self._waiting:
             self._outcome(token, result, reason='The token already waits for a car.')
             return True
@@ -208,7 +208,7 @@ class Authorizer:
             if self._site.reports(holder):
                 self._outcome(token, result, holder.name, 'The token is already authorized here.')
                 return True
-            self._grants.withdraw(holder, TokenResult.WITHDRAWN, 'The token was presented elsewhere.')
+            self._grants.withdraw(holder, TokenResultEnum.WITHDRAWN, 'The token was presented elsewhere.')
         return self._at_own_transaction(token, referenced, repeated)
 
     def _at_own_transaction(
@@ -224,12 +224,12 @@ class Authorizer:
                 continue
             if connector.name not in referenced:
                 reason = f'The token is charging at {connector.name}; present it there to stop.'
-                self._outcome(token, TokenResult.REJECTED, connector.name, reason)
+                self._outcome(token, TokenResultEnum.REJECTED, connector.name, reason)
             elif token.authorization_type in CAR_PRESENTS:
                 reason = 'The car is charging already.'
-                self._outcome(token, TokenResult.ALREADY_IN_PROCESS, connector.name, reason)
+                self._outcome(token, TokenResultEnum.ALREADY_IN_PROCESS, connector.name, reason)
             elif not self._site.rules.stop_on_same_token:
-                self._outcome(token, TokenResult.USED_TO_REAUTHORIZE, connector.name)
+                self._outcome(token, TokenResultEnum.USED_TO_REAUTHORIZE, connector.name)
             else:
                 self._stop(connector, token, StopTransactionReason.LOCAL, repeated=repeated)
             return True
@@ -245,16 +245,16 @@ class Authorizer:
         )
         if stopping or repeated:
             text = 'The transaction is being stopped.' if stopping else 'The token was presented just before.'
-            self._outcome(token, TokenResult.ALREADY_IN_PROCESS, connector.name, text)
+            self._outcome(token, TokenResultEnum.ALREADY_IN_PROCESS, connector.name, text)
             return
 
         def done(success: bool | None, message: str) -> None:
             if success:
-                self._outcome(token, TokenResult.USED_TO_STOP_TRANSACTION, connector.name)
+                self._outcome(token, TokenResultEnum.USED_TO_STOP_TRANSACTION, connector.name)
                 return
             connector.stopping = False
             self._outcome(
-                token, TokenResult.REJECTED, connector.name, message or 'The connector does not answer.'
+                token, TokenResultEnum.REJECTED, connector.name, message or 'The connector does not answer.'
             )
 
         connector.stopping = True
@@ -285,10 +285,12 @@ class Authorizer:
     def _ask(self, token: ProvidedIdToken, referenced: tuple[str, ...], repeated: bool) -> None:
         if len(self._asked) >= ASKED_MAX:
             reason = 'Too many tokens are being validated; present it again.'
-            self._outcome(token, TokenResult.REJECTED, reason=reason)
+            self._outcome(token, TokenResultEnum.REJECTED, reason=reason)
             return
         deadline = self._site.now + self._site.rules.validate_timeout_s
-        self._asked[self._site.outbox.validate(token)] = Asked(token, referenced, deadline, repeated)
+        self._asked[self._site.outbox.validate(token, referenced)] = Asked(
+            token, referenced, deadline, repeated
+        )
 
     def _validated(self, event: TokenValidated) -> None:
         asked = self._asked.pop(event.ticket, None)
@@ -297,12 +299,12 @@ class Authorizer:
         verdict = event.result
         if verdict is None:
             reason = 'The validation gave no answer.'
-            self._outcome(asked.token, TokenResult.REJECTED, reason=reason)
+            self._outcome(asked.token, TokenResultEnum.REJECTED, reason=reason)
             return
         parent = verdict.parent_id_token
         if verdict.authorization_status is ACCEPTED:
             if parent and not is_well_formed(parent, PARENT_LENGTH):
-                self._outcome(asked.token, TokenResult.REJECTED, reason='The validation is malformed.')
+                self._outcome(asked.token, TokenResultEnum.REJECTED, reason='The validation is malformed.')
                 return
             if verdict.expiry_time is not None and verdict.expiry_time <= self._site.wall:
                 verdict = replace(
@@ -335,11 +337,13 @@ class Authorizer:
         parent, rules = verdict.parent_id_token, self._site.rules
         if verdict.authorization_status is not ACCEPTED:
             reason = verdict.reason or f'The validation said {verdict.authorization_status.name}.'
-            self._outcome(token, TokenResult.REJECTED, reason=reason)
+            self._outcome(token, TokenResultEnum.REJECTED, reason=reason)
             return
         there = [self._site.connectors[name] for name in allowed if name in self._site.connectors]
         if not there:
-            self._outcome(token, TokenResult.REJECTED, reason='The token is not allowed at this connector.')
+            self._outcome(
+                token, TokenResultEnum.REJECTED, reason='The token is not allowed at this connector.'
+            )
             return
         if rules.master_group and same_token(rules.master_group, parent):
             self._master_stop(token, there)
@@ -357,7 +361,7 @@ class Authorizer:
                     and same_token(each.grant.parent, parent)
                 ):
                     reason = 'A token of the same group is already authorized here.'
-                    self._outcome(token, TokenResult.ALREADY_IN_PROCESS, each.name, reason)
+                    self._outcome(token, TokenResultEnum.ALREADY_IN_PROCESS, each.name, reason)
                     return
         if not candidates:
             self._refuse(token, parent, there)
@@ -368,7 +372,7 @@ class Authorizer:
         running = [each for each in there if each.status is not None and each.status.transaction_active]
         if not running:
             reason = 'A token of the master group stops transactions only, and none is running here.'
-            self._outcome(token, TokenResult.REJECTED, reason=reason)
+            self._outcome(token, TokenResultEnum.REJECTED, reason=reason)
         for each in running:
             self._stop(each, token, StopTransactionReason.MASTER_PASS, repeated=False)
 
@@ -381,7 +385,7 @@ class Authorizer:
                 reason = self._reservations.objection(each, token.id_token, parent)
                 reserved = reserved or bool(reason)
             reasons.append(f'{each.name} {reason}')
-        result = TokenResult.REJECTED if reserved else TokenResult.NO_CONNECTOR_AVAILABLE
+        result = TokenResultEnum.REJECTED if reserved else TokenResultEnum.NO_CONNECTOR_AVAILABLE
         shown = '; '.join(reasons[:4]) + (f'; and {len(reasons) - 4} more' if len(reasons) > 4 else '')
         connector = there[0].name if len(there) == 1 else ''
         self._outcome(token, result, connector, f'No connector can take the token: {shown}.')
@@ -404,10 +408,10 @@ class Authorizer:
             self._grant(target, waiting)
         elif len(self._waiting) >= WAITING_MAX:
             reason = 'Too many tokens wait for a car; plug in first, then present the token.'
-            self._outcome(token, TokenResult.REJECTED, reason=reason)
+            self._outcome(token, TokenResultEnum.REJECTED, reason=reason)
         else:
             self._waiting[number] = waiting
-            self._outcome(token, TokenResult.WAITING_FOR_CAR)
+            self._outcome(token, TokenResultEnum.WAITING_FOR_CAR)
 
     def _target(self, waiting: Waiting) -> Connector | None:
         """Return the connector that a token goes to: its reserved one, the only one, or where a car waits."""
@@ -438,7 +442,7 @@ class Authorizer:
             if verdict.authorization_status is ACCEPTED:
                 self._grant(target, replace(waiting, verdict=verdict))
             else:
-                self._outcome(waiting.token, TokenResult.REJECTED, reason=verdict.reason)
+                self._outcome(waiting.token, TokenResultEnum.REJECTED, reason=verdict.reason)
 
     def _grant(self, connector: Connector, waiting: Waiting) -> None:
         parent = waiting.verdict.parent_id_token
@@ -478,7 +482,7 @@ class Authorizer:
         for ticket in [ticket for ticket, asked in self._asked.items() if now >= asked.deadline]:
             asked = self._asked.pop(ticket)
             reason = 'The validation gave no answer in time.'
-            self._outcome(asked.token, TokenResult.REJECTED, reason=reason)
+            self._outcome(asked.token, TokenResultEnum.REJECTED, reason=reason)
         for connector in self._site.connectors.values():
             self._settle_transaction(connector)
             self._grants.settle(connector)
@@ -488,7 +492,7 @@ class Authorizer:
         for number in [number for number, waiting in self._waiting.items() if now >= waiting.deadline]:
             waiting = self._waiting.pop(number)
             reason = 'No car was plugged in within the connection time-out.'
-            self._outcome(waiting.token, TokenResult.TIMED_OUT, reason=reason)
+            self._outcome(waiting.token, TokenResultEnum.TIMED_OUT, reason=reason)
         self._reservations.settle()
         self._match()
 
@@ -533,7 +537,7 @@ class Authorizer:
             for key in asked:
                 del self._asked[key]
             if waiting is not None or asked:
-                self._site.outbox.outcome(event.id_token, TokenResult.WITHDRAWN)
+                self._site.outbox.outcome(event.id_token, TokenResultEnum.WITHDRAWN)
                 self._site.outbox.answer(Answer(event.ticket, True))
                 return
         for connector in self._site.connectors.values():
@@ -543,7 +547,7 @@ class Authorizer:
             if grant is not None and (not event.id_token or same_token(grant.id_token, event.id_token)):
                 reports = self._site.reports(connector)
                 ticket = event.ticket if reports else None
-                self._grants.withdraw(connector, TokenResult.WITHDRAWN, 'Withdrawn by request.', ticket)
+                self._grants.withdraw(connector, TokenResultEnum.WITHDRAWN, 'Withdrawn by request.', ticket)
                 if not reports:
                     text = f'{connector.name} does not report; the authorization ends there when it does.'
                     self._site.outbox.answer(Answer(event.ticket, True, text))

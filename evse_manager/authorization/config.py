@@ -13,14 +13,14 @@ class KnownToken:
     """
     One entry of the token list.
 
-    ``connectors`` are names of connectors (empty = all); ``parent`` is the token of its group (empty = none).
+    ``connectors`` are names of connectors (None = all); ``parent`` is the token of its group (empty = none).
     A token may be used from ``valid_from`` until ``expires`` (wall time; None = no bound).  ``priority``
     orders tokens that wait for a car: the highest first.
     """
 
     id_token: str
     parent: str = ''
-    connectors: frozenset[str] = frozenset()
+    connectors: frozenset[str] | None = None
     enabled: bool = True
     valid_from: Time | None = None
     expires: Time | None = None

@@ -1,9 +1,9 @@
 """What can happen to the authorization of a site, and what it wants done."""
 
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
 
 from evse_manager.authorization.saved import Saved
+from evse_manager.interface.enums import ReservationStatus, TokenResultEnum
 from evse_manager.interface.types import (
     EvseStatus,
     ProvidedIdToken,
@@ -162,24 +162,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Ask another node about a token; ``TokenValidated`` may follow with the ticket."""
+    """Ask another node about a token at some connectors; ``TokenValidated`` may follow with the ticket."""
 
     ticket: int
     token: ProvidedIdToken
-
-
-class TokenResult(Enum):
-    """What became of a presented token."""
-
-    ACCEPTED = 'accepted'
-    WAITING_FOR_CAR = 'waiting for a car'
-    ALREADY_IN_PROCESS = 'already in process'
-    NO_CONNECTOR_AVAILABLE = 'no connector available'
-    REJECTED = 'rejected'
-    TIMED_OUT = 'timed out'
-    WITHDRAWN = 'withdrawn'
-    USED_TO_STOP_TRANSACTION = 'used to stop the transaction'
-    USED_TO_REAUTHORIZE = 'used to authorize again'
+    connectors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,20 +174,9 @@ class Outcome:
     """What became of a token, for the log and for readers; ``id_token`` is whole and must be masked there."""
 
     id_token: str
-    result: TokenResult
+    result: TokenResultEnum
     connector: str = ''
     reason: str = ''
-
-
-class ReserveResult(IntEnum):
-    """Result of a request for a reservation; 0 is never sent."""
-
-    UNSPECIFIED = 0
-    ACCEPTED = 1
-    FAULTED = 2
-    OCCUPIED = 3
-    REJECTED = 4
-    UNAVAILABLE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +186,7 @@ class Answer:
     ticket: int
     success: bool
     message: str = ''
-    result: ReserveResult = ReserveResult.UNSPECIFIED
+    result: ReservationStatus = ReservationStatus.UNSPECIFIED
     reservation_id: int = 0
 
 

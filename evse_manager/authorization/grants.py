@@ -9,9 +9,10 @@ the connector has confirmed or shows that nothing is left.
 from collections.abc import Iterable
 
 from evse_manager.authorization.connectors import SETTLE_S, Connector, Grant
-from evse_manager.authorization.events import Answer, Authorize, TokenResult, Withdraw
+from evse_manager.authorization.events import Answer, Authorize, Withdraw
 from evse_manager.authorization.saved import SavedGrant, SavedTransaction
 from evse_manager.authorization.site import Site
+from evse_manager.interface.enums import TokenResultEnum
 from evse_manager.interface.tokens import same_token
 from evse_manager.interface.types import ProvidedIdToken, ValidationResult
 
@@ -79,17 +80,17 @@ class Grants:
             if success or (success is None and status is not None and status.transaction_active):
                 grant.answered = site.now
                 if not grant.withdrawing:
-                    site.outbox.outcome(token.id_token, TokenResult.ACCEPTED, connector.name)
+                    site.outbox.outcome(token.id_token, TokenResultEnum.ACCEPTED, connector.name)
             elif success is None:
-                self.withdraw(connector, TokenResult.REJECTED, 'The connector does not answer.')
+                self.withdraw(connector, TokenResultEnum.REJECTED, 'The connector does not answer.')
             else:
                 self._release(connector)
-                site.outbox.outcome(token.id_token, TokenResult.REJECTED, connector.name, message)
+                site.outbox.outcome(token.id_token, TokenResultEnum.REJECTED, connector.name, message)
 
         site.outbox.call(connector.name, Authorize(token, verdict), done)
 
     def withdraw(
-        self, connector: Connector, result: TokenResult, reason: str, ticket: int | None = None
+        self, connector: Connector, result: TokenResultEnum, reason: str, ticket: int | None = None
     ) -> None:
         """End a grant, and take it back at the connector as soon as that is possible."""
         grant = connector.grant
@@ -108,9 +109,9 @@ class Grants:
             return
         if not same_token(running.id_token, grant.id_token):
             reason = 'Another token has begun the transaction.'
-            self._site.outbox.outcome(grant.id_token, TokenResult.REJECTED, connector.name, reason)
+            self._site.outbox.outcome(grant.id_token, TokenResultEnum.REJECTED, connector.name, reason)
         elif grant.withdrawing:  # the transaction was faster than the withdrawal
-            self._site.outbox.outcome(grant.id_token, TokenResult.ACCEPTED, connector.name)
+            self._site.outbox.outcome(grant.id_token, TokenResultEnum.ACCEPTED, connector.name)
         self._release(connector)
 
     def settle(self, connector: Connector) -> None:
@@ -120,14 +121,14 @@ class Grants:
             return
         if now >= grant.deadline:
             reason = 'No transaction began within the connection time-out.'
-            self.withdraw(connector, TokenResult.TIMED_OUT, reason)
+            self.withdraw(connector, TokenResultEnum.TIMED_OUT, reason)
         if status is None or grant.calling or not self._site.reports(connector):
             return
         over = not status.authorized and not status.transaction_active
         if over and grant.answered is not None and connector.seen >= grant.answered + SETTLE_S:
             if not grant.withdrawing:
                 reason = 'The connector has ended the authorization.'
-                self._site.outbox.outcome(grant.id_token, TokenResult.WITHDRAWN, connector.name, reason)
+                self._site.outbox.outcome(grant.id_token, TokenResultEnum.WITHDRAWN, connector.name, reason)
             self._release(connector)
         elif grant.withdrawing and now >= grant.retry:
             self._call(connector, grant)

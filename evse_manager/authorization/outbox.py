@@ -11,11 +11,11 @@ from evse_manager.authorization.events import (
     Outcome,
     Output,
     Stop,
-    TokenResult,
     Unmark,
     Validation,
     Withdraw,
 )
+from evse_manager.interface.enums import TokenResultEnum
 from evse_manager.interface.types import ProvidedIdToken
 
 Done = Callable[[bool | None, str], None]
@@ -36,10 +36,10 @@ class Outbox:
         self._waiting[ticket] = done
         self._output.calls.append(Call(ticket, connector, command))
 
-    def validate(self, token: ProvidedIdToken) -> int:
+    def validate(self, token: ProvidedIdToken, connectors: tuple[str, ...]) -> int:
         """Ask about a token; return the ticket of the answer."""
         ticket = next(self._tickets)
-        self._output.validations.append(Validation(ticket, token))
+        self._output.validations.append(Validation(ticket, token, connectors))
         return ticket
 
     def answered(self, ticket: int, success: bool | None, message: str) -> None:
@@ -52,7 +52,7 @@ class Outbox:
         """Answer a request."""
         self._output.answers.append(answer)
 
-    def outcome(self, id_token: str, result: TokenResult, connector: str = '', reason: str = '') -> None:
+    def outcome(self, id_token: str, result: TokenResultEnum, connector: str = '', reason: str = '') -> None:
         """Report what became of a token."""
         self._output.outcomes.append(Outcome(id_token, result, connector, reason))
 

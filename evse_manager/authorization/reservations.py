@@ -14,12 +14,12 @@ from evse_manager.authorization.events import (
     CancelRequested,
     Mark,
     ReserveRequested,
-    ReserveResult,
     Unmark,
 )
 from evse_manager.authorization.matching import kept
 from evse_manager.authorization.saved import Reservation, Saved, Unmarking
 from evse_manager.authorization.site import Site
+from evse_manager.interface.enums import ReservationStatus
 from evse_manager.interface.tokens import PARENT_LENGTH, is_well_formed, normal_form, same_token
 
 RESERVATIONS_MAX = 256
@@ -102,7 +102,8 @@ class Reservations:
         if reservation.connector:
             return frozenset((reservation.connector,))
         known = self._site.rules.tokens.get(normal_form(reservation.id_token))
-        return (known.connectors if known is not None else frozenset()) or frozenset(self._site.connectors)
+        named = known.connectors if known is not None else None
+        return frozenset(self._site.connectors) if named is None else named
 
     def _can_be_kept(self, connector: Connector) -> bool:
         """Return whether a connector could serve a reservation: free, or only a car without a token there."""
@@ -147,7 +148,7 @@ class Reservations:
         if not reservation.connector:
             self._in_force[number] = reservation
             self._replace(replaced, reservation)
-            self._site.outbox.answer(Answer(request.ticket, True, '', ReserveResult.ACCEPTED, number))
+            self._site.outbox.answer(Answer(request.ticket, True, '', ReservationStatus.ACCEPTED, number))
             return
         self._in_force[number] = reservation
         self._pending[number] = (request.ticket, self._site.now + PENDING_S, replaced)
@@ -166,8 +167,8 @@ class Reservations:
         request: ReserveRequested,
         number: int,
         replaced: Reservation | None,
-    ) -> tuple[ReserveResult, str] | None:
-        rejected, id_token, parent = ReserveResult.REJECTED, request.id_token, request.parent
+    ) -> tuple[ReservationStatus, str] | None:
+        rejected, id_token, parent = ReservationStatus.REJECTED, request.id_token, request.parent
         if not 0 <= request.reservation_id <= ID_MAX:
             return rejected, f'reservation_id must be 0 (choose one) to {ID_MAX}.'
         if not id_token and not parent:
@@ -188,7 +189,7 @@ class Reservations:
         if replaced is not None and number in self._pending:
             return rejected, f'Reservation {number} is being made; try again in a moment.'
         if replaced is not None and self._in_use(number):
-            return ReserveResult.OCCUPIED, f'Reservation {number} is being used and can not be replaced.'
+            return ReservationStatus.OCCUPIED, f'Reservation {number} is being used and can not be replaced.'
         if replaced is None and len(self._in_force) >= RESERVATIONS_MAX:
             return rejected, f'There are {RESERVATIONS_MAX} reservations already; cancel one first.'
         if not request.connector:
@@ -196,51 +197,54 @@ class Reservations:
         connector = self._site.connectors.get(request.connector)
         if connector is None:
             return rejected, 'There is no such connector at this site; leave it empty for any.'
-        if known is not None and known.connectors and connector.name not in known.connectors:
+        if known is not None and known.connectors is not None and connector.name not in known.connectors:
             return rejected, 'The token is not allowed at this connector.'
         return self._refusal_at(connector, replaced)
 
     def _refusal_at(
         self, connector: Connector, replaced: Reservation | None
-    ) -> tuple[ReserveResult, str] | None:
+    ) -> tuple[ReservationStatus, str] | None:
         if not self._site.reports(connector):
             return (
-                ReserveResult.UNAVAILABLE,
+                ReservationStatus.UNAVAILABLE,
                 f'Connector {connector.name} does not report; check its manager.',
             )
         if connector.out_of_order:
-            kind = ReserveResult.FAULTED if connector.faulted else ReserveResult.UNAVAILABLE
+            kind = ReservationStatus.FAULTED if connector.faulted else ReservationStatus.UNAVAILABLE
             return kind, f'Connector {connector.name} {connector.out_of_order}.'
         for each in self._in_force.values():
             if each.connector == connector.name and each is not replaced:
                 text = f'Connector {connector.name} is already reserved (reservation {each.reservation_id}).'
-                return ReserveResult.OCCUPIED, text
+                return ReservationStatus.OCCUPIED, text
         if self._foreign_mark(connector) is not None:
-            return ReserveResult.OCCUPIED, f'Connector {connector.name} is already reserved by another node.'
+            return (
+                ReservationStatus.OCCUPIED,
+                f'Connector {connector.name} is already reserved by another node.',
+            )
         if not connector.idle:
-            return ReserveResult.OCCUPIED, f'Connector {connector.name} is in use.'
+            return ReservationStatus.OCCUPIED, f'Connector {connector.name} is in use.'
         others = self._others(replaced)
         available = self._free()
         if kept(others, available - {connector.name}) < kept(others, available):
-            return ReserveResult.OCCUPIED, f'Connector {connector.name} is kept free for a reservation.'
+            return ReservationStatus.OCCUPIED, f'Connector {connector.name} is kept free for a reservation.'
         return None
 
     def _refusal_of_any(
         self, request: ReserveRequested, replaced: Reservation | None
-    ) -> tuple[ReserveResult, str] | None:
+    ) -> tuple[ReservationStatus, str] | None:
         wanted = Reservation(0, request.id_token, request.parent, '', request.expiry)
         fitting = self._fitting(wanted)
         others, available = self._others(replaced), self._free()
         if kept({**others, 0: fitting}, available) > kept(others, available):
             return None
         if fitting & available:
-            return ReserveResult.OCCUPIED, 'All free connectors are reserved already.'
+            return ReservationStatus.OCCUPIED, 'All free connectors are reserved already.'
         there = [self._site.connectors[name] for name in fitting if name in self._site.connectors]
         if any(self._site.reports(each) and not each.out_of_order for each in there):
-            return ReserveResult.OCCUPIED, 'All fitting connectors are in use.'
+            return ReservationStatus.OCCUPIED, 'All fitting connectors are in use.'
         if any(self._site.reports(each) and each.faulted for each in there):
-            return ReserveResult.FAULTED, 'All fitting connectors have a fault.'
-        return ReserveResult.UNAVAILABLE, 'No fitting connector is enabled and reports.'
+            return ReservationStatus.FAULTED, 'All fitting connectors have a fault.'
+        return ReservationStatus.UNAVAILABLE, 'No fitting connector is enabled and reports.'
 
     def _others(self, replaced: Reservation | None) -> dict[int, frozenset[str]]:
         return {
@@ -308,7 +312,7 @@ class Reservations:
             self._settle_mark(connector)
 
     def _drop_pending(
-        self, number: int, text: str, result: ReserveResult = ReserveResult.UNAVAILABLE
+        self, number: int, text: str, result: ReservationStatus = ReservationStatus.UNAVAILABLE
     ) -> None:
         """Refuse a reservation that waits for its connector; the one that it replaces stays."""
         found = self._pending.pop(number, None)
@@ -389,14 +393,14 @@ class Reservations:
     def _confirm(self, number: int, name: str, success: bool | None, message: str) -> None:
         """Answer the request that waits for the connector."""
         if not success:
-            result = ReserveResult.UNAVAILABLE if success is None else ReserveResult.OCCUPIED
+            result = ReservationStatus.UNAVAILABLE if success is None else ReservationStatus.OCCUPIED
             self._drop_pending(number, message or f'Connector {name} does not answer.', result)
             return
         ticket, _, replaced = self._pending.pop(number)
         confirmed = self._in_force[number] = replace(self._in_force[number], pending=False)
         self._site.changed = True
         self._replace(replaced, confirmed)
-        self._site.outbox.answer(Answer(ticket, True, '', ReserveResult.ACCEPTED, number))
+        self._site.outbox.answer(Answer(ticket, True, '', ReservationStatus.ACCEPTED, number))
 
     def deadlines(self) -> list[float]:
         """Return when something here happens by time alone."""

@@ -9,6 +9,7 @@ from evse_manager.interface.types import (
     HardwareCapabilities,
     LimitsReq,
     LimitsRes,
+    OptimizerTarget,
     Powermeter,
     ScheduleReqEntry,
 )
@@ -29,13 +30,15 @@ def energy_request(
     meter: Powermeter | None,
     *,
     grant: Grant | None,
+    target: OptimizerTarget | None = None,
+    priority: int = 0,
 ) -> EnergyFlowRequest:
     """
     Return the request of the connector ``uuid`` as it stands.
 
     ``capabilities`` are the board's, as it reports them.  A car that pauses asks for the hardware's minimum,
     a reserve with which it may resume; a connector that does not want energy asks for none.  ``grant`` is the
-    energy manager's grant that is in force.
+    energy manager's grant that is in force; ``target`` and ``priority`` are those of the charge goal.
     """
     available = usable(capabilities or HardwareCapabilities(), config)
     if status.state in _WANTS_ALL:
@@ -55,6 +58,8 @@ def energy_request(
         uuid=uuid,
         stamp=status.stamp,
         node_type=NodeType.EVSE,
+        priority=priority,
+        optimizer_target=target,
         energy_usage_root=meter,
         energy_usage_leaves=meter,
         schedule_import=(

@@ -76,7 +76,16 @@ MANUFACTURERS = {
 """Beginnings of the MAC addresses of cars whose maker is known (docs/sources.md, MAC addresses)."""
 
 
-CONTINUOUS_FIELDS = ('stamp', 'power_w', 'session_energy_wh', 'session_duration', 'charging_duration')
+CONTINUOUS_FIELDS = (
+    'stamp',
+    'power_w',
+    'session_energy_wh',
+    'session_duration',
+    'charging_duration',
+    *(f'current_l{phase}_a' for phase in (1, 2, 3)),
+    *(f'voltage_l{phase}_v' for phase in (1, 2, 3)),
+    'temperature_c',
+)
 
 DISCRETE_FIELDS = all_but(EvseStatus, *CONTINUOUS_FIELDS)
 """What of the status is worth a message at once; the rest moves all the time and goes out at 1 Hz."""

@@ -25,7 +25,7 @@ from evse_manager.interface.enums import (
 )
 from evse_manager.interface.pilot import MINIMUM_CURRENT_A
 from evse_manager.interface.tokens import masked
-from evse_manager.interface.types import Duration, EvseStatus
+from evse_manager.interface.types import Current, Duration, EvseStatus, Voltage
 
 Reason = StatusReason
 State = ChargerState
@@ -69,11 +69,15 @@ def status(connector: Connector) -> EvseStatus:
         link = LinkState.LOST
     elif board is not None:
         link = LinkState.UP
+    state = _state(connector)
+    sample = None if connector.meter.silent(now) else connector.meter.sample
+    current = (sample.current_a if sample is not None else None) or Current()
+    voltage = (sample.voltage_v if sample is not None else None) or Voltage()
     return EvseStatus(
         stamp=connector.now.wall,
         connector_id=connector.config.connector_id,
         evse_id=connector.config.evse_id,
-        state=_state(connector),
+        state=state,
         availability=connector.announced,
         reason=reason,
         reason_text=text,
@@ -101,6 +105,14 @@ def status(connector: Connector) -> EvseStatus:
         contactor_cycles=connector.contactor_cycles,
         openings_under_load=board.openings_under_load if board is not None else 0,
         limit_node=connector.allowance.node,
+        state_text=state.name.lower(),
+        current_l1_a=current.l1,
+        current_l2_a=current.l2,
+        current_l3_a=current.l3,
+        voltage_l1_v=voltage.l1,
+        voltage_l2_v=voltage.l2,
+        voltage_l3_v=voltage.l3,
+        temperature_c=None if connector.temperature.is_absent else connector.temperature.celsius,
     )
 
 

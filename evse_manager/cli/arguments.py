@@ -108,6 +108,27 @@ def namespace(text: str) -> str:
     return name
 
 
+def charge_target(text: str) -> tuple[str, float]:
+    """Return the field of a charge goal and its value: ``80%`` or ``10kWh`` or ``500Wh``."""
+    found = re.fullmatch(r'(\d+(?:\.\d+)?)\s*(%|kwh|wh)', text.strip().lower())
+    if not found:
+        raise argparse.ArgumentTypeError(f'{text!r} is no target; give 80%, 10kWh or 500Wh')
+    value, unit = float(found[1]), found[2]
+    if unit == '%':
+        if not 0.0 < value <= 100.0:
+            raise argparse.ArgumentTypeError(f'{text!r} is out of range; give more than 0% and at most 100%')
+        return 'soc_percent', value
+    value *= 1000.0 if unit == 'kwh' else 1.0
+    if not 0.0 < value <= 1e6:
+        raise argparse.ArgumentTypeError(f'{text!r} is out of range; give more than 0 and at most 1000 kWh')
+    return 'energy_wh', value
+
+
+def future_time(text: str) -> int:
+    """Return ``point_in_time``; a time of day that is over today is tomorrow's."""
+    return point_in_time(text, after=round(datetime.now(UTC).timestamp() * 1e9))
+
+
 def point_in_time(text: str, now: datetime | None = None, after: int = 0) -> int:
     """
     Return nanoseconds since 1970 UTC.

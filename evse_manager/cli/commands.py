@@ -137,6 +137,13 @@ COMMANDS: tuple[Command, ...] = (
         examples=('evse get-id',),
     ),
     Command(
+        'external_ready_to_start_charging',
+        'let a connector start that waits for it',
+        'Accepted also when it does not wait (see the parameter wait_for_external_ready).',
+        aliases=('ready',),
+        examples=('evse ready',),
+    ),
+    Command(
         'enable',
         'make the connector available',
         'Accepted also when it was enabled already; refused while it is out of order (see clear-fault).',

@@ -15,7 +15,16 @@ from evse_manager.cli.start import start
 if TYPE_CHECKING:
     from evse_manager.cli.graph import Graph
 
-MODULES = {'call': 'call', 'list': 'status', 'status': 'status', 'watch': 'watch', 'events': 'events'}
+MODULES = {
+    'call': 'call',
+    'list': 'status',
+    'status': 'status',
+    'watch': 'watch',
+    'events': 'events',
+    'token': 'site',
+    'reservations': 'site',
+    'charge': 'charge',
+}
 """Where the subcommands live; a module, and ROS with it, is imported when its subcommand runs."""
 
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from evse_manager.cli import arguments
 from evse_manager.cli.commands import COMMANDS, SIMULATION, Command
 from evse_manager.cli.errors import ExitCode
+from evse_manager.interface.enums import AuthorizationType
 
 FIND_S = 5.0
 """Default time to look for a connector, in seconds."""
@@ -211,6 +212,93 @@ def add_views(group: Any) -> None:
         )
 
 
+def add_site(group: Any) -> None:
+    """Add token and reservations, which talk to the authorization node, and charge."""
+    token = add_view(
+        group,
+        'token',
+        common(),
+        'present a token, as a reader would, and print what became of it',
+        'evse token 04A1B2C3',
+        'evse token ROBOT-7 -c /depot/bay_1',
+    )
+    token.add_argument('token', type=arguments.text_of('token'), metavar='TOKEN', help='the token')
+    token.add_argument(
+        '--type',
+        type=arguments.choice(AuthorizationType),
+        default=AuthorizationType.RFID,
+        metavar='TYPE',
+        help='how it was presented: ocpp, rfid, autocharge or plug-and-charge (default: rfid)',
+    )
+    reservations = add_view(
+        group,
+        'reservations',
+        common(),
+        'list the reservations of a site, make one, or cancel one',
+        'evse reservations',
+        'evse reservations --add ROBOT-7 --at bay_1 --for 30',
+        'evse reservations --cancel 1',
+    )
+    reservations.add_argument('--add', default='', metavar='TOKEN', help='reserve for this token')
+    reservations.add_argument('--parent', default='', metavar='TOKEN', help="the group's token")
+    reservations.add_argument(
+        '--at', metavar='CONNECTOR', help='its name at the site (default: any that fits)'
+    )
+    reservations.add_argument(
+        '--for',
+        dest='minutes',
+        type=arguments.number(0.1, 1e6, 'min'),
+        default=15.0,
+        metavar='MIN',
+        help='how long (default: %(default)g min)',
+    )
+    reservations.add_argument(
+        '--cancel', type=arguments.integer(1, 2**31 - 1), metavar='N', help='cancel this one'
+    )
+    for parser in (token, reservations):
+        parser.add_argument(
+            '--site',
+            type=arguments.namespace,
+            metavar='NAMESPACE',
+            help='namespace of the site, such as /depot (default: the only one on the graph)',
+        )
+    charge = add_view(
+        group,
+        'charge',
+        common(),
+        'charge until a target or a time, and follow it; Ctrl-C stops it in order',
+        'evse charge --until 80% --by 06:30',
+        'evse charge ROBOT-7 --until 10kWh -c /depot/bay_1',
+    )
+    charge.add_argument(
+        'token',
+        nargs='?',
+        default='',
+        metavar='TOKEN',
+        help="the token (default: the connector's default_token)",
+    )
+    charge.add_argument(
+        '--until', type=arguments.charge_target, metavar='TARGET', help='80%%, 10kWh or 500Wh (default: full)'
+    )
+    charge.add_argument(
+        '--by', type=arguments.future_time, metavar='TIME', help='departure: 06:30, 2026-11-28T06:30 or +8h'
+    )
+    charge.add_argument(
+        '--for',
+        dest='minutes',
+        type=arguments.number(0.1, 1e5, 'min'),
+        metavar='MIN',
+        help='how long at most',
+    )
+    charge.add_argument(
+        '--priority',
+        type=arguments.integer(-(10**6), 10**6),
+        default=0,
+        metavar='N',
+        help='higher is served first',
+    )
+
+
 def add_run(group: Any) -> None:
     """Add ``run``, which starts a node without the tools of ROS 2."""
     summary = "start one of the package's executables, as ros2 run does"
@@ -246,6 +334,7 @@ def build_parser() -> ArgumentParser:
     top = parser.add_subparsers(title='subcommands', metavar='COMMAND')
     parent = common()
     add_views(top)
+    add_site(top)
     for command in COMMANDS:
         add_command(top, command, parent)
     simulation = top.add_parser(

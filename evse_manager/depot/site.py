@@ -149,6 +149,9 @@ class Token:
     priority: int
     expires_ns: int | None
     """UTC in nanoseconds; None = never."""
+    valid_from_ns: int | None = None
+    """UTC in nanoseconds; None = always."""
+    enabled: bool = True
     line: int = field(default=0, compare=False)
 
 

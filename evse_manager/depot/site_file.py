@@ -6,6 +6,7 @@ The site file: YAML to a ``Site``, or every mistake in it at once.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -53,7 +54,7 @@ DEFAULT_KEYS = (
 )  # fmt: skip
 CONNECTOR_KEYS = (*DEFAULT_KEYS, 'port', 'evse_id', 'pose')
 AUTHORIZATION_KEYS = ('connection_timeout_s', 'tokens', 'plug_and_go')
-TOKEN_KEYS = ('id_token', 'parent', 'connectors', 'priority', 'expires')
+TOKEN_KEYS = ('id_token', 'parent', 'connectors', 'priority', 'valid_from', 'expires', 'enabled')
 
 RESERVED_NAMES = frozenset({'site', 'energy_manager', 'authorization', 'tokens', ROOT})
 """Names in the namespace of the site that belong to its own nodes and topics, or to the tree."""
@@ -151,10 +152,21 @@ def _site(root: yaml.Node | None, mistakes: Mistakes) -> Site | None:
     grid_node = top.node('grid')
     tree = _Tree(names, mistakes)
     grid = tree.read(grid_node, top.key_line_of('grid')) if grid_node is not None else None
-    authorization = _authorization(top, names, mistakes)
+    authorization = _authorization(top.node('authorization'), names, mistakes)
     if grid is None:
         return None
+    connectors = tuple(_with_rights(connector, authorization) for connector in connectors)
     return Site(name, namespace, voltage, frame, host, grid, connectors, authorization)
+
+
+def _with_rights(connector: Connector, rights: Authorization) -> Connector:
+    """Return a connector whose manager knows who authorizes: nobody, the authorization node, or itself."""
+    given = dict(connector.manager_parameters)
+    if connector.name in rights.plug_and_go:
+        given.setdefault('disable_authentication', True)
+    elif rights.tokens:
+        given.setdefault('goal_authorization', 'site')
+    return replace(connector, manager_parameters=tuple(given.items()))
 
 
 def _phases(section: Section, default: tuple[Phase, ...]) -> tuple[Phase, ...]:
@@ -406,8 +418,23 @@ class _Connectors:
         return given[0], given[1], given[2]
 
 
-def _authorization(top: Section, connectors: Sequence[str], mistakes: Mistakes) -> Authorization:
-    node = top.node('authorization')
+def parse_authorization(text: str, file: str = 'tokens.yaml') -> Authorization:
+    """
+    Return what a file of its own says of authorization: what stands below ``authorization`` in a site file.
+
+    Its connectors are not known here, so their names are not checked.  Raises SiteFileError.
+    """
+    mistakes = Mistakes()
+    root = compose(text, mistakes)
+    found = _authorization(root, None, mistakes) if root is not None else Authorization(60.0, (), ())
+    if mistakes.found:
+        raise SiteFileError(file, mistakes.found)
+    return found
+
+
+def _authorization(
+    node: yaml.Node | None, connectors: Sequence[str] | None, mistakes: Mistakes
+) -> Authorization:
     if node is None:
         return Authorization(60.0, (), ())
     section = Section(node, 'authorization', AUTHORIZATION_KEYS, mistakes)
@@ -428,11 +455,11 @@ def _authorization(top: Section, connectors: Sequence[str], mistakes: Mistakes) 
     )
 
 
-def _known(section: Section, key: str, connectors: Sequence[str]) -> tuple[str, ...]:
-    """Return a list of names of connectors, without those that do not exist."""
+def _known(section: Section, key: str, connectors: Sequence[str] | None) -> tuple[str, ...]:
+    """Return a list of names of connectors, without those that do not exist (None = not known which)."""
     found = []
     for word in section.words(key, 'names of connectors'):
-        if word.value in connectors:
+        if connectors is None or word.value in connectors:
             found.append(word.value)
         else:
             hint = nearest(word.value, connectors)
@@ -442,7 +469,7 @@ def _known(section: Section, key: str, connectors: Sequence[str]) -> tuple[str, 
     return tuple(found)
 
 
-def _token(section: Section, connectors: Sequence[str]) -> Token:
+def _token(section: Section, connectors: Sequence[str] | None) -> Token:
     if 'id_token' not in section:
         section.wrong('id_token', 'id_token is missing; write it in quotes.')
     node = section.node('id_token')
@@ -461,13 +488,15 @@ def _token(section: Section, connectors: Sequence[str]) -> Token:
         ),
         connectors=_known(section, 'connectors', connectors) if 'connectors' in section else None,
         priority=section.whole('priority', 0, -LARGEST_PRIORITY, LARGEST_PRIORITY),
-        expires_ns=_expiry(section),
+        expires_ns=_moment(section, 'expires'),
+        valid_from_ns=_moment(section, 'valid_from'),
+        enabled=section.choice('enabled', 'true', ('true', 'false')) == 'true',
         line=section.line,
     )
 
 
-def _expiry(section: Section) -> int | None:
-    node = section.node('expires')
+def _moment(section: Section, key: str) -> int | None:
+    node = section.node(key)
     if node is None:
         return None
     try:
@@ -476,7 +505,7 @@ def _expiry(section: Section) -> int | None:
     except (ValueError, OverflowError, OSError):
         when = None
     if when is None or when.tzinfo is None or seconds < 0.0:
-        section.wrong('expires', f'expires is {shown(node)}; write UTC: "2027-01-01T00:00:00Z".')
+        section.wrong(key, f'{key} is {shown(node)}; write UTC: "2027-01-01T00:00:00Z".')
         return None
     since = when - datetime.fromtimestamp(0, when.tzinfo)
     return since // timedelta(microseconds=1) * 1000

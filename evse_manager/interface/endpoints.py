@@ -18,6 +18,7 @@ class Party(StrEnum):
     MANAGER = 'evse_manager'
     BOARD = 'board_support'
     ENERGY = 'energy_manager'
+    AUTHORIZATION = 'authorization'
     HLC = 'high-level communication'
     CLOCK = 'simulation_clock'
     ANYONE = 'anyone'
@@ -106,6 +107,23 @@ VARIABLES = (
     ),
     Topic('enforced_limits', _MSG + 'EnforcedLimits', Qos.LATCHED, _M, _ANY, 'each accepted set of limits'),
     Topic('status', _MSG + 'EvseStatus', Qos.LATCHED, _M, _ANY, 'on change of a discrete field, and at 1 Hz'),
+    Topic(
+        'battery_state',
+        'sensor_msgs/msg/BatteryState',
+        Qos.LATCHED,
+        _M,
+        _ANY,
+        'on change, and at 1 Hz: the battery as a docking stack sees it',
+    ),
+    Topic('ready', 'std_msgs/msg/Bool', Qos.LATCHED, _M, _ANY, 'true once the connector may be commanded'),
+    Topic(
+        'waiting_for_external_ready',
+        'std_msgs/msg/Bool',
+        Qos.LATCHED,
+        _M,
+        _ANY,
+        'on change: whether external_ready_to_start_charging has to be called first',
+    ),
 )
 """Topics that the manager publishes for any reader."""
 
@@ -173,6 +191,33 @@ ENERGY_TOPICS = (
 SITE_TOPICS = (Topic('site/status', _MSG + 'SiteStatus', Qos.LATCHED, _E, _ANY, 'on change and at 1 Hz'),)
 """What the energy manager publishes for everybody, in the namespace of the site."""
 
+_A = Party.AUTHORIZATION
+
+TOKEN = Topic('token', _MSG + 'ProvidedIdToken', Qos.STREAM, _ANY, _A, "each token at the connector's reader")
+"""What a reader at a connector says, in the connector's namespace."""
+
+KEEP_ALIVE = Topic(
+    'charge/keep_alive', 'std_msgs/msg/Empty', Qos.STREAM, _ANY, _M, 'by the client of a charge goal'
+)
+"""The client of a charge goal with ``keep_alive`` is there."""
+
+CHARGE, CHARGE_NAME = 'evse_manager/action/Charge', 'charge'
+"""The action of a connector: its type and its name."""
+
+AUTHORIZATION_TOPICS = (
+    Topic('tokens', _MSG + 'ProvidedIdToken', Qos.STREAM, _ANY, _A, 'each token at a reader of the site'),
+    Topic(
+        'token_results',
+        _MSG + 'TokenResult',
+        Qos.STREAM,
+        _A,
+        _ANY,
+        'when it is decided what became of a token',
+    ),
+    Topic('reservations', _MSG + 'SiteReservations', Qos.LATCHED, _A, _ANY, 'on change'),
+)
+"""The topics of the authorization node, in the namespace of the site."""
+
 DIAGNOSTICS = Topic(
     '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', Qos.STREAM, _M, _ANY, 'on change and at 1 Hz'
 )
@@ -229,7 +274,26 @@ COMMANDS = (
 )
 """The services that are commands of the kernel (``command_name`` returns their class)."""
 
+EXTERNAL_READY = Service(
+    'external_ready_to_start_charging',
+    'std_srvs/srv/Trigger',
+    _M,
+    'start, where the parameter wait_for_external_ready has made the node wait',
+)
+
 GET_ID = Service('get_id', _SRV + 'GetId', _M, 'return the connector id')
+
+AUTHORIZATION_SERVICES = (
+    Service('reserve', _SRV + 'ReserveConnector', _A, 'reserve a connector, or any fitting one'),
+    Service('cancel_reservation', _SRV + 'CancelConnectorReservation', _A, 'cancel a reservation'),
+    Service('withdraw_token', _SRV + 'WithdrawToken', _A, 'take back an authorization before its use'),
+)
+"""The services of the authorization node, in the namespace of the site."""
+
+VALIDATE_TOKEN = Service(
+    'validate_token', _SRV + 'ValidateToken', _ANY, 'say whether a token that is not in the list may charge'
+)
+"""Asked by the authorization node with ``unknown_tokens`` ask; offered by a bridge to a back end."""
 
 SIMULATION_SERVICES = (
     Service('simulation/plug_in', _SRV + 'SimulatePlugIn', _B, 'plug an EV in'),
@@ -250,7 +314,7 @@ SET_SITE_LIMIT = Service(
 SITE_SERVICES = (SET_SITE_LIMIT,)
 """Offered by the energy manager, in the namespace of the site."""
 
-SERVICES = (GET_ID, *COMMANDS, *SIMULATION_SERVICES)
+SERVICES = (GET_ID, EXTERNAL_READY, *COMMANDS, *SIMULATION_SERVICES)
 """Every service of a connector."""
 
 

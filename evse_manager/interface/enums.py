@@ -159,6 +159,46 @@ class IdTokenType(IntEnum):
     NO_AUTHORIZATION = 8
 
 
+class TokenResultEnum(IntEnum):
+    """What became of a token that was presented at a site (``TokenResult.result``)."""
+
+    UNSPECIFIED = 0
+    ACCEPTED = 1
+    WAITING_FOR_CAR = 2
+    ALREADY_IN_PROCESS = 3
+    NO_CONNECTOR_AVAILABLE = 4
+    REJECTED = 5
+    TIMED_OUT = 6
+    WITHDRAWN = 7
+    USED_TO_STOP_TRANSACTION = 8
+    USED_TO_REAUTHORIZE = 9
+
+
+class ReservationStatus(IntEnum):
+    """Answer to a request for a reservation; the names are those of OCPP."""
+
+    UNSPECIFIED = 0
+    ACCEPTED = 1
+    FAULTED = 2
+    OCCUPIED = 3
+    REJECTED = 4
+    UNAVAILABLE = 5
+
+
+class ChargeResult(IntEnum):
+    """How a goal of the action ``charge`` has ended (``Charge.Result.result``)."""
+
+    UNSPECIFIED = 0
+    REACHED = 1
+    FULL = 2
+    UNPLUGGED = 3
+    STOPPED = 4
+    CANCELLED = 5
+    REFUSED = 6
+    FAULTED = 7
+    KEEP_ALIVE_LOST = 8
+
+
 class HashAlgorithm(IntEnum):
     """Hash of a certificate's identification (``CertificateHashDataInfo.hash_algorithm``)."""
 

@@ -222,6 +222,28 @@ class Config:
         True, 'Refuse to charge with a board whose safety tests are switched off.'
     )
 
+    wait_for_external_ready: bool = parameter(
+        False,
+        'Whether the node waits for external_ready_to_start_charging before it starts, for a bridge that has '
+        'to be up first; until then the board is not led and gives no power.',
+    )
+    default_token: str = parameter('', 'Token of charge goals that bring none (empty = they are refused).')
+    goal_connection_timeout_s: float = parameter(
+        60.0,
+        'How long a charge goal waits for its transaction.',
+        unit='s', minimum=1.0, maximum=3600.0,
+    )  # fmt: skip
+    goal_keep_alive_lost: str = parameter(
+        'continue',
+        'What becomes of the charging when the client of a goal misses its keep_alive.',
+        choices=('continue', 'pause', 'stop'),
+    )
+    goal_authorization: str = parameter(
+        'direct',
+        "Who authorizes a goal's token: direct = this node at once, site = the authorization node.",
+        choices=('direct', 'site'),
+    )
+
     def __post_init__(self) -> None:
         """Check every field and the order of the temperature steps."""
         for spec in fields(self):

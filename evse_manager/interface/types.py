@@ -40,6 +40,7 @@ from evse_manager.interface.enums import (
     StartSessionReason,
     StatusReason,
     StopTransactionReason,
+    TokenResultEnum,
 )
 
 Time = NewType('Time', int)
@@ -327,6 +328,36 @@ class ValidationResult:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenResult:
+    """What became of a token that was presented at a site; ``token`` is masked."""
+
+    stamp: Time | None = None
+    token: str = ''
+    connector: str = ''
+    result: TokenResultEnum = TokenResultEnum.UNSPECIFIED
+    reason: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class SiteReservation:
+    """A reservation of a site; the tokens are masked, ``connector`` is empty for any."""
+
+    reservation_id: int = 0
+    token: str = ''
+    parent_token: str = ''
+    connector: str = ''
+    expiry_time: Time | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteReservations:
+    """The reservations of a site that are in force."""
+
+    stamp: Time | None = None
+    reservations: tuple[SiteReservation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RequestExiStreamSchema:
     """The EV's certificate request, base64 EXI."""
 
@@ -484,6 +515,14 @@ class EvseStatus:
     contactor_cycles: int = 0
     openings_under_load: int = 0
     limit_node: str = ''
+    state_text: str = ''
+    current_l1_a: float | None = None
+    current_l2_a: float | None = None
+    current_l3_a: float | None = None
+    voltage_l1_v: float | None = None
+    voltage_l2_v: float | None = None
+    voltage_l3_v: float | None = None
+    temperature_c: float | None = None
 
 
 # --- site ----------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ import builtin_interfaces.msg
 
 import evse_manager.msg
 import evse_manager.srv
+from evse_manager.charging.battery_state import BatteryState
 from evse_manager.interface.enums import SwitchThreePhasesWhileChargingResult
 from evse_manager.interface.types import Duration, Time
 
@@ -209,6 +210,29 @@ def text_to_message(text: str) -> Any:
     from std_msgs.msg import String  # noqa: PLC0415  needed by one topic only
 
     return String(data=_text(text))
+
+
+def battery_to_message(battery: BatteryState, stamp: Time | None) -> Any:
+    """Return ``sensor_msgs/BatteryState``; what a charger does not know is NaN."""
+    from sensor_msgs.msg import BatteryState as Message  # noqa: PLC0415  needed by one topic only
+
+    message = Message()
+    message.header.stamp = time_to_message(stamp)
+    message.voltage = _number_or_nan(battery.voltage_v)
+    message.temperature = math.nan
+    message.current = _number_or_nan(battery.current_a)
+    message.charge = message.capacity = message.design_capacity = math.nan
+    message.percentage = _number_or_nan(battery.percentage)
+    message.power_supply_status = int(battery.power_supply_status)
+    message.present = bool(battery.present)
+    return message
+
+
+def bool_to_message(value: bool) -> Any:
+    """Return ``std_msgs/Bool``."""
+    from std_msgs.msg import Bool  # noqa: PLC0415  needed by two topics only
+
+    return Bool(data=_boolean(value))
 
 
 # --- single values ------------------------------------------------------------------------------------

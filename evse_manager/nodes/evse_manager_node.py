@@ -17,12 +17,15 @@ from typing import Any, TypeVar, assert_never
 from rclpy.node import Node
 
 from evse_manager.charging import inputs
+from evse_manager.charging.battery_state import BatteryState, battery_state
+from evse_manager.charging.charge_goal import KeepAliveLost, Policy
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.energy_request import energy_request
 from evse_manager.charging.kernel import Output
 from evse_manager.interface import endpoints
 from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.endpoints import Party
+from evse_manager.interface.enums import ChargerState
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
     BoardCapabilities,
@@ -34,6 +37,7 @@ from evse_manager.interface.types import (
     EvseId,
     EvseStatus,
     HardwareCapabilities,
+    OptimizerTarget,
     Powermeter,
     RequestExiStreamSchema,
     SessionEvent,
@@ -41,10 +45,13 @@ from evse_manager.interface.types import (
 )
 from evse_manager.lease.manager import BoardLeaseClient
 from evse_manager.manager import NEVER, ConnectorManager
+from evse_manager.nodes.charge_server import ChargeServer
 from evse_manager.nodes.connector_log import ConnectorLog, Line, Severity
 from evse_manager.nodes.conversions import (
     ConversionError,
     answer_to_response,
+    battery_to_message,
+    bool_to_message,
     from_message,
     refuse,
     request_to_command,
@@ -68,6 +75,9 @@ DELIVERY_S = 0.2
 """How long the last messages of the process are waited for."""
 
 SHUTTING_DOWN = 'the node is shutting down.'
+WAITS_FOR_READY = (
+    'the node waits for the call of external_ready_to_start_charging (wait_for_external_ready is set).'
+)
 NO_CLOCK = 'the node waits for the first message on /clock (use_sim_time is set).'
 
 HLC_HEARD = ('hlc/ev_info', 'hlc/evcc_id', 'hlc/certificate_request')
@@ -110,6 +120,8 @@ class EvseManager:
         )
         self._command = to_message(BoardCommand())
         self._begun = self._ending = False
+        self._waits_for_ready = self._config.wait_for_external_ready
+        self._ready = False
         self._warned: dict[str, float] = {}
         self._journal = ConnectorLog(self._config.connector_id)
         self._stands_by = False
@@ -118,6 +130,9 @@ class EvseManager:
         self._capabilities: HardwareCapabilities | None = None
         self._digest: Digest | None = None
         self._requested: EnergyFlowRequest | None = None
+        self._ev_info = EVInfo()
+        self._target: tuple[OptimizerTarget | None, int] = (None, 0)
+        self._battery: BatteryState | None = None
         managed = self._config.energy_source == 'manager'
         topics = endpoints.published_by(Party.MANAGER)
         self._publishers = Publishers(
@@ -125,9 +140,18 @@ class EvseManager:
         )
         self._readers = self._topic_callbacks(managed=managed)
         create_service(self.node, endpoints.GET_ID, self._on_get_id)
+        create_service(self.node, endpoints.EXTERNAL_READY, self._on_external_ready)
         for service in endpoints.COMMANDS:
             command = getattr(inputs, endpoints.command_name(service))
             create_service(self.node, service, partial(self._on_command, service.name, command))
+        self._charge = ChargeServer(
+            self.node,
+            self._guard,
+            self._time,
+            entry=self._entry,
+            host=self,
+            policy=_goal_policy(self._config),
+        )
         run_due = self._entry(self._run_due)
         self.alarm = LoopDeadline(run_due)
         self._clock_alarm = (
@@ -143,6 +167,11 @@ class EvseManager:
         if not self._time.running:
             self._log.info('use_sim_time is set: waiting for the first message on /clock.', once=True)
             self.alarm.arm(time.monotonic() + CLOCK_AWAITED_S)
+            return
+        self._publishers.relay('ready', bool_to_message(False))
+        self._publishers.relay('waiting_for_external_ready', bool_to_message(self._waits_for_ready))
+        if self._waits_for_ready:
+            self._log.info('Waiting for external_ready_to_start_charging.')
             return
         self._begun = True
         remembered = self._records.open()
@@ -160,6 +189,7 @@ class EvseManager:
     def end(self) -> None:
         """Let the kernel withdraw power and close what is open."""
         self._ending = True
+        self._charge.close('The node is shutting down.')
         self._manager.shut_down(self._now())
         self._arm()
 
@@ -178,6 +208,7 @@ class EvseManager:
 
     def _reconfigure(self, config: Config) -> None:
         self._config = config
+        self._charge.policy = _goal_policy(config)
         self._manager.take(inputs.ParametersChanged(config), self._now())
         self._arm()
 
@@ -193,8 +224,9 @@ class EvseManager:
             self.begin()
 
     def _arm(self) -> None:
-        """Arm the loop, and the timer of simulated time, to the manager's next deadlines."""
-        self.finished = self.finished or self._manager.finished
+        """Let the charge goal react, then arm the loop, and the timer of simulated time, to what is due."""
+        self._charge.drain()
+        self.finished = self.finished or (self._manager.finished and self._charge.idle)
         if not self._begun:
             return
         steady, clock = self._manager.steady_deadline(), self._manager.clock_deadline()
@@ -229,6 +261,8 @@ class EvseManager:
 
     def publish(self, output: Output) -> None:
         """Publish the values of a step."""
+        if output.ev_info is not None:
+            self._ev_info = output.ev_info
         for name, value in (
             ('limits', output.limits),
             ('ev_info', output.ev_info),
@@ -246,12 +280,18 @@ class EvseManager:
         for event in events:
             self._publishers.publish('session_event', event)
             self._write(self._journal.event(event))
+        self._charge.happened(events)
 
     def publish_status(self, status: EvseStatus, *, periodic: bool) -> None:
         """Publish the status, the diagnostics when they changed, and the request for energy."""
         self._publishers.publish('status', status)
         for line in self._journal.status(status):
             self._write(line)
+        self._charge.observe(status)
+        if not self._ready and status.state is not ChargerState.STARTING:
+            self._ready = True
+            self._publishers.relay('ready', bool_to_message(True))
+        self._publish_battery(status, always=periodic)
         if periodic or digest(status) != self._digest:
             self._publish_diagnostics(status)
         if 'energy/request' in self._publishers:
@@ -276,10 +316,42 @@ class EvseManager:
         if self._publishers.listened_to(topic):
             self._publishers.relay(topic, diagnostics(self.node.get_fully_qualified_name(), status))
 
+    def _publish_battery(self, status: EvseStatus, *, always: bool) -> None:
+        battery = battery_state(status, self._ev_info)
+        if always or battery != self._battery:
+            self._battery = battery
+            self._publishers.relay('battery_state', battery_to_message(battery, status.stamp))
+
+    # --- what the charge goal asks ---------------------------------------------------------------------
+
+    def status(self) -> EvseStatus:
+        """Return the status as it is now."""
+        return self._manager.status(self._now())
+
+    def soc_percent(self) -> float | None:
+        """Return the state of charge that the car reports."""
+        return self._ev_info.soc_percent
+
+    def command(self, command: inputs.Command, answered: Callable[[Answer], None]) -> None:
+        """Carry out a command of the goal."""
+        self._manager.execute(command, answered, self._now())
+
+    def target_changed(self, target: OptimizerTarget | None, priority: int) -> None:
+        """Ask the energy manager for the goal's target from now on."""
+        self._target = (target, priority)
+
     def _request_energy(self, status: EvseStatus, *, always: bool) -> None:
         grant = self._manager.grant(self._now())
+        target, priority = self._target
         request = energy_request(
-            self._uuid, self._config, status, self._capabilities, self._meter, grant=grant
+            self._uuid,
+            self._config,
+            status,
+            self._capabilities,
+            self._meter,
+            grant=grant,
+            target=target,
+            priority=priority,
         )
         if always or _without_time(request) != _without_time(self._requested):
             self._requested = request
@@ -388,6 +460,13 @@ class EvseManager:
         reply.response.connector_id = self._config.connector_id
         reply.give()
 
+    def _on_external_ready(self, _request: Any, reply: Reply) -> None:
+        reply.response.success = True
+        if self._waits_for_ready and not self._ending:
+            self._waits_for_ready = False
+            self.begin()
+        reply.give()
+
     def _on_command(self, name: str, command: type, request: Any, reply: Reply) -> None:
         """
         Answer a command at once when it can't reach the manager, else when the manager does.
@@ -412,6 +491,8 @@ class EvseManager:
         if self._ending:
             return SHUTTING_DOWN
         if not self._manager.started:
+            if self._waits_for_ready:
+                return WAITS_FOR_READY
             return self._manager.not_started or NO_CLOCK
         try:
             value = command() if command is inputs.ClearFault else request_to_command(request, command)
@@ -428,6 +509,16 @@ class EvseManager:
             self._write(self._journal.refused(name, answer.message))
         answer_to_response(answer, reply.response)
         reply.give()
+
+
+def _goal_policy(config: Config) -> Policy:
+    """Return the rules for charge goals that the parameters set."""
+    return Policy(
+        default_token=config.default_token,
+        connection_timeout_s=config.goal_connection_timeout_s,
+        keep_alive_lost=KeepAliveLost(config.goal_keep_alive_lost),
+        by_site=config.goal_authorization == 'site',
+    )
 
 
 def _without_time(request: EnergyFlowRequest | None) -> EnergyFlowRequest | None:

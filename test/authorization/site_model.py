@@ -21,7 +21,6 @@ from evse_manager.authorization.events import (
     Stop,
     Tick,
     TokenPresented,
-    TokenResult,
     TokenValidated,
     TransactionBegun,
     Unmark,
@@ -36,6 +35,7 @@ from evse_manager.interface.enums import (
     Availability,
     ChargerState,
     ErrorEnum,
+    TokenResultEnum,
 )
 from evse_manager.interface.types import Duration, Error, EvseStatus, ProvidedIdToken, Time, ValidationResult
 
@@ -177,7 +177,7 @@ class Site:
 
     def present(
         self, token: str | ProvidedIdToken, at: int | None = None, **fields: object
-    ) -> TokenResult | None:
+    ) -> TokenResultEnum | None:
         """Present a token at the site's reader, or a connector's; return what has become of it so far."""
         provided = rfid(token, **fields) if isinstance(token, str) else token
         before = len(self.outcomes)
@@ -243,7 +243,7 @@ class Site:
         self.react(WithdrawRequested(ticket, token, self.connectors[at].name if at else ''))
         return self.answers[ticket]
 
-    def validated(self, result: ValidationResult | None) -> TokenResult | None:
+    def validated(self, result: ValidationResult | None) -> TokenResultEnum | None:
         before = len(self.outcomes)
         self.react(TokenValidated(self.validations[-1].ticket, result))
         return self.outcomes[-1].result if len(self.outcomes) > before else None

@@ -4,11 +4,11 @@ import pytest
 
 from authorization.site_model import EPOCH, SECOND, Site
 from evse_manager.authorization.config import KnownToken, Rules, UnknownTokens, token_list
-from evse_manager.authorization.events import ReserveResult, TokenResult
 from evse_manager.authorization.matching import kept
+from evse_manager.interface.enums import ReservationStatus, TokenResultEnum
 from evse_manager.interface.types import Time
 
-ACCEPTED, REJECTED = TokenResult.ACCEPTED, TokenResult.REJECTED
+ACCEPTED, REJECTED = TokenResultEnum.ACCEPTED, TokenResultEnum.REJECTED
 
 A, B, C = KnownToken('TOKEN_A'), KnownToken('TOKEN_B'), KnownToken('TOKEN_C')
 
@@ -44,16 +44,16 @@ def test_a_reserved_token_takes_its_own_connector_and_not_the_first_car() -> Non
 @pytest.mark.parametrize(
     ('facts', 'result'),
     [
-        ({'faulted': True}, ReserveResult.FAULTED),
-        ({'error': True}, ReserveResult.FAULTED),
-        ({'plugged': True}, ReserveResult.OCCUPIED),
-        ({'enabled': False}, ReserveResult.UNAVAILABLE),
-        ({'mark': 99}, ReserveResult.OCCUPIED),
+        ({'faulted': True}, ReservationStatus.FAULTED),
+        ({'error': True}, ReservationStatus.FAULTED),
+        ({'plugged': True}, ReservationStatus.OCCUPIED),
+        ({'enabled': False}, ReservationStatus.UNAVAILABLE),
+        ({'mark': 99}, ReservationStatus.OCCUPIED),
     ],
 )
 @pytest.mark.parametrize('at', [1, None])
 def test_a_connector_that_can_not_be_reserved_refuses_with_the_reason(
-    facts: dict[str, object], result: ReserveResult, at: int | None
+    facts: dict[str, object], result: ReservationStatus, at: int | None
 ) -> None:
     site = make(connectors=1)
     site.set(1, **facts)
@@ -69,22 +69,22 @@ def test_a_silent_connector_is_unavailable() -> None:
     site = make()
     site.set(1, up=False)
     site.wait(10.0)
-    assert site.reserve('TOKEN_A', at=1).result is ReserveResult.UNAVAILABLE
+    assert site.reserve('TOKEN_A', at=1).result is ReservationStatus.UNAVAILABLE
 
 
 def test_a_connector_in_use_is_occupied() -> None:
     site = make()
     site.present('TOKEN_A', at=1)
-    assert site.reserve('TOKEN_B', at=1).result is ReserveResult.OCCUPIED
+    assert site.reserve('TOKEN_B', at=1).result is ReservationStatus.OCCUPIED
     site.plug(1)
-    assert site.reserve('TOKEN_B', at=1).result is ReserveResult.OCCUPIED
+    assert site.reserve('TOKEN_B', at=1).result is ReservationStatus.OCCUPIED
 
 
 def test_a_connector_is_reserved_once() -> None:
     site = make()
     site.reserve('TOKEN_A', at=1)
     again = site.reserve('TOKEN_B', at=1)
-    assert again.result is ReserveResult.OCCUPIED
+    assert again.result is ReservationStatus.OCCUPIED
     assert 'reservation 1' in again.message
     assert site.reservations() == {1: 'c1'}
 
@@ -104,7 +104,7 @@ def test_a_connector_is_reserved_once() -> None:
 def test_an_impossible_request_is_rejected(token: str, parent: str, number: int, words: str) -> None:
     site = make()
     answer = site.reserve(token, parent=parent, number=number)
-    assert answer.result is ReserveResult.REJECTED
+    assert answer.result is ReservationStatus.REJECTED
     assert words in answer.message
     assert site.reservations() == {}
 
@@ -115,14 +115,14 @@ def test_an_unknown_token_can_be_reserved_for_where_unknown_tokens_are_asked_abo
 
 def test_a_token_is_not_reserved_a_connector_that_it_may_not_use() -> None:
     site = make(KnownToken('X', connectors=frozenset({'c2'})))
-    assert site.reserve('X', at=1).result is ReserveResult.REJECTED
+    assert site.reserve('X', at=1).result is ReservationStatus.REJECTED
 
 
 def test_a_refusal_of_the_connector_is_the_answer() -> None:
     site = make()
     site.connectors[1].plugged = True  # its status has not arrived yet
     answer = site.reserve('TOKEN_A', at=1)
-    assert (answer.success, answer.result) == (False, ReserveResult.OCCUPIED)
+    assert (answer.success, answer.result) == (False, ReservationStatus.OCCUPIED)
     assert answer.message == 'The connector is in use.'
     assert site.reservations() == {}
 
@@ -134,7 +134,7 @@ def test_a_connector_that_does_not_answer_refuses_and_ends_up_unmarked() -> None
     with pytest.raises(KeyError):
         site.reserve('TOKEN_A', at=1)
     site.deliver(lose_answer=True)
-    assert site.answers[42].result is ReserveResult.UNAVAILABLE
+    assert site.answers[42].result is ReservationStatus.UNAVAILABLE
     assert site.marks() == {1: 1}
     site.hold = False
     site.wait(5.0)
@@ -298,14 +298,14 @@ def test_as_many_reservations_of_any_as_connectors() -> None:
     assert site.reserve('TOKEN_A').success
     assert site.reserve('TOKEN_B').success
     refused = site.reserve('TOKEN_C')
-    assert refused.result is ReserveResult.OCCUPIED
+    assert refused.result is ReservationStatus.OCCUPIED
     assert site.reservations() == {1: '', 2: ''}
 
 
 def test_a_connector_that_is_kept_free_is_not_reserved_by_name() -> None:
     site = make(connectors=1)
     site.reserve('TOKEN_A')
-    assert site.reserve('TOKEN_B', at=1).result is ReserveResult.OCCUPIED
+    assert site.reserve('TOKEN_B', at=1).result is ReservationStatus.OCCUPIED
 
 
 def test_a_reservation_of_any_counts_only_the_connectors_of_its_token() -> None:
@@ -454,7 +454,7 @@ def test_an_authorization_given_before_the_restart_still_times_out() -> None:
     site.present('TOKEN_A', at=1)
     site.restart()
     assert site.authorized() == {1: 'TOKEN_A'}
-    assert site.present('TOKEN_A', at=2) is TokenResult.ALREADY_IN_PROCESS
+    assert site.present('TOKEN_A', at=2) is TokenResultEnum.ALREADY_IN_PROCESS
     site.wait(31.0)
     assert site.authorized() == {}
 
@@ -465,4 +465,4 @@ def test_a_transaction_goes_on_over_the_restart_and_its_token_stops_it() -> None
     site.present('FLEET_1')
     site.restart()
     assert site.charging() == {1: 'FLEET_1'}
-    assert site.present('FLEET_2', at=1) is TokenResult.USED_TO_STOP_TRANSACTION
+    assert site.present('FLEET_2', at=1) is TokenResultEnum.USED_TO_STOP_TRANSACTION

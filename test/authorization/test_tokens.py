@@ -4,12 +4,13 @@ import pytest
 
 from authorization.site_model import EPOCH, SECOND, Site, rfid
 from evse_manager.authorization.config import CarOrder, KnownToken, Rules, UnknownTokens, token_list
-from evse_manager.authorization.events import Stop, TokenResult
+from evse_manager.authorization.events import Stop
 from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
     CertificateStatus,
     StopTransactionReason,
+    TokenResultEnum,
 )
 from evse_manager.interface.types import ProvidedIdToken, Time, ValidationResult
 
@@ -17,13 +18,13 @@ TIMEOUT_S = 3.0
 AGAIN_S = 2.0
 """Longer than the time in which a token counts as the same presentation."""
 
-ACCEPTED = TokenResult.ACCEPTED
-WAITING = TokenResult.WAITING_FOR_CAR
-IN_PROCESS = TokenResult.ALREADY_IN_PROCESS
-NO_CONNECTOR = TokenResult.NO_CONNECTOR_AVAILABLE
-REJECTED = TokenResult.REJECTED
-TIMED_OUT = TokenResult.TIMED_OUT
-STOPPED = TokenResult.USED_TO_STOP_TRANSACTION
+ACCEPTED = TokenResultEnum.ACCEPTED
+WAITING = TokenResultEnum.WAITING_FOR_CAR
+IN_PROCESS = TokenResultEnum.ALREADY_IN_PROCESS
+NO_CONNECTOR = TokenResultEnum.NO_CONNECTOR_AVAILABLE
+REJECTED = TokenResultEnum.REJECTED
+TIMED_OUT = TokenResultEnum.TIMED_OUT
+STOPPED = TokenResultEnum.USED_TO_STOP_TRANSACTION
 
 LISTED = (
     KnownToken('VALID_1'),
@@ -265,7 +266,7 @@ def test_plug_and_charge() -> None:
 @pytest.mark.parametrize(
     ('evse_ids', 'result'), [((), ACCEPTED), ((1,), ACCEPTED), ((1, 7), ACCEPTED), ((2,), REJECTED)]
 )
-def test_empty_intersection(evse_ids: tuple[int, ...], result: TokenResult) -> None:
+def test_empty_intersection(evse_ids: tuple[int, ...], result: TokenResultEnum) -> None:
     site = make(unknown=UnknownTokens.ASK)
     site.plug(1)
     site.present('GUEST', connectors=(1,))
@@ -281,7 +282,7 @@ def test_withdraw_authorization() -> None:
     site.present('VALID_1', at=1)
     assert site.withdraw('valid_1').success
     assert site.authorized() == {}
-    assert site.last.result is TokenResult.WITHDRAWN
+    assert site.last.result is TokenResultEnum.WITHDRAWN
 
 
 def test_withdraw_authorization_at_a_connector() -> None:
@@ -322,7 +323,7 @@ def test_withdraw_without_a_name() -> None:
 
 
 @pytest.mark.parametrize(('plug_in_timeout_s', 'result'), [(0.0, ACCEPTED), (2.0, WAITING)])
-def test_plug_in_time_out(plug_in_timeout_s: float, result: TokenResult) -> None:
+def test_plug_in_time_out(plug_in_timeout_s: float, result: TokenResultEnum) -> None:
     site = make(plug_in_timeout_s=plug_in_timeout_s)
     site.plug(1)
     site.wait(2.5)
@@ -359,7 +360,7 @@ def test_reswipe_publishes_used_to_reauthorize() -> None:
     site.plug(1)
     site.present('VALID_1')
     site.wait(AGAIN_S)
-    assert site.present('VALID_1') is TokenResult.USED_TO_REAUTHORIZE
+    assert site.present('VALID_1') is TokenResultEnum.USED_TO_REAUTHORIZE
     assert site.charging() == {1: 'VALID_1'}
 
 
@@ -609,7 +610,7 @@ def test_a_token_with_impossible_fields_is_rejected(fields: dict[str, object]) -
 
 
 @pytest.mark.parametrize(('accept', 'result'), [(False, REJECTED), (True, ACCEPTED)])
-def test_a_prevalidated_token_follows_its_rule(accept: bool, result: TokenResult) -> None:
+def test_a_prevalidated_token_follows_its_rule(accept: bool, result: TokenResultEnum) -> None:
     site = make(accept_prevalidated=accept)
     site.plug(1)
     assert site.present('REMOTE_START', prevalidated=True) is result

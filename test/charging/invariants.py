@@ -442,6 +442,8 @@ def _codes(status: EvseStatus) -> set[str]:
 def _discrete(status: EvseStatus) -> EvseStatus:
     absent: dict[str, Any] = {
         'stamp': None, 'power_w': None, 'session_energy_wh': None, 'session_duration': 0.0,
-        'charging_duration': 0.0
+        'charging_duration': 0.0, 'temperature_c': None,
+        'current_l1_a': None, 'current_l2_a': None, 'current_l3_a': None,
+        'voltage_l1_v': None, 'voltage_l2_v': None, 'voltage_l3_v': None,
     }  # fmt: skip
     return replace(status, **absent)

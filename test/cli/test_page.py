@@ -10,6 +10,7 @@ from evse_manager.cli.commands import COMMANDS, SIMULATION
 from evse_manager.cli.parser import parse
 
 PAGE = (Path(__file__).parents[2] / 'docs' / 'cli.md').read_text()
+OTHER_PAGES = ('authorization.md', 'robots.md')
 WRONG_ON_PURPOSE = 'evse limit 99'
 TYPED = [
     line
@@ -21,6 +22,20 @@ TYPED = [
     and not line.startswith('evse set-')
 ]
 
+TYPED_ELSEWHERE = [
+    line
+    for name in OTHER_PAGES
+    for block in re.findall(
+        r'```sh\n(.*?)```', (Path(__file__).parents[2] / 'docs' / name).read_text(), re.DOTALL
+    )
+    for line in re.findall(r'^(evse [a-z].*)$', block, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize('name', ['token', 'reservations', 'charge'])
+def test_every_subcommand_of_a_site_is_on_the_page(name):
+    assert f'| `{name}` |' in PAGE
+
 
 @pytest.mark.parametrize('command', [*COMMANDS, *SIMULATION], ids=lambda command: command.words)
 def test_every_subcommand_and_alias_is_on_the_page(command):
@@ -28,7 +43,7 @@ def test_every_subcommand_and_alias_is_on_the_page(command):
         assert re.search(rf'`(sim )?{name}`', PAGE)
 
 
-@pytest.mark.parametrize('line', TYPED)
+@pytest.mark.parametrize('line', TYPED + TYPED_ELSEWHERE)
 def test_what_people_are_told_to_type_is_understood(line):
     words = shlex.split(line.partition('  ')[0].partition(' | ')[0])
     assert parse(words[1:]).run

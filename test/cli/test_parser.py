@@ -244,7 +244,7 @@ def test_faults_may_be_typed_with_dashes():
 @pytest.mark.parametrize(
     ('line', 'hint'),
     [
-        ('charge', 'unknown command'),
+        ('frobnicate', 'unknown command'),
         ('pasue', 'did you mean pause?'),
         ('statsu', 'did you mean status?'),
         ('sim plugin', 'did you mean plug-in?'),

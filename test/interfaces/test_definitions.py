@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 import pytest
 
 from evse_manager.interface import endpoints
-from evse_manager.interface.enums import SwitchThreePhasesWhileChargingResult
+from evse_manager.interface.enums import ReservationStatus, SwitchThreePhasesWhileChargingResult
 from evse_manager.interface.types import Duration, Time
 from interfaces.vocabulary import COMMANDS, ENUMERATIONS, OBJECTS, enumeration, hints, messages, services
 
@@ -91,7 +91,12 @@ def test_every_message_has_a_dataclass_or_is_a_shared_enumeration() -> None:
 
 
 def test_every_service_is_in_the_table_of_services() -> None:
-    every = (*endpoints.SERVICES, *endpoints.SITE_SERVICES)
+    every = (
+        *endpoints.SERVICES,
+        *endpoints.SITE_SERVICES,
+        *endpoints.AUTHORIZATION_SERVICES,
+        endpoints.VALIDATE_TOKEN,
+    )
     ours = {service.type_name for service in every if service.type.startswith('evse_manager/')}
     assert set(SERVICES) == ours
 
@@ -111,7 +116,7 @@ def test_the_result_of_the_phase_switch_has_exactly_the_members_constants() -> N
 
 def test_every_enumeration_is_used_by_the_interface() -> None:
     used = {found for cls in OBJECTS for hint in hints(cls).values() if (found := enumeration(hint))}
-    assert used | {SwitchThreePhasesWhileChargingResult} == set(ENUMERATIONS)
+    assert used | {SwitchThreePhasesWhileChargingResult, ReservationStatus} == set(ENUMERATIONS)
 
 
 @pytest.mark.parametrize('cls', ENUMERATIONS, ids=lambda cls: cls.__name__)
@@ -137,9 +142,13 @@ def test_a_service_and_each_of_its_arguments_is_explained(name: str) -> None:
 @pytest.mark.parametrize('name', SERVICES)
 def test_every_response_has_a_sentence_and_a_verdict(name: str) -> None:
     answers = {field.name: str(field.type) for field in SERVICES[name].response.fields}
-    verdict = {'GetId': ('connector_id', 'int32'), 'SwitchThreePhasesWhileCharging': ('result', 'uint8')}
-    expected_name, expected_type = verdict.get(name, ('success', 'bool'))
-    assert answers == {expected_name: expected_type, 'message': 'string'}
+    verdicts = {
+        'GetId': {'connector_id': 'int32'},
+        'SwitchThreePhasesWhileCharging': {'result': 'uint8'},
+        'ReserveConnector': {'success': 'bool', 'status': 'uint8', 'reservation_id': 'int32'},
+        'ValidateToken': {'validation_result': 'evse_manager/ValidationResult'},
+    }
+    assert answers == {**verdicts.get(name, {'success': 'bool'}), 'message': 'string'}
 
 
 def test_a_physical_number_states_its_unit_and_an_optional_one_what_absent_looks_like() -> None:

@@ -87,11 +87,18 @@ def test_an_original_argument_keeps_its_name(originals: ModuleType) -> None:
 def test_every_topic_and_service_has_a_line_to_try() -> None:
     tried = {line.removeprefix('ros2 topic pub --once ').split()[0] for line in LINES if ' pub ' in line}
     tried |= {line.split()[3] for line in LINES if ' pub ' not in line}
-    everything = (*endpoints.TOPICS, endpoints.CLOCK, *endpoints.SERVICES)
-    of_site = (*endpoints.SITE_TOPICS, *endpoints.SITE_SERVICES)
+    everything = (*endpoints.TOPICS, endpoints.CLOCK, endpoints.TOKEN, *endpoints.SERVICES)
+    of_the_site = (
+        *endpoints.SITE_TOPICS,
+        *endpoints.SITE_SERVICES,
+        *endpoints.AUTHORIZATION_TOPICS,
+        *endpoints.AUTHORIZATION_SERVICES,
+        endpoints.VALIDATE_TOKEN,
+    )
     assert tried == {
-        each.name if each.name.startswith('/') else f'/evse_1/{each.name}' for each in everything
-    } | {f'/depot/{each.name}' for each in of_site}
+        *(each.name if each.name.startswith('/') else f'/evse_1/{each.name}' for each in everything),
+        *(f'/depot/{each.name}' for each in of_the_site),
+    }
 
 
 @pytest.mark.parametrize('line', [line for line in LINES if '{' in line], ids=lambda line: line.split("'")[0])

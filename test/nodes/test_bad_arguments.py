@@ -123,7 +123,12 @@ def test_refused_with_a_sentence_and_nothing_changed(name: str, fields: dict, sh
 
 def test_every_service_was_asked():
     harmless = {'get_id', 'withdraw_authorization', 'cancel_reservation', 'set_faulted', 'reserve'}
-    harmless |= {'simulation/ev_pause', 'simulation/ev_resume', 'simulation/replug'}
+    harmless |= {
+        'external_ready_to_start_charging',
+        'simulation/ev_pause',
+        'simulation/ev_resume',
+        'simulation/replug',
+    }
     assert set(BAD) | harmless == {service.name for service in endpoints.SERVICES}
 
 

@@ -18,7 +18,10 @@ OF_EVERY_NODE = {
 }  # fmt: skip
 
 
-def endpoints(probe: Probe, path: str, party: Party, namespace: str, *, publishes: bool):
+OF_AN_ACTION = ('send_goal', 'cancel_goal', 'get_result')
+
+
+def found_at(probe: Probe, path: str, party: Party, namespace: str, *, publishes: bool):
     ask = probe.node.get_publishers_info_by_topic if publishes else probe.node.get_subscriptions_info_by_topic
     return [info for info in ask(path) if info.node_name == NODES[party] and info.node_namespace == namespace]
 
@@ -30,7 +33,7 @@ def test_a_topic_has_its_type_and_quality_of_service(topic, shared: Connector):
         if party not in NODES:
             continue
         (info,) = shared.probe.wait(
-            lambda p=party, out=publishes: endpoints(shared.probe, path, p, shared.namespace, publishes=out),
+            lambda p=party, out=publishes: found_at(shared.probe, path, p, shared.namespace, publishes=out),
             f'{party} at {path}',
         )
         assert info.topic_type == topic.type
@@ -40,7 +43,9 @@ def test_a_topic_has_its_type_and_quality_of_service(topic, shared: Connector):
 
 
 def test_no_other_topic_is_published(shared: Connector):
-    known = {shared.path(topic.name) for topic in OWN_TOPICS} | {'/rosout', '/parameter_events'}
+    known = {shared.path(topic.name) for topic in (*OWN_TOPICS, endpoints.TOKEN)}
+    known |= {shared.path(f'{endpoints.CHARGE_NAME}/_action/{name}') for name in ('feedback', 'status')}
+    known |= {'/rosout', '/parameter_events'}
     for node in NODES.values():
         published = shared.probe.node.get_publisher_names_and_types_by_node(node, shared.namespace)
         assert {name for name, _ in published} <= known
@@ -60,6 +65,8 @@ def test_no_other_service_is_offered(shared: Connector):
     for party, node in NODES.items():
         own = {shared.path(service.name) for service in endpoints.SERVICES if service.server is party}
         common = {f'{shared.namespace}/{node}/{name}' for name in OF_EVERY_NODE}
+        if party is Party.MANAGER:
+            common |= {shared.path(f'{endpoints.CHARGE_NAME}/_action/{name}') for name in OF_AN_ACTION}
         offered = dict(shared.probe.node.get_service_names_and_types_by_node(node, shared.namespace))
         assert set(offered) - common == own
 

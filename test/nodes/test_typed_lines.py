@@ -17,6 +17,7 @@ SENT = {typed.path: typed for typed in (parse(line) for line in LINES if ' echo 
 
 STORY: tuple[tuple[str, str, Callable[[EvseStatus], object]], ...] = (
     ('get_id', '', lambda s: s.connector_id == 1),
+    ('external_ready_to_start_charging', '', lambda s: s.state == s.STATE_IDLE),
     ('disable', 'Disabled', lambda s: s.state == s.STATE_DISABLED),
     ('enable', 'Enabled', lambda s: s.state == s.STATE_IDLE),
     ('reserve', 'ReservationStart', lambda s: list(s.reservation_id) == [42]),

@@ -1,0 +1,184 @@
+"""The action ``charge`` and ``battery_state`` over real DDS, with the action client of rclpy."""
+
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from action_msgs.msg import GoalStatus
+from rclpy.action import ActionClient
+from sensor_msgs.msg import BatteryState
+
+from evse_manager.action import Charge
+from evse_manager.msg import EvseStatus
+from evse_manager.nodes.qos import LATCHED, STREAM
+from harness import Connector, Probe, Site
+
+EXAMPLE = Path(__file__).resolve().parents[2] / 'examples' / 'dock_and_charge.py'
+CHARGING = BatteryState.POWER_SUPPLY_STATUS_CHARGING
+
+
+class Client:
+    """A client of one connector's action."""
+
+    def __init__(self, connector: Connector) -> None:
+        self.connector, self.probe = connector, connector.probe
+        self._client = ActionClient(self.probe.node, Charge, connector.path('charge'))
+        self.feedback: list[Any] = []
+        self.probe.wait(self._client.server_is_ready, 'the action is offered')
+
+    def send(self, **goal: Any) -> Any:
+        """Send a goal and return its handle."""
+        self.feedback.clear()
+        future = self._client.send_goal_async(
+            Charge.Goal(**{'token': 'ROBOT-7', **goal}),
+            feedback_callback=lambda message: self.feedback.append(message.feedback),
+        )
+        self.probe.wait(future.done, 'the goal is answered')
+        handle = future.result()
+        assert handle.accepted
+        return handle
+
+    def result(self, handle: Any, limit: float = 30.0) -> Any:
+        """Return the result of a goal, with its status."""
+        future = handle.get_result_async()
+        self.probe.wait(future.done, 'the goal ends', limit)
+        return future.result()
+
+    def close(self) -> None:
+        self._client.destroy()
+
+
+@pytest.fixture
+def client(connector: Connector) -> Any:
+    client = Client(connector)
+    yield client
+    client.close()
+
+
+def test_a_goal_before_the_plug_charges_until_its_energy_is_delivered(client: Client) -> None:
+    connector = client.connector
+    battery: list[BatteryState] = client.probe.listen(
+        'sensor_msgs/msg/BatteryState', connector.path('battery_state'), LATCHED
+    )
+    handle = client.send(energy_wh=10.0)
+    connector.sees('SS')
+    connector.accepted('simulation/plug_in')
+    started, *_ = connector.sees('TS PC CS')
+    client.probe.wait(
+        lambda: battery and battery[-1].power_supply_status == CHARGING and battery[-1].current > 20.0,
+        'the battery charges',
+    )
+    assert battery[-1].present
+    assert 200.0 < battery[-1].voltage < 250.0
+    ended = client.result(handle)
+    connector.sees('SC CF TF')
+    assert ended.status == GoalStatus.STATUS_SUCCEEDED
+    assert ended.result.result == Charge.Result.REACHED
+    assert ended.result.session_uuid == started.uuid
+    assert ended.result.energy_wh >= 10.0
+    assert math.isclose(
+        ended.result.meter_stop_wh - ended.result.meter_start_wh, ended.result.energy_wh, abs_tol=0.01
+    )
+    assert {each.state for each in client.feedback} >= {EvseStatus.STATE_IDLE, EvseStatus.STATE_CHARGING}
+    client.probe.wait(lambda: battery[-1].power_supply_status != CHARGING, 'the battery charges no more')
+    assert battery[-1].current == 0.0
+
+
+def test_cancel_stops_in_order(client: Client) -> None:
+    client.connector.accepted('simulation/plug_in')
+    client.connector.sees('SS AR')
+    handle = client.send()
+    client.connector.sees('TS PC CS')
+    cancelled = handle.cancel_goal_async()
+    client.probe.wait(cancelled.done, 'the cancellation is answered')
+    ended = client.result(handle)
+    assert ended.status == GoalStatus.STATUS_CANCELED
+    assert ended.result.result == Charge.Result.CANCELLED
+    client.connector.sees('SC CF TF')
+
+
+def test_a_second_goal_is_refused_and_the_first_goes_on(client: Client) -> None:
+    first = client.send(energy_wh=5.0)
+    client.connector.sees('SS')
+    second = client.result(client.send(energy_wh=7.0))
+    assert second.status == GoalStatus.STATUS_ABORTED
+    assert second.result.result == Charge.Result.REFUSED
+    assert 'cancel it first' in second.result.message
+    client.connector.accepted('simulation/plug_in')
+    assert client.result(first).result.result == Charge.Result.REACHED
+
+
+@pytest.mark.parametrize('goal', [{'energy_wh': 0.0}, {'energy_wh': math.nan}, {'soc_percent': 101.0}])
+def test_an_impossible_goal_is_refused_and_nothing_happens(client: Client, goal: dict[str, float]) -> None:
+    ended = client.result(client.send(**goal))
+    assert ended.status == GoalStatus.STATUS_ABORTED
+    assert ended.result.result == Charge.Result.REFUSED
+    assert next(iter(goal)) in ended.result.message
+    client.connector.sees_nothing()
+
+
+def test_unplugged(client: Client) -> None:
+    handle = client.send()
+    client.connector.sees('SS')
+    client.connector.accepted('simulation/plug_in')
+    client.connector.sees('TS PC CS')
+    client.connector.accepted('simulation/unplug')
+    ended = client.result(handle)
+    assert ended.status == GoalStatus.STATUS_ABORTED
+    assert ended.result.result == Charge.Result.UNPLUGGED
+
+
+def test_a_silent_client_pauses_the_charging_and_a_word_resumes_it(site: Site, probe: Probe) -> None:
+    connector = Connector(probe, '/keep_alive')
+    site.board('/keep_alive')
+    site.manager('/keep_alive', goal_keep_alive_lost='pause')
+    connector.sees('Enabled')
+    client = Client(connector)
+    from builtin_interfaces.msg import Duration
+    from std_msgs.msg import Empty
+
+    alive = probe.publisher('std_msgs/msg/Empty', connector.path('charge/keep_alive'), STREAM)
+    handle = client.send(keep_alive=Duration(sec=6))
+    connector.sees('SS')
+    connector.accepted('simulation/plug_in')
+    alive.publish(Empty())
+    connector.sees('TS PC CS PEVSE')
+    alive.publish(Empty())
+    connector.sees('CR')
+    handle.cancel_goal_async()
+    assert client.result(handle).result.result == Charge.Result.CANCELLED
+    client.close()
+
+
+def test_the_end_of_the_manager_ends_the_goal_with_a_result(site: Site, probe: Probe) -> None:
+    connector = Connector(probe, '/ending')
+    site.board('/ending')
+    manager = site.manager('/ending')
+    connector.sees('Enabled')
+    client = Client(connector)
+    handle = client.send()
+    connector.sees('SS')
+    future = handle.get_result_async()
+    probe.spin(0.3)
+    manager.signal(signal.SIGTERM)
+    probe.wait(future.done, 'the goal ends with its server')
+    assert future.result().result.result == Charge.Result.STOPPED
+    assert 'shutting down' in future.result().result.message
+    client.close()
+
+
+def test_the_docking_example_runs(connector: Connector) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE), '--connector', connector.namespace, '--energy-wh', '10'],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'charging with' in done.stdout
+    assert done.stdout.rstrip().endswith('undocked')
