@@ -21,7 +21,14 @@ from evse_manager.charging.commands import Answer
 from evse_manager.charging.inputs import AuthorizeResponse, Command
 from evse_manager.interface import endpoints
 from evse_manager.interface.enums import ChargeResult
-from evse_manager.interface.types import EvseStatus, OptimizerTarget, ProvidedIdToken, SessionEvent, Time
+from evse_manager.interface.types import (
+    Duration,
+    EvseStatus,
+    OptimizerTarget,
+    ProvidedIdToken,
+    SessionEvent,
+    Time,
+)
 from evse_manager.nodes.conversions import (
     ConversionError,
     duration_from_message,
@@ -226,7 +233,7 @@ class ChargeServer:
         feedback.power_w = _number(status.power_w)
         feedback.energy_wh = _number(status.session_energy_wh)
         feedback.soc_percent = _number(progress.soc_percent)
-        feedback.time_to_go = duration_to_message(progress.time_to_go_s or 0.0)
+        feedback.time_to_go = duration_to_message(Duration(progress.time_to_go_s or 0.0))
         feedback.departure_at_risk = progress.departure_at_risk
         handle.publish_feedback(feedback)
 
