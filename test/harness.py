@@ -343,7 +343,9 @@ class Site:
 
     def manager(self, namespace: str, **parameters: Any) -> Process:
         # Nothing is to remain of a test for the next one.
-        return self.start('evse_manager', namespace, **{'session_store': '""', **parameters})
+        # Many sessions share a connector here, so its contactor may close more often.
+        defaults = {'session_store': '""', 'closings_per_minute_max': 60, 'closings_per_hour_max': 1000}
+        return self.start('evse_manager', namespace, **{**defaults, **parameters})
 
     def board(self, namespace: str, **parameters: Any) -> Process:
         return self.start('board_support', namespace, **{'driver': 'simulated', **parameters})
