@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 import pytest
 
 from evse_manager.interface import endpoints
-from evse_manager.interface.enums import ReservationStatus, SwitchThreePhasesWhileChargingResult
+from evse_manager.interface.enums import ChargeResult, ReservationStatus, SwitchThreePhasesWhileChargingResult
 from evse_manager.interface.types import Duration, Time
 from interfaces.vocabulary import COMMANDS, ENUMERATIONS, OBJECTS, enumeration, hints, messages, services
 
@@ -116,7 +116,11 @@ def test_the_result_of_the_phase_switch_has_exactly_the_members_constants() -> N
 
 def test_every_enumeration_is_used_by_the_interface() -> None:
     used = {found for cls in OBJECTS for hint in hints(cls).values() if (found := enumeration(hint))}
-    assert used | {SwitchThreePhasesWhileChargingResult, ReservationStatus} == set(ENUMERATIONS)
+    assert used | {
+        SwitchThreePhasesWhileChargingResult,
+        ReservationStatus,
+        ChargeResult,
+    } == set(ENUMERATIONS)
 
 
 @pytest.mark.parametrize('cls', ENUMERATIONS, ids=lambda cls: cls.__name__)
