@@ -55,7 +55,7 @@ class ManagerCallbacks(Protocol):
         """
         Send a command to the board at once.
 
-        A ``renewal`` differs from the command before it in name, sequence number and lease only.
+        A ``renewal`` differs from the command before it in names, sequence number and lease only.
         """
 
     def publish(self, output: Output) -> None:

@@ -253,6 +253,7 @@ class EvseManager:
         if renewal:
             self._command.manager_id = command.manager_id
             self._command.sequence_number = command.sequence_number
+            self._command.board_id = command.board_id
         else:
             self._command = to_message(command)
         self._publishers.relay('board/command', self._command)

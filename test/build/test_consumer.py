@@ -67,7 +67,7 @@ def test_a_message_package_embeds_the_messages(tmp_path: Path) -> None:
     (tmp_path / 'CMakeLists.txt').write_text(MESSAGES)
     (tmp_path / 'package.xml').write_text(
         '<package format="3"><name>fleet_msgs</name><version>0.0.0</version><description>d</description>'
-        '<maintainer email="a@b.c">m</maintainer><license>Apache-2.0</license>'
+        '<maintainer email="fleet@example.com">m</maintainer><license>Apache-2.0</license>'
         '<depend>evse_manager</depend><member_of_group>rosidl_interface_packages</member_of_group></package>'
     )
     (tmp_path / 'msg').mkdir()

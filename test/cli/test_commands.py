@@ -163,7 +163,7 @@ def test_nobody_there_is_exit_code_3_soon(domain: int):
 
 
 def test_wrong_usage_is_exit_code_2_and_sends_nothing(connector: Connector):
-    for words in (['limit', 'nan'], ['limit'], ['limit', '81'], ['phases', '2'], ['fly'], []):
+    for words in (['limit', 'nan'], ['limit'], ['limit', '81'], ['phases', '2'], ['fly']):
         result = evse(*words)
         assert (result.code, result.out) == (USAGE, '')
         assert result.err.count('\n') == 1

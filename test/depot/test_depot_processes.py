@@ -100,9 +100,14 @@ def test_reload_touches_nothing_but_what_has_changed(domain: int, tmp_path: Path
         changed.sees('Enabled', START_S)
         is_idle(changed)
         is_idle(depot.connector('evse_4'))
-        namespaces = {namespace for _, namespace in probe.node.get_node_names_and_namespaces()}
-        assert '/reloaded/evse_3' not in namespaces
-        assert '/reloaded/evse_4' in namespaces
+
+        def namespaces() -> set[str]:
+            return {namespace for _, namespace in probe.node.get_node_names_and_namespaces()}
+
+        probe.wait(
+            lambda: '/reloaded/evse_3' not in namespaces(), lambda: f'evse_3 gone; {namespaces()}', 30.0
+        )
+        assert '/reloaded/evse_4' in namespaces()
         assert depot.workers() == workers
         untouched.sees_nothing()
         assert untouched.status.session_uuid

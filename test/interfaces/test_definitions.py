@@ -72,17 +72,26 @@ def constants(spec: Any) -> dict[str, int]:
     return {constant.name: constant.value for constant in spec.constants}
 
 
+LONG_LIST = '[<=1024]'
+"""Bound of lists that may be long: a message cannot stall the node that reads it."""
+
+
+def unbounded(kind: object) -> str:
+    """Return the type of a field; dataclasses do not know the bound of a long list."""
+    return str(kind).replace(LONG_LIST, '[]')
+
+
 @pytest.mark.parametrize('cls', OBJECTS, ids=lambda cls: cls.__name__)
 def test_a_dataclass_has_a_message_with_the_same_fields_and_constants(cls: type) -> None:
     spec = MESSAGES[cls.__name__]
-    assert [(field.name, str(field.type)) for field in spec.fields] == expected_fields(cls)
+    assert [(field.name, unbounded(field.type)) for field in spec.fields] == expected_fields(cls)
     assert constants(spec) == expected_constants(cls)
 
 
 @pytest.mark.parametrize('cls', COMMANDS, ids=lambda cls: cls.__name__)
 def test_a_command_has_a_service_with_the_same_arguments(cls: type) -> None:
     request = SERVICES[cls.__name__].request
-    assert [(field.name, str(field.type)) for field in request.fields] == expected_fields(cls)
+    assert [(field.name, unbounded(field.type)) for field in request.fields] == expected_fields(cls)
 
 
 def test_every_message_has_a_dataclass_or_is_a_shared_enumeration() -> None:

@@ -97,7 +97,7 @@ class Station:
             output = process.output
             assert process.exit_code is None, output[-3000:]
             assert 'Traceback' not in output, output[-3000:]
-            # Transitions are logged with the connector's number; errors among them are no failure of the node.
+            # Transitions are logged with the connector's number; errors among them are no failures of nodes.
             failures = [
                 line
                 for line in output.splitlines()
