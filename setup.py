@@ -1,5 +1,5 @@
 """
-The pip door: build the package through CMakeLists.txt and put what it installs into a wheel.
+Build the package through CMakeLists.txt and put what it installs into a wheel.
 
 colcon does not run this file (package.xml says ``ament_cmake``). It serves ``pip install
 --no-build-isolation .`` in a virtual environment that holds the ROS 2 wheels of ``requirements/``. CMake

@@ -1,7 +1,7 @@
 """
-Fixtures of the rooms that test real processes: a probe on the graph, and connectors to look at with it.
+Fixtures of the tests of real processes: a probe on the graph, and connectors to look at with it.
 
-They are known to all rooms from one place: a run has one domain, whichever room asks first.
+They are loaded once for all directories of tests: a run has one ROS domain.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 
 from harness import Connector, Probe, Site, own_domain, running
 
-__all__ = ['connector', 'domain', 'house', 'namespace', 'probe', 'shared', 'site']
+__all__ = ['connector', 'domain', 'namespace', 'probe', 'shared', 'shared_site', 'site']
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -35,9 +35,9 @@ def site(domain: int, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture(scope='module')
-def house(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def shared_site(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The processes that the tests of a file share."""
-    with running(tmp_path_factory.mktemp('house')) as site:
+    with running(tmp_path_factory.mktemp('shared_site')) as site:
         yield site
 
 
@@ -48,11 +48,11 @@ def namespace(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope='module')
-def shared(house: Site, probe: Probe, namespace: str) -> Connector:
+def shared(shared_site: Site, probe: Probe, namespace: str) -> Connector:
     """The connector that the tests of a file share."""
     connector = Connector(probe, namespace)
-    house.board(namespace)
-    house.manager(namespace)
+    shared_site.board(namespace)
+    shared_site.manager(namespace)
     connector.sees('Enabled')
     return connector
 

@@ -68,8 +68,8 @@ class Depot:
 
 
 @pytest.fixture(scope='module')
-def depot(house: Site, probe: Probe, tmp_path_factory: pytest.TempPathFactory) -> Depot:
-    return Depot(house, probe, tmp_path_factory.mktemp('depot'))
+def depot(shared_site: Site, probe: Probe, tmp_path_factory: pytest.TempPathFactory) -> Depot:
+    return Depot(shared_site, probe, tmp_path_factory.mktemp('depot'))
 
 
 def test_two_cars_share_the_safe_limit_while_the_meter_is_silent(depot: Depot) -> None:

@@ -127,12 +127,12 @@ class Station:
 
 
 @pytest.fixture(scope='module')
-def one(house: Site, probe: Probe) -> Station:
+def one(shared_site: Site, probe: Probe) -> Station:
     """The connector of this file."""
     namespace = '/hostile'
     connector = Connector(probe, namespace)
     states = connector.listen('board/state')
-    board, manager = house.board(namespace), house.manager(namespace)
+    board, manager = shared_site.board(namespace), shared_site.manager(namespace)
     connector.sees('Enabled')
     return Station(connector, manager, board, states)
 

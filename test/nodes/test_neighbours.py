@@ -65,10 +65,10 @@ def test_high_level_communication_is_relayed(connector: Connector):
 
 
 @pytest.fixture(scope='module')
-def managed(house: Site, probe: Probe) -> Connector:
+def managed(shared_site: Site, probe: Probe) -> Connector:
     connector = Connector(probe, '/managed')
-    house.board('/managed')
-    house.manager('/managed', energy_source='manager', enforced_limits_max_age_s=2.0)
+    shared_site.board('/managed')
+    shared_site.manager('/managed', energy_source='manager', enforced_limits_max_age_s=2.0)
     connector.sees('Enabled')
     return connector
 

@@ -19,10 +19,10 @@ WRONG = {
 
 
 @pytest.fixture(scope='module')
-def refused(house: Site) -> dict[str, Process]:
+def refused(shared_site: Site) -> dict[str, Process]:
     """A node for each wrong parameter, all at once."""
-    return {name: house.manager('/refused', **{name: value}) for name, (value, _) in WRONG.items()} | {
-        'driver': house.board('/refused', driver='imaginary')
+    return {name: shared_site.manager('/refused', **{name: value}) for name, (value, _) in WRONG.items()} | {
+        'driver': shared_site.board('/refused', driver='imaginary')
     }
 
 
