@@ -241,7 +241,7 @@ class Scenario:
     def charge(self) -> None:
         """Wait for full power and some energy."""
         self.wait(lambda: self.power_w > 20_000.0, 'more than 20 kW')
-        self.wait(lambda: (self.heard.status.session_energy_wh or 0.0) > 20.0, 'more than 20 Wh')
+        self.wait(lambda: (self.heard.status.session_energy_wh or 0.0) > 10.0, 'more than 10 Wh')
         self.look_on(3.0)
         self.measured()
 

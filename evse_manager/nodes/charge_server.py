@@ -137,6 +137,10 @@ class ChargeServer:
         if self._goal is not None:
             self._take(self._goal.happened(event, *self._now()))
 
+    def destroy(self) -> None:
+        """Leave the graph; the node stays on it for as long as its action server does."""
+        self._server.destroy()
+
     def close(self, reason: str) -> None:
         """End the goal, because the node ends: the client gets a result."""
         handle, self._goal, self._handle = self._handle, None, None

@@ -198,6 +198,7 @@ class EvseManager:
         self._manager.close(self._now(), f'refused: {SHUTTING_DOWN}')
         for name in ('board/command', 'session_event'):
             self._publishers.wait_until_delivered(name, DELIVERY_S)
+        self._charge.destroy()
         self._guard.close()
 
     def _fail_safe(self, reason: str) -> None:

@@ -73,7 +73,7 @@ def test_a_message_package_embeds_the_messages(tmp_path: Path) -> None:
     (tmp_path / 'msg').mkdir()
     (tmp_path / 'msg' / 'Fleet.msg').write_text('evse_manager/EvseStatus[] connectors\n')
     build(tmp_path)
-    assert list((tmp_path / 'build').glob('**/fleet_s.c')), 'the Python type support was generated'
+    assert list((tmp_path / 'build').glob('**/_fleet.py')), 'the Python type support was generated'
 
 
 @pytest.mark.timeout(300)

@@ -101,7 +101,7 @@ def test_it_shows_a_session_live(connector: Connector):
         connector.accepted('pause_charging')
         screen.shows('ChargingPausedEVSE')
         connector.accepted('simulation/inject_fault', fault='rcd_ac')
-        screen.shows('RCD')
+        screen.shows('residual current device tripped')
         screen.press('q')
         assert screen.ends() == 0
 

@@ -91,6 +91,7 @@ def test_a_settable_limit_acts_at_once(site: Site, probe):
     connector = Connector(probe, '/settable')
     site.board('/settable')
     site.manager('/settable', max_current_import_a=16.0)
+    connector.sees('Enabled')
     connector.charge()
     connector.reaches(lambda s: s.signalled_current_a == 16.0, '16 A')
     assert set_parameter(connector, 'max_current_import_a', number(12.5)).successful
