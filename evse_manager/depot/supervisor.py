@@ -216,8 +216,9 @@ class Supervisor:
         if not running:
             del self._waiting[key]
             self._order(orders)
+            expecting = [child for _, waiting in self._waiting.values() for child, _ in waiting]
             for child in self._children.values():
-                if not child.orders:
+                if not child.orders and not any(child is each for each in expecting):
                     child.dismiss()
 
     def _reload(self) -> None:
