@@ -34,6 +34,9 @@ place.  The holder renews three times in its lease; it may miss one, but not thr
 NEARBY_S = 2.5
 """Another board, or another manager's board, counts as present for this long after its last state."""
 
+NAME_PARTS = 3
+"""Words of a manager's name: start time, name of the node, unique part."""
+
 KEPT_BOARDS = 16
 """Other boards that are remembered; a manager never follows one that it has seen beside its own."""
 
@@ -267,6 +270,21 @@ class BoardLeaseClient:
         """
         return self._state_heard > other.first_heard
 
+    def _is_rival(self, name: str) -> bool:
+        """
+        Return whether a name is that of a manager of this namespace that started earlier.
+
+        A name has the start time in 20 digits, the name of the node, and a unique part; a board state with
+        any other text must not silence this manager.
+        """
+        if not '' < name < self._first_id or name == self.manager_id:
+            return False
+        own, theirs = self._first_id.split(' '), name.split(' ')
+        if not (own[0].isdecimal() and len(own) >= NAME_PARTS):
+            return True
+        time_like = theirs[0].isdecimal() and len(theirs[0]) == len(own[0])
+        return len(theirs) >= NAME_PARTS and time_like and theirs[1] == own[1]
+
     def _note_other(self, state: BoardState, steady: float) -> BoardLost | None:
         """Note a board beside ours; stand by when a manager that started earlier leads it."""
         other = self._others.pop(state.board_id, None) or OtherBoard(first_heard=steady)
@@ -275,7 +293,7 @@ class BoardLeaseClient:
         if len(self._others) > KEPT_BOARDS:
             del self._others[next(iter(self._others))]
         self._present_since = steady - NEARBY_S
-        if '' < state.controller_id < self._first_id and state.controller_id != self.manager_id:
+        if self._is_rival(state.controller_id):
             self._rival_heard = steady
             self._standing_by = True
             return self._told(RIVAL)

@@ -223,3 +223,22 @@ def test_the_end_of_a_silence_is_known_before_the_next_renewal() -> None:
     assert link.check(due - 0.01) is None
     assert link.check(due) is not None
     assert link.silent_at() is None, 'said once'
+
+
+@pytest.mark.parametrize(
+    ('name', 'stands_by'),
+    [
+        ('00000000000000000001 /evse_1/evse_manager other', True),
+        ('00000000000000000009 /evse_1/evse_manager other', False),
+        ('00000000000000000001 /evse_2/evse_manager other', False),
+        ('0 /evse_1/evse_manager other', False),
+        ('!', False),
+        ('', False),
+    ],
+)
+def test_only_an_earlier_manager_of_the_same_name_silences_one(name: str, stands_by: bool) -> None:
+    link = BoardLeaseClient('00000000000000000005 /evse_1/evse_manager me', 1.0)
+    link.stamp(X1, 0.0)
+    link.observe(BoardState(link_state=LinkState.UP, board_id='ours'), 0.1)
+    link.observe(BoardState(link_state=LinkState.UP, board_id='stranger', controller_id=name), 0.2)
+    assert link.refused is stands_by
