@@ -34,6 +34,14 @@ place.  The holder renews three times in its lease; it may miss one, but not thr
 NEARBY_S = 2.5
 """Another board, or another manager's board, counts as present for this long after its last state."""
 
+MOST_NAMED = 3
+"""Most other boards that a warning names."""
+
+SEVERAL_BOARDS = (
+    'Several other board nodes report in this namespace and are left alone; stop them, or give each a'
+    ' namespace of its own.'
+)
+
 NAME_PARTS = 3
 """Words of a manager's name: start time, name of the node, unique part."""
 
@@ -143,6 +151,8 @@ class BoardLeaseClient:
             for name, other in self._others.items()
             if other.last_heard > self._present_since and self._is_beside(other)
         )
+        if len(present) > MOST_NAMED:  # strangers that come and go must not change the text each time
+            return (SEVERAL_BOARDS,)
         return tuple(
             f'Another board node reports in this namespace and is left alone ({name}); stop it, or give it a'
             ' namespace of its own.'
