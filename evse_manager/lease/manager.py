@@ -161,7 +161,7 @@ class BoardLeaseClient:
 
     def waits_for_us(self, state: BoardState) -> bool:
         """
-        Tell whether the board has not heard of this manager yet and obeys nobody: there is no time to lose.
+        Return whether the board has not heard of this manager yet and obeys no manager: answer at once.
 
         Where somebody else holds it, haste could only do harm (``REFUSED_PERIOD_S``).
         """
@@ -173,7 +173,7 @@ class BoardLeaseClient:
         )
 
     def may_renew(self, steady: float) -> bool:
-        """Tell whether the last command may be said once more; a refused manager holds back."""
+        """Return whether the last command may be renewed; a refused manager holds back."""
         if self._standing_by:
             return False
         return not self.refused or steady - self._said >= REFUSED_PERIOD_S

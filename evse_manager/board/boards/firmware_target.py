@@ -15,7 +15,7 @@ REPLUG_F_S = 3.0
 REPLUG_X1_S = 0.75
 
 CURRENT_TOLERANCE_A = 0.05
-"""So much below a whole ampere still counts as that (docs/charging.md)."""
+"""Tolerance below a whole ampere that still counts as it, in A (docs/charging.md)."""
 
 
 class FirmwareTarget(Enum):
