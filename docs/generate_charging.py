@@ -12,7 +12,7 @@ DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent / 'test'))
 
 from charging import test_gaps_in_view, test_golden_sequences  # noqa: E402
-from evse_manager.charging import faults, power, sessions, status, timers  # noqa: E402
+from evse_manager.charging import faults, power, reasons, sessions, status, timers  # noqa: E402
 from evse_manager.charging.connector import Cause  # noqa: E402
 from evse_manager.charging.faults import Fault, Recovery, Severity  # noqa: E402
 from evse_manager.interface.enums import ErrorEnum  # noqa: E402
@@ -118,6 +118,9 @@ def page() -> str:
     """Return the page."""
     parts = {
         'states': table(('State', 'Meaning'), ((state.name, text) for state, text, _ in status.STATES)),
+        'reasons': table(
+            ('Reason', 'When'), ((f'`{row.reason.name}`', row.meaning) for row in reasons.REASONS)
+        ),
         'sequences': sequences(),
         'causes': causes(),
         'silences': bullets(power.SILENT),

@@ -1,61 +1,36 @@
 """
-The status: the published state, and above all why this connector is (not) charging.
+The status: the published state, which follows from the facts.
 
-The state follows from the facts; ``reason`` names the first thing that has to change before energy flows.
+Why the connector is (not) charging is in ``reasons.py``.
 """
 
 from collections.abc import Callable
 
-from evse_manager.charging import power, timers
-from evse_manager.charging.allowance import Allowance
+from evse_manager.charging import timers
 from evse_manager.charging.connector import Cause, Connector, Session
-from evse_manager.charging.faults import BOARD_LOST
-from evse_manager.charging.outputs import lock_ready
+from evse_manager.charging.reasons import why
 from evse_manager.charging.supervision import drawn_current
 from evse_manager.interface.enums import (
     Availability,
     ChargerState,
     ContactorState,
-    LimitSource,
     LinkState,
     LockState,
     PilotMode,
     StatusReason,
-    StopTransactionReason,
 )
-from evse_manager.interface.pilot import MINIMUM_CURRENT_A
 from evse_manager.interface.tokens import masked
 from evse_manager.interface.types import Current, Duration, EvseStatus, Voltage
 
 Reason = StatusReason
 State = ChargerState
 
-SOURCES = {
-    LimitSource.HARDWARE: 'the hardware',
-    LimitSource.PARAMETER: 'the parameter max_current_import_a',
-    LimitSource.CABLE: 'the cable',
-    LimitSource.ENERGY_MANAGER: 'the energy manager',
-    LimitSource.EXTERNAL: 'the external limits',
-    LimitSource.TEMPERATURE: 'the temperature',
-    LimitSource.UNSPECIFIED: 'nobody',
-}
-
-
-ENDINGS = {reason: reason.name.replace('_', ' ').lower() for reason in StopTransactionReason} | {
-    StopTransactionReason.UNSPECIFIED: 'no reason given',
-    StopTransactionReason.EV_DISCONNECTED: 'the car was disconnected',
-    StopTransactionReason.REMOTE: 'stopped from remote',
-    StopTransactionReason.LOCAL: 'stopped at the charger',
-    StopTransactionReason.OTHER: 'stopped for another reason',
-}
-"""How a transaction ended, for people."""
-
 
 def status(connector: Connector) -> EvseStatus:
     """Return the complete status at ``connector.now``."""
     board, session = connector.board, connector.session
     transaction = session.transaction if session is not None else None
-    reason, text = _reason(connector)
+    reason, text = why(connector)
     now = connector.now.steady
     charged = 0.0
     energy = None
@@ -215,115 +190,3 @@ STATES: tuple[tuple[ChargerState, str, Callable[[Connector], bool]], ...] = (
 def _state(connector: Connector) -> ChargerState:
     """Return the state that the facts amount to."""
     return next(state for state, _, holds in STATES if holds(connector))
-
-
-def _reason(connector: Connector) -> tuple[StatusReason, str]:
-    """Return the first thing that has to change before energy flows."""
-    session, transaction = connector.session, connector.transaction
-    if connector.shutting_down is not None:
-        return Reason.SHUTTING_DOWN, 'The charger is shutting down.'
-    if connector.started is None:
-        return Reason.STARTING, 'Waiting for the first state of the board.'
-    if transaction is not None and transaction.stop is not None:
-        return Reason.STOPPING, 'The transaction is being closed: contactor first, then the meter.'
-    if connector.faulted:
-        return Reason.FAULTED, 'Put out of order; clear_fault ends that.'
-    if not connector.wanted_enabled:
-        error = f' {_first_error(connector)}' if connector.errors else ''
-        return Reason.DISABLED, f'Disabled; enable makes it available.{error}'
-    if BOARD_LOST in connector.errors:
-        return Reason.BOARD_LOST, _first_error(connector)
-    if connector.errors:
-        return Reason.ERROR, _first_error(connector)
-    if connector.replug_active:
-        return Reason.REPLUG, 'The board plays an unplug and a plug to the car.'
-    if session is None:
-        if connector.reservation_id is not None:
-            return Reason.RESERVED, f'Reserved (reservation {connector.reservation_id}).'
-        return Reason.AVAILABLE, 'Available; plug in a car or present a token.'
-    if session.transaction is not None and session.transaction.finished:
-        stopped = session.transaction.stop
-        why = ENDINGS[stopped.reason] if stopped is not None else 'as ordered'
-        return Reason.TRANSACTION_FINISHED, f'The transaction has ended ({why}); unplug the car.'
-    if transaction is None:
-        if not connector.plugged:
-            return Reason.WAITING_FOR_PLUG, 'Authorized; plug in the car.'
-        if connector.authorization is not None:
-            return (
-                Reason.WAITING_FOR_METER,
-                'Authorized; the first value of the meter is waited for, 2 s at most.',
-            )
-        return Reason.WAITING_FOR_AUTHORIZATION, 'Plugged in; present a token.'
-    return _reason_in_transaction(connector, transaction.announced)
-
-
-def _first_error(connector: Connector) -> str:
-    """Return the sentence of the error that matters most: a lost board, else the oldest."""
-    if BOARD_LOST in connector.errors:
-        return connector.board_lost or BOARD_LOST.sentence
-    first = next(iter(connector.errors))
-    return first.detail or first.fault.sentence
-
-
-def _source(limits: Allowance) -> str:
-    """Return whose limit is the lowest, and the node of the site that binds it."""
-    return f'{SOURCES[limits.source]} ({limits.node} is full)' if limits.node else SOURCES[limits.source]
-
-
-def _reason_in_transaction(connector: Connector, announced: Cause) -> tuple[StatusReason, str]:
-    """Return why energy (does not) flow in an open transaction without errors."""
-    limits = connector.allowance
-    if connector.paused_by_user:
-        return Reason.PAUSED_BY_USER, 'Paused by the user; resume_charging ends that.'
-    if connector.phase_switch is not None:
-        phases = 'one phase' if connector.phase_switch.target == 1 else 'three phases'
-        return Reason.SWITCHING_PHASES, f'Switching to {phases}, with the contactor open.'
-    if power.waiting_for_first_limit(connector) and limits.signalled_a == 0.0:
-        return Reason.WAITING_FOR_FIRST_LIMIT, 'Waiting for the energy manager to grant a limit.'
-    if limits.reason is Reason.LIMIT_EXPIRED and limits.signalled_a == 0.0:
-        return (
-            Reason.LIMIT_EXPIRED,
-            "The energy manager's limit has run out; check that the energy manager runs.",
-        )
-    if limits.reason is Reason.TOO_FEW_PHASES:
-        return (
-            Reason.TOO_FEW_PHASES,
-            f'Fewer phases are allowed by {SOURCES[limits.source]} than can be connected.',
-        )
-    if limits.signalled_a == 0.0:
-        least_a = MINIMUM_CURRENT_A
-        if connector.capabilities is not None:
-            least_a = max(least_a, connector.capabilities.min_current_a_import)
-        text = f'The limit of {limits.limit_a:.1f} A from {_source(limits)} is below the {least_a:g} A'
-        return Reason.NO_ENERGY, f'{text} that charging needs.'
-    if announced is Cause.FLOWING:
-        return (
-            Reason.CHARGING,
-            f'Charging; the limit of {limits.limit_a:.1f} A comes from {_source(limits)}.',
-        )
-    if timers.back_off.running(connector):
-        return Reason.EV_TOGGLES, 'Interrupted too often, by the car or by errors; waiting a minute.'
-    if connector.offer is None and timers.contactor_rest.running(connector):
-        return (
-            Reason.TOO_MANY_CLOSINGS,
-            'The contactor closed too often in a minute or an hour; it rests before the next offer.',
-        )
-    if timers.restart_delay.running(connector):
-        return (
-            Reason.RESTART_DELAY,
-            'Power is back; waiting a random time so that not all cars start at once.',
-        )
-    if connector.offer is None:
-        return Reason.MINIMUM_PAUSE, 'The pilot rests for 3 s before a new offer.'
-    if connector.offer.wake_step_mode is not PilotMode.PWM:
-        return Reason.WAKING_UP_EV, 'The car did not ask for power; waking it up.'
-    if connector.ev_asks:
-        if not lock_ready(connector):
-            return Reason.WAITING_FOR_LOCK, 'Waiting for the connector to lock.'
-        return Reason.WAITING_FOR_CONTACTOR, 'Waiting for the contactor to close.'
-    if announced is Cause.PAUSED_BY_EV:
-        return Reason.PAUSED_BY_EV, 'Paused by the car; it resumes when the car asks for power.'
-    return (
-        Reason.WAITING_FOR_EV,
-        f'{connector.offer.current_a:.1f} A are offered; waiting for the car to ask.',
-    )

@@ -181,7 +181,7 @@ def error(cause: Error | None, known: str = '') -> str:
         return code
     if not colon:
         return cause.vendor_error if vendor == code else f'{cause.vendor_error} [{code}]'
-    return vendor if meaning == known else f'{meaning} [{vendor}]'
+    return vendor if meaning.removesuffix('.') in known else f'{meaning} [{vendor}]'
 
 
 SENTENCES: dict[SessionEventEnum, str | Callable[[SessionEvent], str]] = {

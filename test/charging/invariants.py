@@ -9,16 +9,22 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from charging import reason_oracle
 from charging.limit_oracle import LimitOracle
 from evse_manager.charging.inputs import (
     BoardCapabilitiesReceived,
     ClearFault,
     CommandReceived,
+    Disable,
+    Enable,
     Input,
     LimitsEnforced,
     Now,
     ParametersChanged,
+    PauseCharging,
+    ResumeCharging,
     SetExternalLimits,
+    SetFaulted,
     Shutdown,
     Start,
     Tick,
@@ -68,6 +74,15 @@ CONTROLLED = {
     'BoardOverTemperature', 'CableOverTemperature', 'TemperatureStop', 'MeterLost', 'PhaseSwitchFailed'
 }  # fmt: skip
 """With these the EV gets time to leave C; every other error opens the contactor in the same step."""
+
+ORDERS: dict[type, tuple[str, str]] = {
+    Enable: ('', 'disabled'),
+    SetFaulted: ('faulted', ''),
+    ClearFault: ('', 'faulted'),
+    PauseCharging: ('paused', ''),
+    ResumeCharging: ('', 'paused'),
+}
+"""What an accepted command orders, and what it takes back."""
 
 FORCED_OPENING_S = 6.0
 X1_S = 3.0
@@ -139,6 +154,8 @@ class InvariantChecker:
         self.contactor = ContactorState.UNKNOWN
         self.closings: list[float] = []
         self.status = EvseStatus()
+        self.ordered: set[str] = set()
+        """What operators ordered and have not taken back."""
 
     def judge(self, happened: Input, now: Now, output: Output, status: EvseStatus) -> None:
         """Judge one step."""
@@ -156,6 +173,7 @@ class InvariantChecker:
         self._ends(output, status)
         self._outputs(now, output, status)
         self._status(output, status)
+        self._reason(happened, now, output, status)
         self._deadline(now, output, status)
         self._weld(status)
         self._still(happened, output, status)
@@ -386,6 +404,41 @@ class InvariantChecker:
             assert self.board is not None
             assert self.board.contactor is ContactorState.OPEN, 'Unlocked under load.'
             assert not self.welded or self.clearing, 'Unlocked though welded.'
+
+    def _reason(self, happened: Input, now: Now, output: Output, status: EvseStatus) -> None:
+        """Why energy flows or not is told truly."""
+        match happened:
+            case CommandReceived(_, Disable()):
+                self.ordered.add('disabled')
+            case CommandReceived(ticket, command) if answer := dict(output.answers).get(ticket):
+                adds, removes = ORDERS.get(type(command), ('', ''))
+                if answer.success:
+                    self.ordered = (self.ordered | {adds}) - {removes}
+            case Start(remembered):
+                self.ordered |= {'faulted'} if remembered.faulted else set()
+                self.ordered |= set() if remembered.enabled else {'disabled'}
+            case Shutdown():
+                self.ordered.add('shutdown')
+            case _:
+                pass
+        if not self.transaction:
+            self.ordered.discard('paused')
+        reason_oracle.judge(self.facts(now, status))
+
+    def facts(self, now: Now, status: EvseStatus) -> reason_oracle.Facts:
+        """Return what is known without asking the kernel."""
+        return reason_oracle.Facts(
+            now,
+            status,
+            self.outputs,
+            self.board,
+            self.link,
+            self.limit_oracle,
+            self.last,
+            self.transaction,
+            self.availability,
+            self.ordered,
+        )
 
     def _status(self, output: Output, status: EvseStatus) -> None:
         assert status.session_uuid == self.uuid

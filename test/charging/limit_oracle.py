@@ -18,6 +18,7 @@ from evse_manager.charging.inputs import (
     Start,
 )
 from evse_manager.charging.kernel import Output
+from evse_manager.interface.enums import LimitSource
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
     BoardState,
@@ -77,11 +78,22 @@ class LimitOracle:
     def amperes(self, now: Now, phases: int) -> float:
         """Return the highest current per phase that every source allows on so many phases."""
         volts = self.config.ac_nominal_voltage_v
-        return min(min(bound.current_a, bound.power_w / (volts * phases)) for bound in self._bounds(now))
+        bounds = self._bounds(now).values()
+        return min(min(bound.current_a, bound.power_w / (volts * phases)) for bound in bounds)
+
+    def amperes_of(self, source: LimitSource, now: Now, phases: int) -> float:
+        """Return the highest current per phase that one source allows; infinity where it is not followed."""
+        bound = self._bounds(now).get(source, Bound())
+        return min(bound.current_a, bound.power_w / (self.config.ac_nominal_voltage_v * phases))
 
     def phases(self, now: Now) -> int:
         """Return how many phases every source allows."""
-        return min(bound.phases for bound in self._bounds(now))
+        return min(bound.phases for bound in self._bounds(now).values())
+
+    @property
+    def grant_ends(self) -> float:
+        """When the energy manager's limit ends on the steady clock."""
+        return self.granted_at + min(self.grant_life_s, self.config.enforced_limits_max_age_s)
 
     def _granted(self, limits: EnforcedLimits, now: Now) -> None:
         root = limits.limits_root_side or LimitsRes()
@@ -92,26 +104,29 @@ class LimitOracle:
         self.granted_at = now.steady
         self.grant = Bound(0.0) if nothing else _bound(root)
 
-    def _bounds(self, now: Now) -> list[Bound]:
-        bounds = [Bound(self.config.max_current_import_a)]
+    def _bounds(self, now: Now) -> dict[LimitSource, Bound]:
+        bounds = {LimitSource.PARAMETER: Bound(self.config.max_current_import_a)}
         if self.hardware is not None:
-            bounds.append(Bound(self.hardware.max_current_a_import))
+            bounds[LimitSource.HARDWARE] = Bound(self.hardware.max_current_a_import)
         if self.config.connector_type == 'socket' and self.board is not None:
-            bounds.append(Bound(self.board.cable_ampacity_a or 0.0))
-        grant_ends = self.granted_at + min(self.grant_life_s, self.config.enforced_limits_max_age_s)
+            bounds[LimitSource.CABLE] = Bound(self.board.cable_ampacity_a or 0.0)
         granted = math.isfinite(self.granted_at)
         expired = Bound(self.config.failsafe_current_a if granted else 0.0)
-        bounds.append(self.grant if now.steady < grant_ends else expired)
+        bounds[LimitSource.ENERGY_MANAGER] = self.grant if now.steady < self.grant_ends else expired
         schedule = self.external.schedule_import
         begun = [entry for entry in schedule if (entry.timestamp or 0) <= now.wall] or schedule[:1]
         if begun:
             entry = begun[-1]
-            root = _bound(entry.limits_to_root)
+            root, leaves = _bound(entry.limits_to_root), _bound(entry.limits_to_leaves)
             share = entry.conversion_efficiency
-            bounds += [
-                Bound(root.current_a * share, root.power_w * share, root.phases),
-                _bound(entry.limits_to_leaves),
-            ]
+            current_a = min(root.current_a * share, leaves.current_a)
+            sides = (entry.limits_to_root, entry.limits_to_leaves)
+            least_a = max(side.ac_min_current_a or 0.0 for side in sides)
+            bounds[LimitSource.EXTERNAL] = Bound(
+                current_a if current_a >= least_a else 0.0,
+                min(root.power_w * share, leaves.power_w),
+                min(root.phases, leaves.phases),
+            )
         return bounds
 
 
@@ -119,7 +134,7 @@ def _bound(limits: LimitsReq | LimitsRes) -> Bound:
     """Return one side as a bound; what is no number allows nothing."""
     current, power = limits.ac_max_current_a, limits.total_power_w
     return Bound(
-        math.inf if current is None else (0.0 if math.isnan(current) else current),
-        math.inf if power is None else (0.0 if math.isnan(power) else power),
+        math.inf if current is None else (0.0 if math.isnan(current) else max(0.0, current)),
+        math.inf if power is None else (0.0 if math.isnan(power) else max(0.0, power)),
         limits.ac_max_phase_count or 3,
     )
