@@ -61,6 +61,8 @@ EXAMPLES = {
     'set_get_certificate_response': (
         '{certificate_reponse: {status: 1, certificate_action: 1, exi_response: gJgD}}'
     ),
+    'records/list': '{since: {sec: 1767225600}, connector: "*", page_size: 20}',
+    'records/get': '{uuid: 0f8fad5b}',
     'simulation/plug_in': '{profile: default, soc_percent: 20.0}',
     'simulation/set_proximity': '{ampacity_a: 20.0}',
     'simulation/inject_fault': '{fault: rcd_ac}',
@@ -279,7 +281,7 @@ def origin(name: str, of: list[type[IntEnum]]) -> str:
 
 def message_section(name: str, spec: MessageSpecification) -> str:
     """Return what is to be said of one message."""
-    of = enumerations_of(name)
+    of = enumerations_of(name) if spec.constants else []
     parts = [f'### {name}', f'{comment(spec)} {origin(name, of)}']
     if spec.fields:
         cls = getattr(types, name)
@@ -326,6 +328,7 @@ def services() -> str:
         *endpoints.SERVICES,
         *endpoints.SITE_SERVICES,
         *endpoints.AUTHORIZATION_SERVICES,
+        *endpoints.RECORD_SERVICES,
         endpoints.VALIDATE_TOKEN,
     )
     ours = [service.type_name for service in every if service.type.startswith('evse_manager/')]
@@ -348,6 +351,7 @@ def page() -> str:
         'authorization_services': callable_services(
             (*endpoints.AUTHORIZATION_SERVICES, endpoints.VALIDATE_TOKEN), SITE
         ),
+        'record_services': callable_services(endpoints.RECORD_SERVICES),
         'simulation_services': callable_services(endpoints.SIMULATION_SERVICES),
         'profiles': table(
             ('Profile', 'What it does'),

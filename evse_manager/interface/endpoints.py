@@ -283,6 +283,12 @@ EXTERNAL_READY = Service(
 
 GET_ID = Service('get_id', _SRV + 'GetId', _M, 'return the connector id')
 
+LIST_RECORDS = Service('records/list', _SRV + 'ListRecords', _M, 'list the recorded sessions, in pages')
+GET_RECORD = Service('records/get', _SRV + 'GetRecord', _M, 'return all that is recorded of one session')
+
+RECORD_SERVICES = (LIST_RECORDS, GET_RECORD)
+"""The session records, over the graph."""
+
 AUTHORIZATION_SERVICES = (
     Service('reserve', _SRV + 'ReserveConnector', _A, 'reserve a connector, or any fitting one'),
     Service('cancel_reservation', _SRV + 'CancelConnectorReservation', _A, 'cancel a reservation'),

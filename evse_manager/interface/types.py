@@ -604,6 +604,69 @@ class SiteStatus:
     limits: tuple[SiteLimit, ...] = ()
 
 
+# --- records -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecordError:
+    """An error of a recorded session."""
+
+    error: Error = Error()
+    raised: Time | None = None
+    cleared: Time | None = None
+    ended_by_restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecordSample:
+    """One point in the course of a recorded session; ``None`` is what was not known at that point."""
+
+    stamp: Time | None = None
+    energy_wh: float | None = None
+    power_w: float | None = None
+    current_l1_a: float | None = None
+    current_l2_a: float | None = None
+    current_l3_a: float | None = None
+    signalled_current_a: float | None = None
+    phases: int = 0
+    limit_a: float | None = None
+    limit_source: LimitSource = LimitSource.UNSPECIFIED
+    limit_node: str = ''
+    cp_state: ControlPilotState = ControlPilotState.UNSPECIFIED
+    contactor: ContactorState = ContactorState.UNSPECIFIED
+    reason: StatusReason = StatusReason.UNSPECIFIED
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """One session from the records of a host; a list leaves ``events``, ``errors`` and ``samples`` empty."""
+
+    uuid: str = ''
+    connector: str = ''
+    connector_id: int = 0
+    started: Time | None = None
+    start_reason: StartSessionReason = StartSessionReason.UNSPECIFIED
+    finished: Time | None = None
+    transaction_started: Time | None = None
+    transaction_finished: Time | None = None
+    stop_reason: StopTransactionReason = StopTransactionReason.UNSPECIFIED
+    token: str = ''
+    stop_token: str = ''
+    reservation_id: int | None = None
+    energy_wh: float | None = None
+    energy_is_lower_bound: bool = False
+    energy_is_integrated: bool = False
+    meter_start_wh: float | None = None
+    meter_stop_wh: float | None = None
+    meter_id: str = ''
+    peak_power_w: float | None = None
+    error_count: int = 0
+    simulated: bool = False
+    events: tuple[SessionEvent, ...] = ()
+    errors: tuple[SessionRecordError, ...] = ()
+    samples: tuple[SessionRecordSample, ...] = ()
+
+
 # --- board ---------------------------------------------------------------------------------------
 
 
@@ -701,3 +764,5 @@ class BoardCapabilities:
     supports_phase_switch: bool = False
     supports_replug: bool = False
     has_watchdog: bool = False
+    simulated: bool = False
+    board_id: str = ''

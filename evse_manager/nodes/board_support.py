@@ -94,10 +94,11 @@ class BoardSupport:
         self._time = NodeTime(self.node)
         self._hardware_time = _HardwareTime(self._time)
         config, self._driver = self._choose_driver()
+        self._board_id = f'{self.node.get_fully_qualified_name()} {uuid.uuid4()}'
         controller = BoardController(
             self._driver.style,
             lease_max_s=config.lease_max_s,
-            board_id=f'{self.node.get_fully_qualified_name()} {uuid.uuid4()}',
+            board_id=self._board_id,
         )
         self._loop = BoardLoop(self._driver, controller)
         self._controller = controller
@@ -297,7 +298,7 @@ class BoardSupport:
             self._publishers.publish('board/powermeter', sample)
         if capabilities is not None and capabilities != self._capabilities:
             self._capabilities = capabilities
-            self._publishers.publish('board/capabilities', capabilities)
+            self._publishers.publish('board/capabilities', replace(capabilities, board_id=self._board_id))
         if hardware is not None and hardware != self._hw_capabilities:
             self._hw_capabilities = hardware
             self._publishers.publish('board/hw_capabilities', hardware)

@@ -40,7 +40,8 @@ import evse_manager.msg
 import evse_manager.srv
 from evse_manager.charging.battery_state import BatteryState
 from evse_manager.interface.enums import SwitchThreePhasesWhileChargingResult
-from evse_manager.interface.types import Duration, Time
+from evse_manager.interface.record_requests import RecordPage
+from evse_manager.interface.types import Duration, SessionRecord, Time
 
 Value = TypeVar('Value')
 Convert = Callable[[Any], Any]
@@ -163,6 +164,26 @@ def answer_to_response(answer: Outcome, response: Any) -> Any:
             result = SwitchThreePhasesWhileChargingResult.SUCCESS
         response.result = int(result)
     return response
+
+
+def records_to_response(page: RecordPage, response: Any) -> Any:
+    """Fill in and return the response of ``records/list`` or ``records/get`` with one page."""
+    messages = [to_message(record) for record in page.records]
+    if hasattr(response, 'records'):
+        response.records = messages
+    else:
+        response.record = messages[:1]
+    response.next_page = _text(page.next_page)
+    response.success = True
+    return response
+
+
+def records_from_response(response: Any) -> RecordPage:
+    """Return the page that a response of ``records/list`` or ``records/get`` carries."""
+    messages = response.records if hasattr(response, 'records') else response.record
+    return RecordPage(
+        tuple(from_message(message, SessionRecord) for message in messages), str(response.next_page)
+    )
 
 
 def refuse(response: Any, sentence: str) -> Any:

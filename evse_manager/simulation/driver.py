@@ -109,6 +109,7 @@ class SimulatedDriver(Driver):
 def _capabilities(settings: WorldSettings) -> BoardCapabilities:
     return BoardCapabilities(
         driver='simulated',
+        simulated=True,
         supports_cp_state_e=True,
         supports_cp_state_f=True,
         supports_hlc_duty=True,

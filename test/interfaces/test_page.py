@@ -87,7 +87,13 @@ def test_an_original_argument_keeps_its_name(originals: ModuleType) -> None:
 def test_every_topic_and_service_has_a_line_to_try() -> None:
     tried = {line.removeprefix('ros2 topic pub --once ').split()[0] for line in LINES if ' pub ' in line}
     tried |= {line.split()[3] for line in LINES if ' pub ' not in line}
-    everything = (*endpoints.TOPICS, endpoints.CLOCK, endpoints.TOKEN, *endpoints.SERVICES)
+    everything = (
+        *endpoints.TOPICS,
+        endpoints.CLOCK,
+        endpoints.TOKEN,
+        *endpoints.SERVICES,
+        *endpoints.RECORD_SERVICES,
+    )
     of_the_site = (
         *endpoints.SITE_TOPICS,
         *endpoints.SITE_SERVICES,

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 
+from evse_manager.interface import endpoints
 from evse_manager.interface.enums import ContactorState, ControlPilotState
+from evse_manager.interface.record_requests import RecordPage
 from evse_manager.interface.types import (
     BoardState,
     BoardTransition,
@@ -21,6 +23,7 @@ from evse_manager.interface.types import (
     Powermeter,
     ProvidedIdToken,
     SessionEvent,
+    SessionRecord,
     Time,
 )
 from evse_manager.nodes.conversions import (
@@ -28,15 +31,17 @@ from evse_manager.nodes.conversions import (
     duration_from_message,
     duration_to_message,
     from_message,
+    records_from_response,
+    records_to_response,
     text_to_message,
     time_from_message,
     time_to_message,
     to_message,
 )
 from interfaces.strategies import other_values, values
-from interfaces.vocabulary import COMMANDS, OBJECTS
+from interfaces.vocabulary import COMMANDS, OBJECTS, REQUESTS
 
-EVERYTHING = pytest.mark.parametrize('cls', OBJECTS + COMMANDS, ids=lambda cls: cls.__name__)
+EVERYTHING = pytest.mark.parametrize('cls', OBJECTS + COMMANDS + REQUESTS, ids=lambda cls: cls.__name__)
 quick = settings(
     max_examples=20,
     deadline=None,
@@ -76,7 +81,7 @@ def test_the_default_arrives_as_the_default(cls: type) -> None:
     assert over_the_wire(cls()) == cls()
 
 
-@pytest.mark.parametrize('cls', COMMANDS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize('cls', COMMANDS + REQUESTS, ids=lambda cls: cls.__name__)
 def test_a_request_in_which_nothing_was_typed_reads_as_nothing_given(cls: type) -> None:
     assert from_message(type(to_message(cls()))(), cls) == cls()
 
@@ -84,6 +89,18 @@ def test_a_request_in_which_nothing_was_typed_reads_as_nothing_given(cls: type) 
 @pytest.mark.parametrize('cls', [LimitsReq, LimitsRes])
 def test_limits_in_which_nothing_was_typed_limit_nothing(cls: type) -> None:
     assert from_message(type(to_message(cls()))(), cls) == cls()
+
+
+@pytest.mark.parametrize('service', endpoints.RECORD_SERVICES, ids=lambda service: service.name)
+@quick
+@given(data=st.data())
+def test_a_page_of_records_arrives_as_it_was_sent(service: endpoints.Service, data: st.DataObject) -> None:
+    page = RecordPage((data.draw(values(SessionRecord)),), next_page='2')
+    response = endpoints.load(service.type).Response()
+    records_to_response(page, response)
+    arrived = deserialize_message(serialize_message(response), type(response))
+    assert arrived.success
+    assert records_from_response(arrived) == page
 
 
 def test_an_unknown_number_is_nan() -> None:

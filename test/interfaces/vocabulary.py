@@ -16,6 +16,7 @@ from rosidl_adapter.parser import (
 
 from evse_manager.charging import inputs
 from evse_manager.interface import enums, types
+from evse_manager.interface.record_requests import GetRecord, ListRecords
 
 PACKAGE = 'evse_manager'
 SHARE = Path(get_package_share_directory(PACKAGE))
@@ -23,6 +24,8 @@ SHARE = Path(get_package_share_directory(PACKAGE))
 OBJECTS = tuple(cls for cls in vars(types).values() if isinstance(cls, type) and is_dataclass(cls))
 COMMANDS = tuple(cls for cls in get_args(inputs.Command) if cls is not inputs.ClearFault)
 """``ClearFault`` is asked for by a standard service without arguments, ``std_srvs/Trigger``."""
+REQUESTS = (ListRecords, GetRecord)
+"""Requests that are no commands of the kernel."""
 ENUMERATIONS = tuple(
     cls
     for cls in vars(enums).values()
