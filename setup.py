@@ -73,11 +73,11 @@ class BuildThroughCMake(build_py):
 
     def get_source_files(self) -> list[str]:
         """Return the files of the source distribution."""
-        folders = ('cmake', 'config', 'launch', 'msg', 'srv', 'action', 'resource')
+        folders = ('cmake', 'config', 'launch', 'msg', 'srv', 'action', 'resource', 'rqt', 'rviz')
         paths = [path for folder in folders for path in ROOT.glob(f'{folder}/*')]
         paths += ROOT.glob(f'{NAME}/**/*.py')
         files = [str(path.relative_to(ROOT)) for path in paths if path.is_file()]
-        return ['CMakeLists.txt', 'package.xml', *files]
+        return ['CMakeLists.txt', 'package.xml', 'plugin.xml', *files]
 
 
 class PlatformDistribution(Distribution):

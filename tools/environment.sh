@@ -180,7 +180,7 @@ prepare_pure() {
 # ------------------------------------------------------------------------------------------------- build
 
 sources() {
-    find CMakeLists.txt package.xml pyproject.toml cmake msg srv action evse_manager launch config \
+    find CMakeLists.txt package.xml plugin.xml pyproject.toml cmake msg srv action evse_manager launch config rqt rviz \
         -type f ! -name '*.pyc' -printf "$1" 2>/dev/null | LC_ALL=C sort || true  # not every directory exists
 }
 
@@ -237,7 +237,7 @@ lint() {
 }
 
 # Tests of the packages that need ROS 2; all others are pure and run from the checkout, without ROS 2.
-ros_tests='build cli demo depot interfaces nodes'
+ros_tests='build cli demo depot interfaces nodes rqt'
 
 # Tests that start processes mostly wait for these, so more of them than cores run side by side, file by file; what
 # needs the cores for itself (marked "alone") comes last.  Real processes and ports on a machine that may be busy: a

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evse_manager.interface.enums import StopTransactionReason
-from evse_manager.interface.types import StopTransactionRequest
+from evse_manager.interface.enums import AuthorizationStatus, AuthorizationType, StopTransactionReason
+from evse_manager.interface.types import ProvidedIdToken, StopTransactionRequest, ValidationResult
 
 
 @dataclass(frozen=True)
@@ -70,3 +70,11 @@ CLEAR_FAULT = Action(
 
 ACTIONS = (PAUSE, RESUME, STOP, UNLOCK, ENABLE, DISABLE, CLEAR_FAULT)
 """In the order of their buttons."""
+
+
+def authorization(token: str) -> dict[str, Any]:
+    """Return the fields of ``authorize_response`` that accept a token, as its operator typed it."""
+    return {
+        'provided_token': ProvidedIdToken(id_token=token, authorization_type=AuthorizationType.RFID),
+        'validation_result': ValidationResult(authorization_status=AuthorizationStatus.ACCEPTED),
+    }

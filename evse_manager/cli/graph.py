@@ -222,17 +222,22 @@ class Graph:
             endpoints.load(row.type), absolute(namespace, topic), received, qos.profile(row.qos)
         )
 
+    @staticmethod
+    def request(service: str, fields: Mapping[str, Any]) -> Any:
+        """Return the request of a service; fields may be plain data."""
+        request = endpoints.load(endpoints.service(service).type).Request()
+        for name, value in fields.items():
+            setattr(request, name, to_message(value) if is_dataclass(value) else value)
+        return request
+
     def call(
         self, namespace: str, service: str, fields: Mapping[str, Any], find_s: float, answer_s: float
     ) -> Reply:
         """Call a service: wait until it is there, then for its answer."""
-        row = endpoints.service(service)
-        kind = endpoints.load(row.type)
-        request = kind.Request()
-        for name, value in fields.items():
-            setattr(request, name, to_message(value) if is_dataclass(value) else value)
+        request = self.request(service, fields)
         path = absolute(namespace, service)
         if path not in self._clients:
+            kind = endpoints.load(endpoints.service(service).type)
             self._clients[path] = self.node.create_client(kind, path)
         client = self._clients[path]
         if not self.wait_until(client.service_is_ready, find_s, path):

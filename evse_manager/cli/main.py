@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from evse_manager.cli.errors import CliError, ExitCode, UsageError
+from evse_manager.cli.gui import run_gui
 from evse_manager.cli.json_output import emit
 from evse_manager.cli.parser import parse
 from evse_manager.cli.start import start
@@ -58,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except UsageError as error:
             print(f'evse: {error}', file=sys.stderr)
             return error.code
+    if given.run == 'gui':
+        return run_gui(given)
     try:
         from evse_manager.cli.graph import Graph  # noqa: PLC0415 - help and wrong usage do not wait for ROS
     except KeyboardInterrupt:

@@ -155,7 +155,7 @@ def add_view(group: Any, name: str, parent: ArgumentParser, summary: str, *examp
 
 
 def add_views(group: Any) -> None:
-    """Add list, status, watch and events."""
+    """Add list, status, watch, gui and events."""
     parent = common()
     add_view(group, 'list', parent, 'list the connectors on the graph', 'evse list', 'evse list --json')
     status = add_view(
@@ -177,7 +177,16 @@ def add_views(group: Any) -> None:
         'evse watch --once',
         'evse watch --json | jq .power_w',
     )
-    for parser in (status, watch):
+    gui = add_view(
+        group,
+        'gui',
+        parent,
+        'show connectors in a window: table, commands, plot, events (needs Qt; also a plug-in of rqt)',
+        'evse gui',
+        'evse gui --for 60 --save-png depot.png',
+    )
+    gui.add_argument('--save-png', metavar='FILE', help='save a picture of the window when it ends')
+    for parser in (status, watch, gui):
         parser.add_argument(
             'connectors',
             nargs='*',
@@ -202,7 +211,7 @@ def add_views(group: Any) -> None:
     )
     events.add_argument('--no-follow', action='store_true', help='leave after the past events')
     events.add_argument('--count', type=number(1, 10**6), metavar='N', help='leave after so many events')
-    for parser in (watch, events):
+    for parser in (watch, events, gui):
         parser.add_argument(
             '--for',
             dest='duration',

@@ -1,8 +1,8 @@
 """
-How states are told apart by sight: the kinds of states, and their colours for screens and markers.
+How states are distinguished by sight: the kinds of states, and their colours for screens and markers.
 
-The colours are those of Okabe and Ito, which people with any common colour blindness tell apart; a text always
-stands beside them.
+The colours are those of Okabe and Ito, which people with any common colour blindness can distinguish; a text
+always stands beside them.
 """
 
 from enum import StrEnum

@@ -53,7 +53,7 @@ def test_an_interface_is_importable_and_has_its_definition_in_share(interface: s
     assert (SHARE / interface).read_text() == (CHECKOUT / interface).read_text()
 
 
-@pytest.mark.parametrize('folder', ['launch', 'config'])
+@pytest.mark.parametrize('folder', ['launch', 'config', 'rqt', 'rviz'])
 def test_share_holds_the_files_of(folder: str) -> None:
     ours = {path.name: path.read_text() for path in (CHECKOUT / folder).iterdir() if path.is_file()}
     assert ours

@@ -10,7 +10,7 @@ from evse_manager.cli.commands import COMMANDS, SIMULATION
 from evse_manager.cli.parser import parse
 
 PAGE = (Path(__file__).parents[2] / 'docs' / 'cli.md').read_text()
-OTHER_PAGES = ('authorization.md', 'robots.md')
+OTHER_PAGES = ('authorization.md', 'robots.md', 'views.md')
 WRONG_ON_PURPOSE = 'evse limit 99'
 TYPED = [
     line
@@ -45,7 +45,7 @@ def test_every_subcommand_and_alias_is_on_the_page(command):
 
 @pytest.mark.parametrize('line', TYPED + TYPED_ELSEWHERE)
 def test_what_people_are_told_to_type_is_understood(line):
-    words = shlex.split(line.partition('  ')[0].partition(' | ')[0])
+    words = shlex.split(line.partition('  ')[0].partition(' | ')[0], comments=True)
     assert parse(words[1:]).run
 
 
