@@ -14,10 +14,16 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from original_names import COMMANDS, ENUMERATIONS, OBJECTS
-from rosidl_adapter.parser import MessageSpecification, parse_message_string, parse_service_string
+from rosidl_adapter.parser import (
+    MessageSpecification,
+    parse_action_string,
+    parse_message_string,
+    parse_service_string,
+)
 
 from evse_manager.board.driver import DRIVERS, driver_class
 from evse_manager.board.meters.metered import MeterParameters
+from evse_manager.charging import inputs
 from evse_manager.interface import endpoints, enums, types
 from evse_manager.interface.parameters import Config
 from evse_manager.nodes.authorization_config import AuthorizationConfig
@@ -49,6 +55,7 @@ EXAMPLES = {
     ),
     'enable': '{connector_id: 1}',
     'disable': '{connector_id: 1}',
+    'enable_disable': '{source: 7, state: 3, priority: 50}',
     'authorize_response': (
         '{provided_token: {id_token: DEADBEEF, authorization_type: 2}, '
         'validation_result: {authorization_status: 1}}'
@@ -68,6 +75,7 @@ EXAMPLES = {
     'simulation/inject_fault': '{fault: rcd_ac}',
     'simulation/clear_fault': '{fault: rcd_ac}',
     'token': '{id_token: DEADBEEF, authorization_type: 2}',
+    'charge': '{token: ROBOT-7, energy_wh: 20.0}',
     'tokens': '{id_token: DEADBEEF, authorization_type: 2}',
 }
 """What to type behind the type in an example line; nothing for those that are not listed."""
@@ -243,8 +251,13 @@ def enumerations_of(name: str) -> list[type[IntEnum]]:
     shared = getattr(enums, name, None)
     if isinstance(shared, type):
         return [shared]
-    cls = getattr(types, name)
-    found = (get_type_hints(cls)[field.name] for field in fields(cls))
+    return owned_enumerations(getattr(types, name))
+
+
+def owned_enumerations(cls: type) -> list[type[IntEnum]]:
+    """Return the enumerations of a dataclass that have no message of their own, in field order."""
+    hints = get_type_hints(cls)
+    found = ((get_args(hint) or (hint,))[0] for hint in (hints[field.name] for field in fields(cls)))
     return [
         hint
         for hint in found
@@ -317,6 +330,8 @@ def service_section(name: str) -> str:
     absents = [absent_by_comment(field) for field in spec.response.fields]
     originals = [result, *['-'] * (len(spec.response.fields) - 1)]
     parts += ['Response:', field_table(spec.response.fields, originals, absents)]
+    if spec.request.constants:
+        parts.append(constant_table(spec.request.constants, owned_enumerations(getattr(inputs, name))))
     if spec.response.constants:
         parts.append(constant_table(spec.response.constants, [enums.SwitchThreePhasesWhileChargingResult]))
     return '\n\n'.join(parts)
@@ -335,6 +350,27 @@ def services() -> str:
     return '\n\n'.join(service_section(name) for name in dict.fromkeys(ours))
 
 
+def action() -> str:
+    """Return the action of a connector, and a line to try it."""
+    name = endpoints.CHARGE.rsplit('/', 1)[1]
+    spec = parse_action_string('evse_manager', name, (ROOT / 'action' / f'{name}.action').read_text())
+    header = ('Action', 'Type', 'Does')
+    parts = [
+        table(header, [(code(endpoints.CHARGE_NAME), code(endpoints.CHARGE), comment(spec.goal))]),
+        shell(
+            [
+                f'ros2 action send_goal --feedback {absolute(endpoints.CHARGE_NAME)} {endpoints.CHARGE}'
+                f'{typed(endpoints.CHARGE_NAME)}'
+            ]
+        ),
+    ]
+    for title, part in (('Goal', spec.goal), ('Feedback', spec.feedback), ('Result', spec.result)):
+        absents = [absent_by_comment(field) for field in part.fields]
+        parts += [f'{title}:', field_table(part.fields, ['-'] * len(part.fields), absents)]
+    parts.append(constant_table(spec.result.constants, [enums.ChargeResult]))
+    return '\n\n'.join(parts)
+
+
 def page() -> str:
     """Return the whole page."""
     parts = {
@@ -346,6 +382,8 @@ def page() -> str:
         'site_services': callable_services(endpoints.SITE_SERVICES, SITE),
         'authorization_topics': topics(endpoints.AUTHORIZATION_TOPICS, SITE),
         'token_topic': topics((endpoints.TOKEN,)),
+        'action': action(),
+        'keep_alive_topic': topics((endpoints.KEEP_ALIVE,)),
         'other_topics': topics((endpoints.DIAGNOSTICS, endpoints.BOARD_DIAGNOSTICS, endpoints.CLOCK)),
         'commands': callable_services((endpoints.GET_ID, endpoints.EXTERNAL_READY, *endpoints.COMMANDS)),
         'authorization_services': callable_services(

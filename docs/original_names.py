@@ -19,7 +19,7 @@ OBJECTS: dict[str, tuple[str, str]] = {
     ),
     'Telemetry': (
         'board_support/Telemetry',
-        'temperature fan_rpm supply_voltage_12V supply_voltage_minus_12V rcd_current relais_on',
+        'temperature fan_rpm supply_voltage_12V supply_voltage_minus_12V rcd_current relais_on -',
     ),
     'HardwareCapabilities': (
         'board_support/HardwareCapabilities',
@@ -27,7 +27,7 @@ OBJECTS: dict[str, tuple[str, str]] = {
         'max_current_A_export min_current_A_export max_phase_count_export min_phase_count_export '
         'supports_changing_phases_during_charging',
     ),
-    'Limits': ('evse_manager/Limits', 'max_current nr_of_phases_available uuid'),
+    'Limits': ('evse_manager/Limits', 'max_current nr_of_phases_available uuid -'),
     'PricePerkWh': ('energy/PricePerkWh', 'timestamp value currency'),
     'LimitsReq': (
         'energy/LimitsReq',
@@ -105,7 +105,8 @@ ENUMERATIONS: dict[str, tuple[str, str]] = {
         'Enabled Disabled SessionStarted AuthRequired TransactionStarted PrepareCharging '
         'ChargingStarted ChargingPausedEV ChargingPausedEVSE WaitingForEnergy ChargingResumed '
         'StoppingCharging ChargingFinished TransactionFinished SessionFinished Error AllErrorsCleared '
-        'PermanentFault ReservationStart ReservationEnd ReplugStarted ReplugFinished',
+        'PermanentFault ReservationStart ReservationEnd ReplugStarted ReplugFinished Authorized '
+        'Deauthorized PluginTimeout',
     ),
     'ErrorEnum': (
         'evse_manager/ErrorEnum',

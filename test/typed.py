@@ -9,11 +9,15 @@ import yaml
 from evse_manager.interface import endpoints
 
 PAGE = (Path(__file__).resolve().parents[1] / 'docs' / 'interface.md').read_text()
-LINES = [line for line in PAGE.splitlines() if line.startswith(('ros2 service call', 'ros2 topic'))]
+LINES = [
+    line
+    for line in PAGE.splitlines()
+    if line.startswith(('ros2 service call', 'ros2 topic', 'ros2 action send_goal'))
+]
 
 
 class Typed(NamedTuple):
-    """A line that sends something: where to, of which type, and the message (a service's request)."""
+    """A line that sends something: where to, of which type, and the message (a service's request, a goal)."""
 
     path: str
     type: str
@@ -21,11 +25,12 @@ class Typed(NamedTuple):
 
 
 def parse(line: str) -> Typed:
-    """Return what a ``ros2 service call`` or ``ros2 topic pub`` sends."""
+    """Return what a ``ros2 service call``, ``ros2 topic pub`` or ``ros2 action send_goal`` sends."""
     _, noun, _, *rest = shlex.split(line)
-    path, kind, *typed = [word for word in rest if word != '--once']
+    path, kind, *typed = [word for word in rest if word not in ('--once', '--feedback')]
     loaded = endpoints.load(kind)
-    blank = (loaded.Request if noun == 'service' else loaded)()
+    part = {'service': 'Request', 'action': 'Goal'}.get(noun)
+    blank = (loaded if part is None else getattr(loaded, part))()
     return Typed(path, kind, fill(blank, yaml.safe_load(typed[0]) if typed else {}))
 
 

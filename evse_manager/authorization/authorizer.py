@@ -141,7 +141,7 @@ class Authorizer:
     def _outcome(
         self, token: ProvidedIdToken, result: TokenResultEnum, connector: str = '', reason: str = ''
     ) -> None:
-        self._site.outbox.outcome(token.id_token, result, connector, reason)
+        self._site.outbox.outcome(token.id_token, result, connector, reason, token.request_id)
 
     def _present(self, event: TokenPresented) -> None:
         token = event.token

@@ -31,6 +31,8 @@ class Grant:
     withdrawing: bool = False
     calling: bool = False
     retry: float = 0.0
+    request_id: int | None = None
+    """That of the token as it was presented."""
     tickets: list[int] = field(default_factory=list)
     """Requests that wait for the withdrawal."""
 

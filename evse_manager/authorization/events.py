@@ -171,12 +171,17 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a token, for the log and for readers; ``id_token`` is whole and must be masked there."""
+    """
+    What became of a token, for the log and for readers; ``id_token`` is whole and must be masked there.
+
+    ``request_id`` is that of the token as it was presented.
+    """
 
     id_token: str
     result: TokenResultEnum
     connector: str = ''
     reason: str = ''
+    request_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

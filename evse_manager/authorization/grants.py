@@ -68,7 +68,14 @@ class Grants:
         """Authorize a token at a connector."""
         site = self._site
         deadline = site.now + site.rules.connection_timeout_s
-        grant = Grant(token.id_token, verdict.parent_id_token, deadline, reservation_id, calling=True)
+        grant = Grant(
+            token.id_token,
+            verdict.parent_id_token,
+            deadline,
+            reservation_id,
+            calling=True,
+            request_id=token.request_id,
+        )
         connector.grant = grant
         site.changed = True
 
@@ -80,12 +87,12 @@ class Grants:
             if success or (success is None and status is not None and status.transaction_active):
                 grant.answered = site.now
                 if not grant.withdrawing:
-                    site.outbox.outcome(token.id_token, TokenResultEnum.ACCEPTED, connector.name)
+                    self._report(connector, grant, TokenResultEnum.ACCEPTED)
             elif success is None:
                 self.withdraw(connector, TokenResultEnum.REJECTED, 'The connector does not answer.')
             else:
                 self._release(connector)
-                site.outbox.outcome(token.id_token, TokenResultEnum.REJECTED, connector.name, message)
+                self._report(connector, grant, TokenResultEnum.REJECTED, message)
 
         site.outbox.call(connector.name, Authorize(token, verdict), done)
 
@@ -100,7 +107,7 @@ class Grants:
             grant.tickets.append(ticket)
         if not grant.withdrawing:
             grant.withdrawing = True
-            self._site.outbox.outcome(grant.id_token, result, connector.name, reason)
+            self._report(connector, grant, result, reason)
 
     def use_up(self, connector: Connector, running: SavedTransaction) -> None:
         """End the grant of a transaction that has begun."""
@@ -109,9 +116,9 @@ class Grants:
             return
         if not same_token(running.id_token, grant.id_token):
             reason = 'Another token has begun the transaction.'
-            self._site.outbox.outcome(grant.id_token, TokenResultEnum.REJECTED, connector.name, reason)
+            self._report(connector, grant, TokenResultEnum.REJECTED, reason)
         elif grant.withdrawing:  # the transaction was faster than the withdrawal
-            self._site.outbox.outcome(grant.id_token, TokenResultEnum.ACCEPTED, connector.name)
+            self._report(connector, grant, TokenResultEnum.ACCEPTED)
         self._release(connector)
 
     def settle(self, connector: Connector) -> None:
@@ -128,7 +135,7 @@ class Grants:
         if over and grant.answered is not None and connector.seen >= grant.answered + SETTLE_S:
             if not grant.withdrawing:
                 reason = 'The connector has ended the authorization.'
-                self._site.outbox.outcome(grant.id_token, TokenResultEnum.WITHDRAWN, connector.name, reason)
+                self._report(connector, grant, TokenResultEnum.WITHDRAWN, reason)
             self._release(connector)
         elif grant.withdrawing and now >= grant.retry:
             self._call(connector, grant)
@@ -148,6 +155,10 @@ class Grants:
 
         grant.calling = True
         self._site.outbox.call(connector.name, Withdraw(), done)
+
+    def _report(self, connector: Connector, grant: Grant, result: TokenResultEnum, reason: str = '') -> None:
+        """Report what became of the token of a grant."""
+        self._site.outbox.outcome(grant.id_token, result, connector.name, reason, grant.request_id)
 
     def _release(self, connector: Connector) -> None:
         grant = connector.grant

@@ -52,9 +52,16 @@ class Outbox:
         """Answer a request."""
         self._output.answers.append(answer)
 
-    def outcome(self, id_token: str, result: TokenResultEnum, connector: str = '', reason: str = '') -> None:
+    def outcome(
+        self,
+        id_token: str,
+        result: TokenResultEnum,
+        connector: str = '',
+        reason: str = '',
+        request_id: int | None = None,
+    ) -> None:
         """Report what became of a token."""
-        self._output.outcomes.append(Outcome(id_token, result, connector, reason))
+        self._output.outcomes.append(Outcome(id_token, result, connector, reason, request_id))
 
     def take(self) -> Output:
         """Return what was collected, and begin again."""

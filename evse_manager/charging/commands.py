@@ -7,7 +7,7 @@ only ``disable`` and ``force_unlock`` answer later than in the same step.
 
 from dataclasses import dataclass
 
-from evse_manager.charging import allowance, sessions
+from evse_manager.charging import allowance, owners, sessions
 from evse_manager.charging.connector import Connector, Pending
 from evse_manager.charging.faults import BOARD_LOST, WELD, Recovery
 from evse_manager.charging.inputs import (
@@ -17,6 +17,7 @@ from evse_manager.charging.inputs import (
     Command,
     Disable,
     Enable,
+    EnableDisable,
     ForceUnlock,
     PauseCharging,
     Reserve,
@@ -28,12 +29,14 @@ from evse_manager.charging.inputs import (
     SwitchThreePhasesWhileCharging,
     WithdrawAuthorization,
 )
+from evse_manager.charging.owners import Owner
 from evse_manager.interface import tokens
 from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
     Availability,
     ContactorState,
+    EnableState,
     ExiStreamStatus,
     LockState,
     StopTransactionReason,
@@ -75,14 +78,18 @@ def execute(connector: Connector, ticket: int, command: Command) -> Answer | Non
     """Carry out a command; ``None`` when the answer comes later."""
     match command:
         case Enable(connector_id):
-            return _addressed(connector, connector_id) or _enable(connector)
+            return _own(connector, ticket, connector_id, owners.local(EnableState.ENABLE))
         case Disable(connector_id):
-            return _addressed(connector, connector_id) or _disable(connector, ticket)
+            return _own(connector, ticket, connector_id, owners.local(EnableState.DISABLE))
+        case EnableDisable(connector_id, source, state, priority):
+            return _own(connector, ticket, connector_id, Owner(source, state, priority))
         case ForceUnlock(connector_id):
             return _addressed(connector, connector_id) or _force_unlock(connector, ticket)
         case AuthorizeResponse():
             return _authorize(connector, command)
         case WithdrawAuthorization():
+            if sessions.waits_for_token(connector):
+                connector.emit_extended(Event.PLUGIN_TIMEOUT)
             return _withdraw(connector)
         case Reserve(reservation_id):
             return _reserve(connector, reservation_id)
@@ -145,21 +152,34 @@ def _addressed(connector: Connector, connector_id: int) -> Answer | None:
     return refused(f'Connector {connector_id} is not here; this is connector {own} (0 = the whole EVSE).')
 
 
-def _enable(connector: Connector) -> Answer:
-    if connector.faulted:
+def _own(connector: Connector, ticket: int, connector_id: int, owner: Owner) -> Answer | None:
+    """Take the say of an owner: it is kept, also when a stronger one decides otherwise."""
+    elsewhere = _addressed(connector, connector_id)
+    if elsewhere is not None:
+        return elsewhere
+    objection = owners.objection(owner)
+    if objection:
+        return refused(objection)
+    if connector.faulted and owner.state is EnableState.ENABLE:
         return refused('The connector is permanently faulted; clear_fault ends that.')
-    connector.wanted_enabled = True
-    return OK
+    connector.owners = owners.with_say(connector.owners, owner)
+    decides = owners.deciding(connector.owners)
+    if decides is not None and owner.state not in (EnableState.UNASSIGNED, decides.state):
+        stays = 'enabled' if connector.wanted_enabled else 'disabled'
+        return refused(
+            f'The connector stays {stays} by {decides.text}; '
+            'a lower number, or UNASSIGNED there, changes that.'
+        )
+    return OK if connector.wanted_enabled else _disable(connector, ticket)
 
 
 def _disable(connector: Connector, ticket: int) -> Answer | None:
+    """Become unavailable, as the owners want; answers when power is withdrawn."""
     if connector.faulted:
-        connector.wanted_enabled = False
         connector.disabled_while_faulted = True
         return OK
-    if not connector.wanted_enabled and connector.announced is Availability.DISABLED:
+    if connector.announced is Availability.DISABLED:
         return OK
-    connector.wanted_enabled = False
     sessions.end_reservation(connector)
     if connector.started is not None and not connector.link_up:
         return refused('The board cannot be reached; the connector is disabled as soon as it is back.')
@@ -235,10 +255,15 @@ def _authorize(connector: Connector, command: AuthorizeResponse) -> Answer:
 
 def _withdraw(connector: Connector) -> Answer:
     session = connector.session
-    if connector.authorization is None or (session is not None and session.transaction is not None):
+    if session is not None and session.transaction is not None:
+        return OK
+    if connector.authorization is None:
         return OK
     connector.authorization = None
     if session is not None:
+        if session.authorized_announced:
+            session.authorized_announced = False
+            connector.emit_extended(Event.DEAUTHORIZED)
         session.auth_required_announced = False
         if not connector.plugged:
             session.ended = True

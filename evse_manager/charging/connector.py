@@ -15,6 +15,7 @@ from typing import Any
 from evse_manager.charging.allowance import Allowance, Grant, usable
 from evse_manager.charging.faults import ErrorSet
 from evse_manager.charging.inputs import Now
+from evse_manager.charging.owners import Owners, enabled
 from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.enums import (
     Availability,
@@ -117,6 +118,7 @@ class Session:
     begun: float
     started: Time = Time(0)
     auth_required_announced: bool = False
+    authorized_announced: bool = False
     transaction: Transaction | None = None
     ended: bool = False
     """The cable was seen out, or the session was ended from outside: it closes as soon as it can."""
@@ -189,7 +191,7 @@ class Connector:
     """When the kernel was started; nothing follows from the facts before."""
     started: float | None = None
     announced: Availability = Availability.UNSPECIFIED
-    wanted_enabled: bool = True
+    owners: Owners = ()
     faulted: bool = False
     disabled_while_faulted: bool = False
     shutting_down: float | None = None
@@ -287,6 +289,16 @@ class Connector:
                 **payload,
             )
         )
+
+    def emit_extended(self, event: SessionEventEnum) -> None:
+        """Append an event that the original of the interface does not have; only where that is wanted."""
+        if self.config.extended_events:
+            self.emit(event)
+
+    @property
+    def wanted_enabled(self) -> bool:
+        """Whether the owners want the connector to be available."""
+        return enabled(self.owners)
 
     @property
     def transaction(self) -> Transaction | None:

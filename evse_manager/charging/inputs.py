@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from evse_manager.charging.owners import PRIORITY_MAX
 from evse_manager.charging.persisted_state import PersistedState
+from evse_manager.interface.enums import EnableSource, EnableState
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
     BoardCapabilities,
@@ -49,6 +51,16 @@ class Disable:
     """Make the connector unavailable; a running session is closed in order."""
 
     connector_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EnableDisable:
+    """The say of one of several owners; the lowest priority number wins (``owners.py``)."""
+
+    connector_id: int = 0
+    source: EnableSource = EnableSource.UNSPECIFIED
+    state: EnableState = EnableState.UNSPECIFIED
+    priority: int = PRIORITY_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,7 @@ class SetGetCertificateResponse:
 Command = (
     Enable
     | Disable
+    | EnableDisable
     | AuthorizeResponse
     | WithdrawAuthorization
     | Reserve

@@ -8,7 +8,7 @@ the outputs last.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
 from evse_manager.charging import (
@@ -44,6 +44,7 @@ from evse_manager.charging.inputs import (
 )
 from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.charging.status import status
+from evse_manager.charging.transfer_modes import transfer_modes
 from evse_manager.charging.unchanged_inputs import UnchangedInputs
 from evse_manager.interface.enums import CarManufacturerEnum, ContactorState
 from evse_manager.interface.parameters import Config
@@ -59,6 +60,7 @@ from evse_manager.interface.types import (
     Powermeter,
     ResponseExiStreamStatus,
     SessionEvent,
+    SupportedEnergyTransferModes,
     all_but,
 )
 from evse_manager.lease.manager import BoardLost, BoardObserved
@@ -102,6 +104,7 @@ class Output:
     ev_info: EVInfo | None = None
     car_manufacturer: CarManufacturer | None = None
     hw_capabilities: HardwareCapabilities | None = None
+    energy_transfer_modes: SupportedEnergyTransferModes | None = None
     enforced_limits: EnforcedLimits | None = None
     powermeter: Powermeter | None = None
     certificate_response: ResponseExiStreamStatus | None = None
@@ -191,15 +194,18 @@ class Kernel:
         commands.answer_pending(connector)
         current = status(connector)
         limits = Limits(connector.allowance.limit_a, connector.phases, connector.uuid)
+        limits_are_news = connector.capabilities is not None and self._new('limits', limits)
+        modes = transfer_modes(connector.usable_capabilities)
         self._deadline = timers.next_deadline(connector) if begun else None
         output = Output(
             events=tuple(results.events),
             outputs=step.outputs,
             answers=tuple(results.answers),
-            limits=limits if connector.capabilities is not None and self._new('limits', limits) else None,
+            limits=replace(limits, stamp=connector.now.wall) if limits_are_news else None,
             ev_info=connector.ev_info if begun and self._new('ev_info', connector.ev_info) else None,
             car_manufacturer=self._fresh('car_manufacturer', connector.car_manufacturer),
             hw_capabilities=self._fresh('hw_capabilities', connector.usable_capabilities),
+            energy_transfer_modes=self._fresh('energy_transfer_modes', modes),
             enforced_limits=results.enforced_limits,
             powermeter=results.powermeter,
             certificate_response=results.certificate_response,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from evse_manager.charging.owners import Owners
 from evse_manager.interface.enums import StartSessionReason
 from evse_manager.interface.types import ExternalLimits, Powermeter, ProvidedIdToken, Time
 from evse_manager.metering.energy import TransactionEnergy
@@ -37,10 +38,12 @@ class PersistedState:
     """
     Everything that outlives the process.
 
-    ``written`` is when the record was last known to be true: the outage is measured from it.
+    ``enabled`` is what the ``owners`` amount to; ``written`` is when the record was last known to be true:
+    the outage is measured from it.
     """
 
     enabled: bool = True
+    owners: Owners = ()
     faulted: bool = False
     welded: bool = False
     reservation_id: int | None = None

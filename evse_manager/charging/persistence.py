@@ -6,12 +6,12 @@ The kernel tells its memory with every step that changes it; whoever keeps it gi
 
 from dataclasses import replace
 
-from evse_manager.charging import timers
+from evse_manager.charging import owners, timers
 from evse_manager.charging.connector import Connector, Session, Transaction
 from evse_manager.charging.faults import WELD
 from evse_manager.charging.persisted_state import OpenSession, OpenTransaction, PersistedState
 from evse_manager.charging.supervision import raise_fault
-from evse_manager.interface.enums import SessionEventEnum, StopTransactionReason
+from evse_manager.interface.enums import EnableState, SessionEventEnum, StopTransactionReason
 from evse_manager.interface.types import Energy, Powermeter, ProvidedIdToken, TransactionFinished
 from evse_manager.metering.energy import TransactionEnergy
 
@@ -25,6 +25,7 @@ def memory(connector: Connector) -> PersistedState:
         return replace(connector.restored, written=None)
     return PersistedState(
         enabled=connector.wanted_enabled,
+        owners=connector.owners,
         faulted=connector.faulted,
         welded=WELD in connector.errors,
         reservation_id=connector.reservation_id,
@@ -36,7 +37,9 @@ def memory(connector: Connector) -> PersistedState:
 def restore(connector: Connector, remembered: PersistedState) -> None:
     """Take back what was remembered; the boot announces it."""
     connector.restored = remembered
-    connector.wanted_enabled = remembered.enabled
+    connector.owners = remembered.owners
+    if connector.wanted_enabled and not remembered.enabled:
+        connector.owners = (owners.local(EnableState.DISABLE),)
     connector.faulted = remembered.faulted
     connector.external = remembered.external_limits
 

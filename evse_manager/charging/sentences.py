@@ -2,10 +2,12 @@
 
 from typing import assert_never
 
+from evse_manager.charging import owners
 from evse_manager.charging.connector import Connector
 from evse_manager.charging.faults import BOARD_LOST, WELD, ActiveError, Recovery, Severity
 from evse_manager.interface.enums import (
     ContactorState,
+    EnableState,
     LimitSource,
     PilotMode,
     StatusReason,
@@ -154,6 +156,15 @@ def with_error(connector: Connector, text: str) -> str:
 
 
 # --- the other sentences ----------------------------------------------------------------------------
+
+
+def disabled(connector: Connector) -> str:
+    """Return who has disabled the connector, and what ends that."""
+    owner = owners.deciding(connector.owners)
+    if owner is None or owner == owners.local(EnableState.DISABLE):
+        return with_error(connector, 'Disabled; enable makes it available.')
+    text = f'Disabled by {owner.text}; enable_disable in its name, or with a lower number, ends that.'
+    return with_error(connector, text)
 
 
 def starting(connector: Connector) -> str:

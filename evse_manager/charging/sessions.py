@@ -95,6 +95,7 @@ def advance(connector: Connector) -> None:
     _availability(connector)
     _start_session(connector)
     _require_authorization(connector)
+    _announce_authorization(connector)
     _start_transaction(connector)
 
 
@@ -264,20 +265,35 @@ def _start_session(connector: Connector) -> None:
         connector.authorized_at = connector.now.steady
 
 
+def waits_for_token(connector: Connector) -> bool:
+    """Return whether a car is plugged in whose session has no token yet."""
+    session = connector.session
+    return (
+        session is not None
+        and not session.ended
+        and session.transaction is None
+        and connector.plugged
+        and connector.authorization is None
+    )
+
+
 def _require_authorization(connector: Connector) -> None:
     """Ask for a token, once, when the car is there before it."""
     session = connector.session
-    if (
-        session is None
-        or session.ended
-        or session.transaction is not None
-        or session.auth_required_announced
-        or not connector.plugged
-        or connector.authorization is not None
-    ):
+    if session is None or session.auth_required_announced or not waits_for_token(connector):
         return
     session.auth_required_announced = True
     connector.emit(Event.AUTH_REQUIRED)
+
+
+def _announce_authorization(connector: Connector) -> None:
+    """Publish, once, that the session has a token."""
+    session = connector.session
+    if session is None or session.ended or session.transaction is not None or session.authorized_announced:
+        return
+    if connector.authorization is not None:
+        session.authorized_announced = True
+        connector.emit_extended(Event.AUTHORIZED)
 
 
 def _start_transaction(connector: Connector) -> None:

@@ -16,6 +16,7 @@ from evse_manager.interface.enums import (
     ContactorState,
     LinkState,
     LockState,
+    PauseReason,
     PilotMode,
     StatusReason,
 )
@@ -88,7 +89,20 @@ def status(connector: Connector) -> EvseStatus:
         voltage_l2_v=voltage.l2,
         voltage_l3_v=voltage.l3,
         temperature_c=None if connector.temperature.is_absent else connector.temperature.celsius,
+        pause_reasons=_pause_reasons(connector),
     )
+
+
+def _pause_reasons(connector: Connector) -> tuple[PauseReason, ...]:
+    """Return everything for which the station pauses a running transaction; they combine freely."""
+    if connector.running is None:
+        return ()
+    holds = {
+        PauseReason.USER_PAUSE: connector.paused_by_user,
+        PauseReason.ERROR: bool(connector.errors) or not connector.link_up,
+        PauseReason.NO_ENERGY: connector.allowance.signalled_a == 0.0,
+    }
+    return tuple(reason for reason, held in holds.items() if held)
 
 
 def _masked(connector: Connector, session: Session | None) -> str:

@@ -93,6 +93,14 @@ VARIABLES = (
         _ANY,
         'when known; UNKNOWN at session start',
     ),
+    Topic(
+        'supported_energy_transfer_modes',
+        _MSG + 'SupportedEnergyTransferModes',
+        Qos.LATCHED,
+        _M,
+        _ANY,
+        'when known or changed',
+    ),
     Topic('telemetry', _MSG + 'Telemetry', Qos.STREAM, _M, _ANY, 'as the board reports'),
     Topic('powermeter', _MSG + 'Powermeter', Qos.STREAM, _M, _ANY, 'as the billing meter reports'),
     Topic('evse_id', _MSG + 'EvseId', Qos.LATCHED, _M, _ANY, 'once at start'),
@@ -204,16 +212,13 @@ KEEP_ALIVE = Topic(
 CHARGE, CHARGE_NAME = 'evse_manager/action/Charge', 'charge'
 """The action of a connector: its type and its name."""
 
+TOKEN_RESULTS = Topic(
+    'token_results', _MSG + 'TokenResult', Qos.STREAM, _A, _ANY, 'when it is decided what became of a token'
+)
+
 AUTHORIZATION_TOPICS = (
     Topic('tokens', _MSG + 'ProvidedIdToken', Qos.STREAM, _ANY, _A, 'each token at a reader of the site'),
-    Topic(
-        'token_results',
-        _MSG + 'TokenResult',
-        Qos.STREAM,
-        _A,
-        _ANY,
-        'when it is decided what became of a token',
-    ),
+    TOKEN_RESULTS,
     Topic('reservations', _MSG + 'SiteReservations', Qos.LATCHED, _A, _ANY, 'on change'),
 )
 """The topics of the authorization node, in the namespace of the site."""
@@ -238,6 +243,9 @@ COMMANDS = (
         _SRV + 'Disable',
         _M,
         'make the connector unavailable; a running session is closed in order',
+    ),
+    Service(
+        'enable_disable', _SRV + 'EnableDisable', _M, 'enable or disable in the name of one of several owners'
     ),
     Service('authorize_response', _SRV + 'AuthorizeResponse', _M, 'deliver the result of an authorization'),
     Service(

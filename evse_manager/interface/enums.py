@@ -34,6 +34,9 @@ class SessionEventEnum(IntEnum):
     RESERVATION_END = 20
     REPLUG_STARTED = 21
     REPLUG_FINISHED = 22
+    AUTHORIZED = 23
+    DEAUTHORIZED = 24
+    PLUGIN_TIMEOUT = 25
 
 
 class ErrorEnum(IntEnum):
@@ -85,6 +88,51 @@ class StartSessionReason(IntEnum):
     UNSPECIFIED = 0
     EV_CONNECTED = 1
     AUTHORIZED = 2
+
+
+class EnableSource(IntEnum):
+    """Who wants a connector enabled or disabled (``enable_disable``)."""
+
+    UNSPECIFIED = 0
+    LOCAL_API = 1
+    LOCAL_KEY_LOCK = 2
+    SERVICE_TECHNICIAN = 3
+    REMOTE_KEY_LOCK = 4
+    MOBILE_APP = 5
+    FIRMWARE_UPDATE = 6
+    CSMS = 7
+
+
+class EnableState(IntEnum):
+    """What an owner wants of a connector (``enable_disable``)."""
+
+    UNSPECIFIED = 0
+    UNASSIGNED = 1
+    DISABLE = 2
+    ENABLE = 3
+
+
+class EnergyTransferMode(IntEnum):
+    """A way to transfer energy (``SupportedEnergyTransferModes.modes``), as in ISO 15118 and OCPP 2.1."""
+
+    UNSPECIFIED = 0
+    AC_SINGLE_PHASE_CORE = 1
+    AC_TWO_PHASE = 2
+    AC_THREE_PHASE_CORE = 3
+    DC_CORE = 4
+    DC_EXTENDED = 5
+    DC_COMBO_CORE = 6
+    DC_UNIQUE = 7
+    DC = 8
+    AC_BPT = 9
+    AC_BPT_DER = 10
+    AC_DER = 11
+    DC_BPT = 12
+    DC_ACDP = 13
+    DC_ACDP_BPT = 14
+    WPT = 15
+    MCS = 16
+    MCS_BPT = 17
 
 
 class SwitchThreePhasesWhileChargingResult(IntEnum):
@@ -407,6 +455,15 @@ class StatusReason(IntEnum):
     RESTART_DELAY = 28
     TOO_MANY_CLOSINGS = 29
     WAITING_FOR_METER = 30
+
+
+class PauseReason(IntEnum):
+    """Why the station pauses a transaction (``EvseStatus.pause_reasons``)."""
+
+    UNSPECIFIED = 0
+    USER_PAUSE = 1
+    ERROR = 2
+    NO_ENERGY = 3
 
 
 class LimitSource(IntEnum):

@@ -227,6 +227,10 @@ class Config:
         'Whether the node waits for external_ready_to_start_charging before it starts, for a bridge that has '
         'to be up first; until then the board is not led and gives no power.',
     )
+    extended_events: bool = parameter(
+        False,
+        'Whether session_event also has AUTHORIZED, DEAUTHORIZED and PLUGIN_TIMEOUT.',
+    )
     default_token: str = parameter('', 'Token of charge goals that bring none (empty = they are refused).')
     goal_connection_timeout_s: float = parameter(
         60.0,

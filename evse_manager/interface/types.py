@@ -23,6 +23,7 @@ from evse_manager.interface.enums import (
     ChargerState,
     ContactorState,
     ControlPilotState,
+    EnergyTransferMode,
     ErrorEnum,
     ExiStreamStatus,
     GrantReason,
@@ -34,6 +35,7 @@ from evse_manager.interface.enums import (
     LockState,
     NodeType,
     OpeningReason,
+    PauseReason,
     PilotMode,
     ProximityState,
     SessionEventEnum,
@@ -149,6 +151,7 @@ class Telemetry:
     supply_voltage_minus_12v_v: float | None = None
     rcd_current_ma: float | None = None
     relais_on: bool = False
+    stamp: Time | None = None
 
 
 # --- capabilities, limits, energy ----------------------------------------------------------------
@@ -170,12 +173,20 @@ class HardwareCapabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class SupportedEnergyTransferModes:
+    """How the connector can transfer energy."""
+
+    modes: tuple[EnergyTransferMode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """The limits of the connector at this moment."""
 
     max_current_a: float = 0.0
     nr_of_phases_available: int = 0
     uuid: str = ''
+    stamp: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +347,7 @@ class TokenResult:
     connector: str = ''
     result: TokenResultEnum = TokenResultEnum.UNSPECIFIED
     reason: str = ''
+    request_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -523,6 +535,7 @@ class EvseStatus:
     voltage_l2_v: float | None = None
     voltage_l3_v: float | None = None
     temperature_c: float | None = None
+    pause_reasons: tuple[PauseReason, ...] = ()
 
 
 # --- site ----------------------------------------------------------------------------------------

@@ -289,7 +289,9 @@ class AuthorizationNode:
     def _tell(self, outcome: Outcome) -> None:
         """Publish and log what became of a token."""
         token = masked(outcome.id_token)
-        result = TokenResult(self._time.wall(), token, outcome.connector, outcome.result, outcome.reason)
+        result = TokenResult(
+            self._time.wall(), token, outcome.connector, outcome.result, outcome.reason, outcome.request_id
+        )
         self._publishers.publish('token_results', result)
         place = f' at {outcome.connector}' if outcome.connector else ''
         reason = f': {outcome.reason}' if outcome.reason else '.'

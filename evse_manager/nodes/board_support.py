@@ -293,7 +293,7 @@ class BoardSupport:
         if state is not None:
             self._publishers.publish('board/state', state)
         if telemetry is not None:
-            self._publishers.publish('board/telemetry', telemetry)
+            self._publishers.publish('board/telemetry', replace(telemetry, stamp=now.wall))
         if sample is not None:
             self._publishers.publish('board/powermeter', sample)
         if capabilities is not None and capabilities != self._capabilities:

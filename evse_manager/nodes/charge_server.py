@@ -9,6 +9,7 @@ result over.  So any number of goals cost no thread and no waiting task.
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from evse_manager.charging.charge_goal import ChargeGoal, Ending, Goal, GoalOutp
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.inputs import AuthorizeResponse, Command
 from evse_manager.interface import endpoints
-from evse_manager.interface.enums import ChargeResult
+from evse_manager.interface.enums import ChargeResult, TokenResultEnum
 from evse_manager.interface.types import (
     Duration,
     EvseStatus,
@@ -28,11 +29,13 @@ from evse_manager.interface.types import (
     ProvidedIdToken,
     SessionEvent,
     Time,
+    TokenResult,
 )
 from evse_manager.nodes.conversions import (
     ConversionError,
     duration_from_message,
     duration_to_message,
+    from_message,
     time_from_message,
     time_to_message,
     to_message,
@@ -44,6 +47,14 @@ FEEDBACK_S = 1.0
 """The feedback is published at least this often."""
 
 NOT_GIVEN = -1.0
+
+REFUSALS = (
+    TokenResultEnum.REJECTED,
+    TokenResultEnum.NO_CONNECTOR_AVAILABLE,
+    TokenResultEnum.TIMED_OUT,
+    TokenResultEnum.WITHDRAWN,
+)
+"""Results of the authorization node after which no transaction begins with the token."""
 
 RESULT_TASKS = 4
 """So many turns of the executor later a result that was handed to rclpy has been sent."""
@@ -87,9 +98,19 @@ class ChargeServer:
         self._waiting: deque[Callable[[], None]] = deque()
         self._shown: tuple[object, ...] = ()
         self._next_feedback = 0.0
+        self._request_id = 0
         self._readers = node.create_publisher(
             endpoints.load(endpoints.TOKEN.type), endpoints.TOKEN.name, profile(endpoints.TOKEN.qos)
         )
+        if policy.by_site:
+            results = endpoints.TOKEN_RESULTS
+            for site in sites_above(node.get_namespace()):
+                node.create_subscription(
+                    endpoints.load(results.type),
+                    f'{site}{results.name}',
+                    entry(self._on_token_result),
+                    profile(results.qos),
+                )
         keep_alive = endpoints.KEEP_ALIVE
         node.create_subscription(
             endpoints.load(keep_alive.type),
@@ -167,6 +188,7 @@ class ChargeServer:
             self._finish(handle, Ending(ChargeResult.REFUSED, refusal))
             return
         self._goal, self._handle = ChargeGoal(asked, self.policy), handle
+        self._request_id = int.from_bytes(bytes(handle.goal_id.uuid[:4])) >> 1
         self._take(self._goal.accept(self._host.status(), self._host.soc_percent(), *self._now()))
 
     def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
@@ -178,6 +200,25 @@ class ChargeServer:
     def _on_keep_alive(self, _message: Any) -> None:
         if self._goal is not None:
             self._take(self._goal.keep_alive(*self._now()))
+
+    def _on_token_result(self, message: Any) -> None:
+        """End the goal at once when the site refuses its token."""
+        try:
+            result = from_message(message, TokenResult)
+        except ConversionError:
+            return
+        if self._goal is not None and result.request_id == self._request_id and self._refuses(result):
+            words = result.result.name.lower().replace('_', ' ')
+            reason = result.reason or 'No reason was given.'
+            refusal = f'The site has not authorized the token ({words}): {reason}'
+            self._take(self._goal.refused(refusal, *self._now()))
+
+    def _refuses(self, result: TokenResult) -> bool:
+        """Return whether a result means that no transaction will begin here with the token."""
+        elsewhere = result.connector not in ('', self._node.get_namespace())
+        return result.result in REFUSALS or (
+            result.result is TokenResultEnum.ALREADY_IN_PROCESS and elsewhere
+        )
 
     def _on_deadline(self) -> None:
         if self._goal is not None:
@@ -211,8 +252,8 @@ class ChargeServer:
         self._deadline.arm(min(self._next_feedback, math.inf if deadline is None else deadline))
 
     def _present(self, token: ProvidedIdToken) -> None:
-        """Be a reader: the authorization node decides."""
-        self._readers.publish(to_message(token))
+        """Be a reader: the authorization node decides, and names the goal's number in its results."""
+        self._readers.publish(to_message(replace(token, request_id=self._request_id)))
 
     def _answered(self, goal: ChargeGoal, command: Command, answer: Answer) -> None:
         if not answer.success and isinstance(command, AuthorizeResponse):
@@ -278,6 +319,12 @@ class ChargeServer:
         result.stop_reason = int(record.reason)
         self._sent(RESULT_TASKS)
         return result
+
+
+def sites_above(namespace: str) -> list[str]:
+    """Return the namespaces, each with its slash, that a site of this connector may have."""
+    parts = namespace.strip('/').split('/')[:-1]
+    return ['/'.join(['', *parts[:length], '']) for length in range(len(parts) + 1)]
 
 
 def _number(value: float | None) -> float:

@@ -270,6 +270,7 @@ class EvseManager:
             ('ev_info', output.ev_info),
             ('car_manufacturer', output.car_manufacturer),
             ('hw_capabilities', output.hw_capabilities),
+            ('supported_energy_transfer_modes', output.energy_transfer_modes),
             ('enforced_limits', output.enforced_limits),
             ('powermeter', output.powermeter),
             (HLC_PUBLISHED, output.certificate_response),

@@ -17,6 +17,7 @@ from evse_manager.charging.inputs import (
     CommandReceived,
     Disable,
     Enable,
+    EnableDisable,
     Input,
     LimitsEnforced,
     Now,
@@ -35,6 +36,8 @@ from evse_manager.interface.enums import (
     Availability,
     ContactorState,
     ControlPilotState,
+    EnableSource,
+    EnableState,
     ErrorEnum,
     LinkState,
     LockState,
@@ -76,13 +79,15 @@ CONTROLLED = {
 """With these the EV gets time to leave C; every other error opens the contactor in the same step."""
 
 ORDERS: dict[type, tuple[str, str]] = {
-    Enable: ('', 'disabled'),
     SetFaulted: ('faulted', ''),
     ClearFault: ('', 'faulted'),
     PauseCharging: ('paused', ''),
     ResumeCharging: ('', 'paused'),
 }
 """What an accepted command orders, and what it takes back."""
+
+LOCAL_PRIORITY = 100
+"""The priority of ``enable`` and ``disable``."""
 
 FORCED_OPENING_S = 6.0
 X1_S = 3.0
@@ -155,6 +160,8 @@ class InvariantChecker:
         self.closings: list[float] = []
         self.status = EvseStatus()
         self.ordered: set[str] = set()
+        self.says: dict[EnableSource, tuple[int, bool]] = {}
+        """Per owner: its priority, and whether it enables."""
         """What operators ordered and have not taken back."""
 
     def judge(self, happened: Input, now: Now, output: Output, status: EvseStatus) -> None:
@@ -408,15 +415,22 @@ class InvariantChecker:
     def _reason(self, happened: Input, now: Now, output: Output, status: EvseStatus) -> None:
         """Why energy flows or not is told truly."""
         match happened:
-            case CommandReceived(_, Disable()):
-                self.ordered.add('disabled')
+            case CommandReceived(_, Enable(number)):
+                self._say(number, EnableSource.LOCAL_API, EnableState.ENABLE, LOCAL_PRIORITY)
+            case CommandReceived(_, Disable(number)):
+                self._say(number, EnableSource.LOCAL_API, EnableState.DISABLE, LOCAL_PRIORITY)
+            case CommandReceived(_, EnableDisable(number, source, state, priority)):
+                self._say(number, source, state, priority)
             case CommandReceived(ticket, command) if answer := dict(output.answers).get(ticket):
                 adds, removes = ORDERS.get(type(command), ('', ''))
                 if answer.success:
                     self.ordered = (self.ordered | {adds}) - {removes}
             case Start(remembered):
                 self.ordered |= {'faulted'} if remembered.faulted else set()
-                self.ordered |= set() if remembered.enabled else {'disabled'}
+                for owner in remembered.owners:
+                    self._say(0, owner.source, owner.state, owner.priority)
+                if not remembered.enabled and not remembered.owners:
+                    self._say(0, EnableSource.LOCAL_API, EnableState.DISABLE, LOCAL_PRIORITY)
             case Shutdown():
                 self.ordered.add('shutdown')
             case _:
@@ -424,6 +438,20 @@ class InvariantChecker:
         if not self.transaction:
             self.ordered.discard('paused')
         reason_oracle.judge(self.facts(now, status))
+
+    def _say(self, number: int, source: EnableSource, state: EnableState, priority: int) -> None:
+        """Take what one owner wants: the lowest priority number wins, of equal ones the disable."""
+        malformed = state is EnableState.UNSPECIFIED or not 0 <= priority <= 10_000
+        if malformed or number not in (0, self.config.connector_id):
+            return
+        if state is EnableState.ENABLE and 'faulted' in self.ordered:
+            return
+        self.says.pop(source, None)
+        if state is not EnableState.UNASSIGNED:
+            self.says[source] = (priority, state is EnableState.ENABLE)
+        self.ordered.discard('disabled')
+        if self.says and not min(self.says.values())[1]:
+            self.ordered.add('disabled')
 
     def facts(self, now: Now, status: EvseStatus) -> reason_oracle.Facts:
         """Return what is known without asking the kernel."""

@@ -13,6 +13,7 @@ from evse_manager.interface.enums import (
     ContactorState,
     ControlPilotState,
     OpeningReason,
+    PauseReason,
     PilotMode,
     StatusReason,
 )
@@ -116,6 +117,41 @@ def test_every_pair_of_causes_in_every_order(history: list[str]) -> None:
 @pytest.mark.parametrize('history', orders(('error', 'user', 'energy'))[::9], ids=' '.join)
 def test_all_three_causes(history: list[str]) -> None:
     assert play(KernelHarness(Config(closings_per_minute_max=10)).charging(), history) == expected(history)
+
+
+PAUSE_REASONS = {
+    'user': PauseReason.USER_PAUSE,
+    'error': PauseReason.ERROR,
+    'energy': PauseReason.NO_ENERGY,
+}
+
+
+@pytest.mark.parametrize(
+    'names', [each for n in range(4) for each in itertools.combinations(PAUSE_REASONS, n)]
+)
+def test_the_status_lists_every_reason_of_a_pause_at_once(names: tuple[str, ...]) -> None:
+    harness = KernelHarness().charging()
+    for cause in CAUSES:
+        if cause.name in names:
+            cause.comes(harness)
+    assert harness.status.pause_reasons == tuple(PAUSE_REASONS[name] for name in names)
+    harness.pilot('A').run(5.0)
+    assert harness.status.pause_reasons == ()
+
+
+def test_a_pause_by_the_ev_is_none_of_the_station() -> None:
+    harness = KernelHarness().charging()
+    assert harness.says(lambda: harness.pilot('B').run(1.0)) == 'PEV'
+    assert harness.status.pause_reasons == ()
+
+
+def test_a_further_reason_of_a_pause_is_published_at_once() -> None:
+    harness = KernelHarness().charging()
+    harness.command(PauseCharging())
+    harness.command(external(entry(0.0)))
+    status = harness.last.status
+    assert status is not None
+    assert status.pause_reasons == (PauseReason.USER_PAUSE, PauseReason.NO_ENERGY)
 
 
 @pytest.mark.parametrize('cause', CAUSES, ids=lambda cause: cause.name)

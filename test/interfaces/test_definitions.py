@@ -77,7 +77,9 @@ def expected_constants(cls: type) -> dict[str, int]:
     expected = {}
     for name, members in enumerations.items():
         if members.__name__ not in CONSTANTS_ONLY:
-            prefix = f'{name.upper()}_' if len(enumerations) > 1 else ''
+            is_list = get_origin(hints(cls)[name]) is tuple
+            singular = name.removesuffix('s') if is_list else name
+            prefix = f'{singular.upper()}_' if len(enumerations) > 1 else ''
             expected |= {prefix + member.name: member.value for member in members}
     return expected
 
@@ -147,8 +149,14 @@ def test_the_result_of_the_phase_switch_has_exactly_the_members_constants() -> N
     }
 
 
+def test_a_command_has_exactly_the_constants_of_its_enumerations() -> None:
+    for cls in COMMANDS:
+        assert constants(SERVICES[cls.__name__].request) == expected_constants(cls)
+
+
 def test_every_enumeration_is_used_by_the_interface() -> None:
-    used = {found for cls in OBJECTS for hint in hints(cls).values() if (found := enumeration(hint))}
+    every = (hint for cls in (*OBJECTS, *COMMANDS) for hint in hints(cls).values())
+    used = {found for hint in every if (found := enumeration(hint))}
     assert used | {
         SwitchThreePhasesWhileChargingResult,
         ReservationStatus,

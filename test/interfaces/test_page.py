@@ -78,7 +78,8 @@ def test_an_original_value_and_its_constant_are_the_same_word(originals: ModuleT
 
 def test_an_original_argument_keeps_its_name(originals: ModuleType) -> None:
     of_connector = {service.type_name for service in (endpoints.GET_ID, *endpoints.COMMANDS)}
-    commands = {name: spec for name, spec in services().items() if name in of_connector}
+    ours = {'EnableDisable'}
+    commands = {name: spec for name, spec in services().items() if name in of_connector - ours}
     assert {
         name: ' '.join(field.name for field in spec.request.fields) for name, spec in commands.items()
     } == {name: arguments for name, (arguments, _) in originals.COMMANDS.items()}
@@ -86,11 +87,12 @@ def test_an_original_argument_keeps_its_name(originals: ModuleType) -> None:
 
 def test_every_topic_and_service_has_a_line_to_try() -> None:
     tried = {line.removeprefix('ros2 topic pub --once ').split()[0] for line in LINES if ' pub ' in line}
-    tried |= {line.split()[3] for line in LINES if ' pub ' not in line}
+    tried |= {line.replace(' --feedback', '').split()[3] for line in LINES if ' pub ' not in line}
     everything = (
         *endpoints.TOPICS,
         endpoints.CLOCK,
         endpoints.TOKEN,
+        endpoints.KEEP_ALIVE,
         *endpoints.SERVICES,
         *endpoints.RECORD_SERVICES,
     )
@@ -104,6 +106,7 @@ def test_every_topic_and_service_has_a_line_to_try() -> None:
     assert tried == {
         *(each.name if each.name.startswith('/') else f'/evse_1/{each.name}' for each in everything),
         *(f'/depot/{each.name}' for each in of_the_site),
+        f'/evse_1/{endpoints.CHARGE_NAME}',
     }
 
 

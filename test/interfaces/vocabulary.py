@@ -4,7 +4,7 @@ from dataclasses import fields, is_dataclass
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from ament_index_python.packages import get_package_share_directory
 from rosidl_adapter.parser import (
@@ -50,7 +50,9 @@ def services() -> dict[str, ServiceSpecification]:
 
 
 def enumeration(hint: Any) -> type[IntEnum] | None:
-    """Return the enumeration of a type hint, if it is one."""
+    """Return the enumeration of a type hint, if it is one or a tuple of one."""
+    if get_origin(hint) is tuple:
+        return enumeration(get_args(hint)[0])
     return hint if isinstance(hint, type) and issubclass(hint, IntEnum) else None
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from action_msgs.msg import GoalStatus
 
+from charge_client import ChargeClient
+from evse_manager.action import Charge
 from evse_manager.interface import endpoints
 from evse_manager.msg import EvseStatus, ProvidedIdToken, ReservationStatus, TokenResult, ValidationResult
 from evse_manager.nodes.qos import LATCHED, STREAM
@@ -53,7 +56,9 @@ class Yard:
     def _connector(self, name: str, number: int) -> Connector:
         namespace = f'{SITE}/{name}'
         self.site.board(namespace)
-        self.site.manager(namespace, connector_id=number, closings_per_minute_max=60)
+        self.site.manager(
+            namespace, connector_id=number, closings_per_minute_max=60, goal_authorization='site'
+        )
         return Connector(self.probe, namespace)
 
     def _reader(self, topic: str) -> Any:
@@ -151,6 +156,55 @@ def test_a_reservation_without_an_end_or_of_an_occupied_connector_is_refused(yar
     yard.probe.spin(0.3)
     refused = yard.call('reserve', id_token='ROBOT-8', connector='one', duration=seconds(600))
     assert (refused.success, refused.status) == (False, ReservationStatus.OCCUPIED)
+
+
+@pytest.mark.parametrize(
+    ('token', 'words'), [('STOLEN', 'not in the token list'), ('ONLY-TWO', 'not allowed at this connector')]
+)
+def test_a_goal_whose_token_the_site_refuses_ends_at_once_with_the_reason(
+    yard: Yard, token: str, words: str
+) -> None:
+    client = ChargeClient(yard.one)
+    ended = client.result(client.send(token=token), 5.0)  # long before any time-out of the goal
+    assert (ended.status, ended.result.result) == (GoalStatus.STATUS_ABORTED, Charge.Result.REFUSED)
+    assert words in ended.result.message
+    yard.one.sees_nothing()
+    client.close()
+
+
+def test_a_goal_at_a_connector_that_is_reserved_for_another_is_refused(yard: Yard) -> None:
+    reserved = yard.call('reserve', id_token='ROBOT-8', connector='one', duration=seconds(60))
+    client = ChargeClient(yard.one)
+    ended = client.result(client.send(token='DEADBEEF'), 5.0)
+    assert ended.result.result == Charge.Result.REFUSED
+    assert f'reservation {reserved.reservation_id}' in ended.result.message
+    assert yard.call('cancel_reservation', reservation_id=reserved.reservation_id).success
+    yard.one.sees('ReservationStart ReservationEnd')
+    client.close()
+
+
+def test_a_goal_whose_token_the_site_knows_charges(yard: Yard) -> None:
+    client = ChargeClient(yard.one)
+    handle = client.send(token='ROBOT-7', energy_wh=5.0)
+    yard.one.sees('SS')
+    yard.one.accepted('simulation/plug_in')
+    started = yard.one.sees('TS PC CS')[0].transaction_started[0]
+    assert started.id_tag.id_token == 'ROBOT-7'
+    assert client.result(handle).result.result == Charge.Result.REACHED
+    client.close()
+
+
+def test_a_reservation_of_any_answers_with_its_number_and_keeps_one_connector_free(yard: Yard) -> None:
+    reserved = yard.call('reserve', id_token='ROBOT-7', duration=seconds(60))
+    assert reserved.success, reserved.message
+    assert reserved.reservation_id > 0
+    yard.one.charge()  # one of two is taken; the other is kept free
+    yard.two.accepted('simulation/plug_in')
+    yard.two.sees('SS AR')
+    assert 'kept free' in yard.present('DEADBEEF', TokenResult.REJECTED).reason
+    yard.present('ROBOT-7', TokenResult.ACCEPTED)
+    yard.two.sees('TS PC CS')
+    yard.probe.wait(lambda: not yard.held[-1].reservations, 'the reservation is used up')
 
 
 def test_withdraw_token(yard: Yard) -> None:

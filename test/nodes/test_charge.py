@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from action_msgs.msg import GoalStatus
-from rclpy.action import ActionClient
 from sensor_msgs.msg import BatteryState
 
+from charge_client import ChargeClient
 from evse_manager.action import Charge
 from evse_manager.msg import EvseStatus
 from evse_manager.nodes.qos import LATCHED, STREAM
@@ -21,45 +21,14 @@ EXAMPLE = Path(__file__).resolve().parents[2] / 'examples' / 'dock_and_charge.py
 CHARGING = BatteryState.POWER_SUPPLY_STATUS_CHARGING
 
 
-class Client:
-    """A client of one connector's action."""
-
-    def __init__(self, connector: Connector) -> None:
-        self.connector, self.probe = connector, connector.probe
-        self._client = ActionClient(self.probe.node, Charge, connector.path('charge'))
-        self.feedback: list[Any] = []
-        self.probe.wait(self._client.server_is_ready, 'the action is offered')
-
-    def send(self, **goal: Any) -> Any:
-        """Send a goal and return its handle."""
-        self.feedback.clear()
-        future = self._client.send_goal_async(
-            Charge.Goal(**{'token': 'ROBOT-7', **goal}),
-            feedback_callback=lambda message: self.feedback.append(message.feedback),
-        )
-        self.probe.wait(future.done, 'the goal is answered')
-        handle = future.result()
-        assert handle.accepted
-        return handle
-
-    def result(self, handle: Any, limit: float = 30.0) -> Any:
-        """Return the result of a goal, with its status."""
-        future = handle.get_result_async()
-        self.probe.wait(future.done, 'the goal ends', limit)
-        return future.result()
-
-    def close(self) -> None:
-        self._client.destroy()
-
-
 @pytest.fixture
 def client(connector: Connector) -> Any:
-    client = Client(connector)
+    client = ChargeClient(connector)
     yield client
     client.close()
 
 
-def test_a_goal_before_the_plug_charges_until_its_energy_is_delivered(client: Client) -> None:
+def test_a_goal_before_the_plug_charges_until_its_energy_is_delivered(client: ChargeClient) -> None:
     connector = client.connector
     battery: list[BatteryState] = client.probe.listen(
         'sensor_msgs/msg/BatteryState', connector.path('battery_state'), LATCHED
@@ -88,7 +57,7 @@ def test_a_goal_before_the_plug_charges_until_its_energy_is_delivered(client: Cl
     assert battery[-1].current == 0.0
 
 
-def test_cancel_stops_in_order(client: Client) -> None:
+def test_cancel_stops_in_order(client: ChargeClient) -> None:
     client.connector.accepted('simulation/plug_in')
     client.connector.sees('SS AR')
     handle = client.send()
@@ -101,7 +70,7 @@ def test_cancel_stops_in_order(client: Client) -> None:
     client.connector.sees('SC CF TF')
 
 
-def test_a_second_goal_is_refused_and_the_first_goes_on(client: Client) -> None:
+def test_a_second_goal_is_refused_and_the_first_goes_on(client: ChargeClient) -> None:
     first = client.send(energy_wh=5.0)
     client.connector.sees('SS')
     second = client.result(client.send(energy_wh=7.0))
@@ -113,7 +82,9 @@ def test_a_second_goal_is_refused_and_the_first_goes_on(client: Client) -> None:
 
 
 @pytest.mark.parametrize('goal', [{'energy_wh': 0.0}, {'energy_wh': math.nan}, {'soc_percent': 101.0}])
-def test_an_impossible_goal_is_refused_and_nothing_happens(client: Client, goal: dict[str, float]) -> None:
+def test_an_impossible_goal_is_refused_and_nothing_happens(
+    client: ChargeClient, goal: dict[str, float]
+) -> None:
     ended = client.result(client.send(**goal))
     assert ended.status == GoalStatus.STATUS_ABORTED
     assert ended.result.result == Charge.Result.REFUSED
@@ -121,7 +92,7 @@ def test_an_impossible_goal_is_refused_and_nothing_happens(client: Client, goal:
     client.connector.sees_nothing()
 
 
-def test_unplugged(client: Client) -> None:
+def test_unplugged(client: ChargeClient) -> None:
     handle = client.send()
     client.connector.sees('SS')
     client.connector.accepted('simulation/plug_in')
@@ -137,7 +108,7 @@ def test_a_silent_client_pauses_the_charging_and_a_word_resumes_it(site: Site, p
     site.board('/keep_alive')
     site.manager('/keep_alive', goal_keep_alive_lost='pause')
     connector.sees('Enabled')
-    client = Client(connector)
+    client = ChargeClient(connector)
     from builtin_interfaces.msg import Duration
     from std_msgs.msg import Empty
 
@@ -159,7 +130,7 @@ def test_the_end_of_the_manager_ends_the_goal_with_a_result(site: Site, probe: P
     site.board('/ending')
     manager = site.manager('/ending')
     connector.sees('Enabled')
-    client = Client(connector)
+    client = ChargeClient(connector)
     handle = client.send()
     connector.sees('SS')
     future = handle.get_result_async()

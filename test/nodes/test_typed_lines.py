@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from charge_client import ChargeClient
 from evse_manager.interface import endpoints
 from evse_manager.msg import EvseStatus
 from evse_manager.nodes.qos import STREAM
@@ -19,7 +20,8 @@ STORY: tuple[tuple[str, str, Callable[[EvseStatus], object]], ...] = (
     ('get_id', '', lambda s: s.connector_id == 1),
     ('external_ready_to_start_charging', '', lambda s: s.state == s.STATE_IDLE),
     ('disable', 'Disabled', lambda s: s.state == s.STATE_DISABLED),
-    ('enable', 'Enabled', lambda s: s.state == s.STATE_IDLE),
+    ('enable_disable', 'Enabled', lambda s: s.state == s.STATE_IDLE),
+    ('enable', '', lambda s: s.state == s.STATE_IDLE),
     ('reserve', 'ReservationStart', lambda s: list(s.reservation_id) == [42]),
     ('cancel_reservation', 'ReservationEnd', lambda s: not s.reservation_id),
     ('authorize_response', 'SS', lambda s: s.authorized and s.token.endswith('BEEF')),
@@ -87,6 +89,19 @@ def test_high_level_communication_as_typed(connector: Connector):
     connector.probe.wait(lambda: request and request[-1].exi_request == 'gJgC', 'the request')
     assert send(connector.probe, 'set_get_certificate_response').success
     connector.probe.wait(lambda: response and response[-1].exi_response == 'gJgD', 'the response')
+
+
+def test_a_charge_goal_as_typed(connector: Connector):
+    path, _, goal = SENT[f'{NAMESPACE}/charge']
+    assert path == connector.path('charge')
+    client = ChargeClient(connector)
+    handle = client.send_message(goal)
+    connector.sees('SS')
+    assert send(connector.probe, 'simulation/plug_in').success
+    connector.sees('TS PC CS')
+    ended = client.result(handle).result
+    assert (ended.result, ended.message) == (ended.REACHED, '')
+    client.close()
 
 
 def test_every_service_is_typed():

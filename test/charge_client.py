@@ -1,0 +1,43 @@
+"""The action client of rclpy at one connector, for tests."""
+
+from typing import Any
+
+from rclpy.action import ActionClient
+
+from evse_manager.action import Charge
+from harness import Connector
+
+
+class ChargeClient:
+    """A client of one connector's action."""
+
+    def __init__(self, connector: Connector) -> None:
+        self.connector, self.probe = connector, connector.probe
+        self._client = ActionClient(self.probe.node, Charge, connector.path('charge'))
+        self.feedback: list[Any] = []
+        self.probe.wait(self._client.server_is_ready, 'the action is offered')
+
+    def send(self, **goal: Any) -> Any:
+        """Send a goal with these fields and return its handle."""
+        return self.send_message(Charge.Goal(**{'token': 'ROBOT-7', **goal}))
+
+    def send_message(self, goal: Charge.Goal) -> Any:
+        """Send a goal and return its handle."""
+        self.feedback.clear()
+        future = self._client.send_goal_async(
+            goal,
+            feedback_callback=lambda message: self.feedback.append(message.feedback),
+        )
+        self.probe.wait(future.done, 'the goal is answered')
+        handle = future.result()
+        assert handle.accepted
+        return handle
+
+    def result(self, handle: Any, limit: float = 30.0) -> Any:
+        """Return the result of a goal, with its status."""
+        future = handle.get_result_async()
+        self.probe.wait(future.done, 'the goal ends', limit)
+        return future.result()
+
+    def close(self) -> None:
+        self._client.destroy()
