@@ -30,7 +30,7 @@ from evse_manager.msg import EvseStatus, SessionEvent
 from evse_manager.nodes.qos import profile
 from evse_manager.simulation.codes import short
 
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 """Longest wait for something that is due at once, on a busy machine."""
 
 SHORT = {kind: short(kind) for kind in SessionEventEnum if kind}

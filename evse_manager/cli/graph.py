@@ -27,7 +27,7 @@ from evse_manager.cli.errors import CliError, ExitCode, NotFoundError, UsageErro
 from evse_manager.cli.monitor import natural
 from evse_manager.interface import endpoints
 from evse_manager.interface.enums import SwitchThreePhasesWhileChargingResult
-from evse_manager.nodes import qos
+from evse_manager.nodes import middleware, qos
 from evse_manager.nodes.conversions import ConversionError, from_message, to_message
 from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
 
@@ -83,6 +83,7 @@ class Graph:
         self.began = time.monotonic()
         # Signals stay Python's: Ctrl-C raises KeyboardInterrupt at the next slice of a wait.
         self.context = Context()
+        middleware.configure()
         try:
             rclpy.init(args=[], context=self.context, signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:  # of many unrelated classes: a broken ROS_DOMAIN_ID, no middleware

@@ -106,7 +106,7 @@ def perform(given: Namespace, domain: int, screen: DemoScreen) -> None:
     with Graph() as graph, Nodes(given.namespace, given.driver) as nodes:
         try:
             nodes.start()
-            story = Scenario(graph, nodes, given.namespace, screen)
+            story = Scenario(graph, nodes, given.namespace, screen, given.driver)
             story.tell()
             codes = nodes.end()
             if any(codes.values()):

@@ -34,8 +34,10 @@ from evse_manager.interface.types import (
     ValidationResult,
 )
 
-LIMIT_S = 12.0
+LIMIT_S = 40.0
 """How long anything may take to happen; the slowest is the EV, which follows a new duty cycle within 5 s."""
+HOLDS_ERROR = frozenset({'openevse'})
+"""Drivers whose firmware ends the fault of state D with the unplug alone (docs/boards/openevse.md)."""
 TOKEN = 'DEMO-CARD'
 REDUCED_A = 16.0
 
@@ -61,7 +63,7 @@ class Snapshot:
 class Scenario:
     """One session, told step by step; ``tell`` returns when it is over, or raises ``StepFailedError``."""
 
-    def __init__(self, graph: Graph, nodes: Nodes, namespace: str, screen: DemoScreen) -> None:
+    def __init__(self, graph: Graph, nodes: Nodes, namespace: str, screen: DemoScreen, driver: str) -> None:
         self.graph = graph
         self.nodes = nodes
         self.namespace = namespace
@@ -73,6 +75,7 @@ class Scenario:
         self.number = 0
         self.trouble = ''
         self.longest_charging_s = 0.0
+        self.holds_error = driver in HOLDS_ERROR
         self.steps: tuple[tuple[str, Callable[[], None]], ...] = (
             ('The charger starts', self.start),
             ('An electric car is plugged in', self.plug_in),
@@ -81,7 +84,9 @@ class Scenario:
             (f'The operator limits it to {REDUCED_A:g} A', self.reduce),
             ('The car pauses by itself, and resumes', self.ev_pause),
             ('The operator pauses it, and resumes', self.evse_pause),
-            ('An error comes, and clears by itself', self.fail),
+            ('An error comes, and lasts until the unplug', self.fail_until_unplug)
+            if self.holds_error
+            else ('An error comes, and clears by itself', self.fail),
             ('The operator stops the transaction', self.stop),
             ('The car is unplugged', self.unplug),
         )
@@ -285,18 +290,21 @@ class Scenario:
         self.wait_for_power()
 
     def fail(self) -> None:
-        """The car asks for ventilation, which there is none of, and thinks better of it."""
+        """The car asks for ventilation, which there is none of, and then no longer."""
+        self.fail_until_unplug()
+        self.expect(Seen.ALL_ERRORS_CLEARED, Seen.CHARGING_RESUMED)
+        self.wait_for_power()
+        self.require(not self.active_errors(), 'an error is still active')
+
+    def fail_until_unplug(self) -> None:
+        """The car asks for ventilation, which there is none of; without an offer it leaves state D."""
         self.call('simulation/inject_fault', fault='ventilation')
         (event,) = self.expect(Seen.ERROR)
         code = event.error.error_code if event.error else ErrorEnum.UNSPECIFIED
         self.require(code == ErrorEnum.VENTILATION_NOT_AVAILABLE, f'the error is {formatting.camel(code)}')
         self.wait(self.is_off, 'power off')
         self.measured()
-        # Without an offer the car leaves state D, and the error with it; the next time it must not ask.
         self.call('simulation/clear_fault', fault='ventilation')
-        self.expect(Seen.ALL_ERRORS_CLEARED, Seen.CHARGING_RESUMED)
-        self.wait_for_power()
-        self.require(not self.active_errors(), 'an error is still active')
 
     def stop(self) -> None:
         """End the transaction; the cable is still in."""
@@ -310,7 +318,7 @@ class Scenario:
     def unplug(self) -> None:
         """Pull the cable out; the session is over and its numbers must agree."""
         self.call('simulation/unplug')
-        self.expect(Seen.SESSION_FINISHED)
+        self.expect(*((Seen.ALL_ERRORS_CLEARED,) if self.holds_error else ()), Seen.SESSION_FINISHED)
         self.look_on(0.5)
 
     def active_errors(self) -> tuple[Error, ...]:
@@ -329,18 +337,16 @@ class Scenario:
 
     # --- the end -------------------------------------------------------------------------------------------
 
-    def meter_wh(self) -> float:
-        """Return the energy between the transaction's two meter values."""
-        started = next(event.transaction_started for event in self.events if event.transaction_started)
+    def energy_wh(self) -> float:
+        """Return the energy of the transaction."""
         finished = next(event.transaction_finished for event in self.events if event.transaction_finished)
-        values = [payload.meter_value.energy_wh_import.total for payload in (started, finished)]
-        if values[0] is None or values[1] is None:
-            raise StepFailedError('the transaction has no meter values')
-        return values[1] - values[0]
+        if finished.energy_wh is None:
+            raise StepFailedError('the transaction has no energy')
+        return finished.energy_wh
 
     def conclude(self) -> None:
         """Print the summary of the session; its numbers must be plausible."""
-        energy = self.meter_wh()
+        energy = self.energy_wh()
         if energy <= 20.0:
             raise StepFailedError(f'the meter counted {energy:.1f} Wh in the transaction')
         session = [event for event in self.events if event.uuid]
@@ -356,7 +362,7 @@ class Scenario:
             [
                 ('session', session[0].uuid),
                 ('token', TOKEN),
-                ('energy', f'{energy:.1f} Wh (between the meter values of the transaction)'),
+                ('energy', f'{energy:.1f} Wh in the transaction'),
                 (
                     'duration',
                     f'{formatting.duration(length)}, charging {formatting.duration(self.longest_charging_s)}',

@@ -1,23 +1,14 @@
-"""How many participants of DDS find each other, and how many there are."""
+"""How many participants of DDS there are on this machine, and whether more would find each other."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-LOCALHOST_PARTICIPANTS = 33
-"""With discovery range LOCALHOST no more participants than these see each other (docs/depot.md)."""
+from evse_manager.nodes.middleware import most_participants
 
 _UDP = Path('/proc/net/udp')
 _PARTICIPANTS = 120
 """Participants of one domain on one machine (RTPS 2.2, section 9.6.1)."""
-
-
-def is_localhost_only(environment: Mapping[str, str] = os.environ) -> bool:
-    """Return whether the environment limits discovery to this machine, with Fast DDS."""
-    if 'fastrtps' not in environment.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'):
-        return False
-    discovery_range = environment.get('ROS_AUTOMATIC_DISCOVERY_RANGE', '').upper()
-    return discovery_range == 'LOCALHOST' or environment.get('ROS_LOCALHOST_ONLY', '0') == '1'
 
 
 def participants_here(domain: int, table: Path = _UDP) -> int:
@@ -35,14 +26,15 @@ def participants_here(domain: int, table: Path = _UDP) -> int:
 
 def too_many(planned: int, environment: Mapping[str, str] = os.environ) -> str:
     """Return a warning when ``planned`` more participants would not find each other; empty = they will."""
-    if not is_localhost_only(environment):
+    most = most_participants(environment)
+    if most is None:
         return ''
     domain = environment.get('ROS_DOMAIN_ID', '0')
     there = participants_here(int(domain)) if domain.isdecimal() else 0
-    if planned + there <= LOCALHOST_PARTICIPANTS:
+    if planned + there <= most:
         return ''
     return (
-        f'{planned} processes beside {there} others on domain {domain} are more than the '
-        f'{LOCALHOST_PARTICIPANTS} that find each other with ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; use '
-        'SUBNET, a discovery server or Zenoh (docs/depot.md).'
+        f'{planned} processes beside {there} others on domain {domain} are more than the {most} of one'
+        ' machine that find each other with ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; use SUBNET, a discovery'
+        ' server or Zenoh (docs/depot.md).'
     )

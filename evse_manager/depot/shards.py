@@ -10,7 +10,7 @@ Connectors of one worker: creating endpoints costs quadratically in a process, a
 """
 
 MOST_WORKERS = 12
-"""Workers of one kind: with those of the other kind they stay below what ``LOCALHOST`` discovers (33)."""
+"""Workers of one kind: with those of the other kind below what rmw_fastrtps finds on ``LOCALHOST`` (33)."""
 
 
 def shard_count(connectors: int) -> int:

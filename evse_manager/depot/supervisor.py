@@ -20,7 +20,6 @@ from evse_manager.depot.child import Child
 from evse_manager.depot.discovery import too_many
 from evse_manager.depot.protocol import Kind, Start, Stopped
 from evse_manager.depot.shards import assign
-from evse_manager.depot.shared_memory import YOUNGEST_S, remove_left_segments
 from evse_manager.depot.site import Connector, Site
 from evse_manager.depot.site_file import SiteFileError, parse_site, read_site_file
 
@@ -62,7 +61,6 @@ class Supervisor:
         self._signals: list[int] = []
         self._began = time.monotonic()
         self._complete = False
-        self._clean_at: float | None = None
 
     # --- life ------------------------------------------------------------------------------------------
 
@@ -286,9 +284,6 @@ class Supervisor:
                 say('ERROR', f'{child.name} (process {child.pid}) does not answer; it is killed.')
                 child.silent_at = float('inf')
                 child.signal(signal.SIGKILL)
-        if self._clean_at is not None and now >= self._clean_at:
-            self._clean_at = None
-            remove_left_segments()
 
     def _died(self, child: Child, code: int, now: float) -> None:
         self._release(child)
@@ -300,7 +295,6 @@ class Supervisor:
         delay = child.retry(now)
         ended = f'signal {signal.Signals(-code).name}' if code < 0 else f'exit code {code}'
         say('ERROR', f'{child.name} has ended with {ended}; it is started again in {delay:.1f} s.')
-        self._clean_at = now + YOUNGEST_S + LONGEST_WAIT_S
 
     def _release(self, child: Child) -> None:
         if child.reports is not None:

@@ -35,6 +35,7 @@ from evse_manager.depot.protocol import (
     decode,
     encode,
 )
+from evse_manager.nodes import middleware
 from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
 from evse_manager.nodes.runtime import (
     END_LIMIT_S,
@@ -308,6 +309,7 @@ def main(arguments: Sequence[str]) -> int:
     signals = SignalPipe()
     kind, reports, *ros = arguments
     os.set_inheritable(int(reports), False)
+    middleware.configure()
     try:
         rclpy.init(args=ros, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # noqa: BLE001 - rclpy raises many unrelated classes for wrong arguments

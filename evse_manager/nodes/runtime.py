@@ -39,6 +39,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from evse_manager.charging.inputs import Now
 from evse_manager.interface.types import Time
+from evse_manager.nodes import middleware
 from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
 from evse_manager.nodes.loop_supervisor import LoopSupervisor
 from evse_manager.nodes.parameters import ParameterError
@@ -330,6 +331,7 @@ def run(name: str, make: Callable[[], NodeApp], args: Sequence[str] | None = Non
     withdrawn in both cases.  The process has to end with that code after this: it has ``LEAVING_S`` left.
     """
     signals = SignalPipe()
+    middleware.configure()
     try:
         rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # noqa: BLE001 - rclpy raises many unrelated classes for wrong arguments and YAML

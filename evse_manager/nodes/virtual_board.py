@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from evse_manager.nodes import middleware
 from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
 from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.virtual import main as virtual
@@ -30,6 +31,7 @@ def main(args: Sequence[str] | None = None) -> int:
     import rclpy  # noqa: PLC0415
     from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
 
+    middleware.configure()
     try:
         rclpy.init(args=arguments[start:], signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # noqa: BLE001 - rclpy raises many unrelated classes for wrong arguments

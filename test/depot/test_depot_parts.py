@@ -1,7 +1,5 @@
-"""The parts of the depot that need no process: shards, back-off, discovery, shared memory, its protocol."""
+"""The parts of the depot that need no process: shards, back-off, discovery, its protocol."""
 
-import fcntl
-import os
 from pathlib import Path
 
 import pytest
@@ -9,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_manager.depot.backoff import FIRST_S, LONGEST_S, STEADY_S, Backoff
-from evse_manager.depot.discovery import LOCALHOST_PARTICIPANTS, participants_here, too_many
+from evse_manager.depot.discovery import participants_here, too_many
 from evse_manager.depot.protocol import Alive, Start, Stop, Stopped, decode, encode
 from evse_manager.depot.shards import BEST_SIZE, MOST_WORKERS, assign, shard_count
-from evse_manager.depot.shared_memory import YOUNGEST_S, remove_left_segments
+from evse_manager.nodes.middleware import LOCALHOST_PARTICIPANTS
 
 NAMES = st.sets(st.integers(0, 400).map('evse_{}'.format), max_size=120)
 
@@ -81,12 +79,14 @@ def test_participants_are_counted_by_their_ports(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('planned', 'environment', 'warned'),
     [
-        (33, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, False),
-        (34, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, True),
-        (34, {'ROS_LOCALHOST_ONLY': '1'}, True),
-        (34, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}, False),
-        (34, {}, False),
-        (34, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'RMW_IMPLEMENTATION': 'rmw_zenoh_cpp'}, False),
+        (100, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, False),
+        (101, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, True),
+        (101, {'ROS_LOCALHOST_ONLY': '1'}, True),
+        (33, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'ROS_STATIC_PEERS': '192.0.2.1'}, False),
+        (34, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'ROS_STATIC_PEERS': '192.0.2.1'}, True),
+        (101, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}, False),
+        (101, {}, False),
+        (101, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'RMW_IMPLEMENTATION': 'rmw_zenoh_cpp'}, False),
     ],
 )
 def test_more_processes_than_localhost_discovers_are_warned_of(
@@ -96,25 +96,3 @@ def test_more_processes_than_localhost_discovers_are_warned_of(
     warning = too_many(planned, {'ROS_DOMAIN_ID': '232', **environment})
     assert bool(warning) is warned
     assert not warned or 'docs/depot.md' in warning
-
-
-def segment(folder: Path, digits: str, age_s: float) -> tuple[Path, Path]:
-    """Make a segment of Fast DDS, and the file that its owner locks."""
-    paths = folder / f'fastrtps_{digits}', folder / f'fastrtps_{digits}_el'
-    for path in paths:
-        path.write_text('')
-        seconds = path.stat().st_mtime - age_s
-        os.utime(path, (seconds, seconds))
-    return paths
-
-
-def test_segments_of_dead_processes_are_removed_and_no_others(tmp_path: Path) -> None:
-    dead = segment(tmp_path, '0123456789abcdef', YOUNGEST_S + 1.0)
-    owned = segment(tmp_path, '1123456789abcdef', YOUNGEST_S + 1.0)
-    young = segment(tmp_path, '2123456789abcdef', 1.0)
-    port = segment(tmp_path, 'port7410', YOUNGEST_S + 1.0)
-    with owned[1].open('rb') as owner:
-        fcntl.flock(owner, fcntl.LOCK_EX)
-        assert remove_left_segments(tmp_path) == 1
-        assert set(tmp_path.iterdir()) == {*owned, *young, *port}
-    assert not any(path.exists() for path in dead)
