@@ -24,6 +24,7 @@ from rosidl_adapter.parser import (
 from evse_manager.board.driver import DRIVERS, driver_class
 from evse_manager.board.meters.metered import MeterParameters
 from evse_manager.charging import inputs
+from evse_manager.depot.markers import SiteMarkersConfig
 from evse_manager.interface import endpoints, enums, types
 from evse_manager.interface.parameters import Config
 from evse_manager.nodes.authorization_config import AuthorizationConfig
@@ -194,6 +195,7 @@ def parameters() -> str:
         parts += [f'### Of `board_support` with the driver `{name}`', parameter_table(of_driver)]
     parts += ['### Of `energy_manager`', parameter_table(rows(EnergyManagerConfig))]
     parts += ['### Of `authorization`', parameter_table(rows(AuthorizationConfig))]
+    parts += ['### Of `site_markers`', parameter_table(rows(SiteMarkersConfig))]
     parts += ['### Of `simulation_clock`', parameter_table(rows(SimulationClockConfig))]
     return '\n\n'.join(parts)
 
@@ -378,7 +380,7 @@ def page() -> str:
         'board_topics': topics(endpoints.BOARD_TOPICS),
         'hlc_topics': topics(endpoints.HLC_TOPICS),
         'energy_topics': topics(endpoints.ENERGY_TOPICS),
-        'site_topics': topics(endpoints.SITE_TOPICS, SITE),
+        'site_topics': topics((*endpoints.SITE_TOPICS, endpoints.MARKERS), SITE),
         'site_services': callable_services(endpoints.SITE_SERVICES, SITE),
         'authorization_topics': topics(endpoints.AUTHORIZATION_TOPICS, SITE),
         'token_topic': topics((endpoints.TOKEN,)),

@@ -2,18 +2,56 @@
 A whole site: the ``depot`` executable with a site file, started again when it has failed.
 
 ``depot`` starts and supervises the nodes of the site that belong to this machine, several connectors in
-each process; launch supervises ``depot``.
+each process; launch supervises ``depot``.  With ``rviz:=true`` the bays of the site are shown in RViz.
 """
 
 import socket
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, ExecuteProcess
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
 from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
+
+from evse_manager.depot.site_file import SiteFileError, load_site
 
 PACKAGE = 'evse_manager'
 RESPAWN_DELAY_S = 2.0
+
+
+def views(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Start the markers of the site and RViz, where they are wanted."""
+    if LaunchConfiguration('rviz').perform(context) != 'true':
+        return []
+    file = LaunchConfiguration('site_file').perform(context)
+    try:
+        site = load_site(file)
+    except SiteFileError:
+        return [LogInfo(msg='RViz is not started: the site file has mistakes, depot names them.')]
+    namespace = site.namespace.rstrip('/')
+    return [
+        Node(
+            package=PACKAGE,
+            executable='site_markers',
+            namespace=site.namespace,
+            parameters=[{'site_file': file}],
+            output='both',
+            respawn=True,
+            respawn_delay=RESPAWN_DELAY_S,
+        ),
+        Node(
+            package='rviz2',
+            executable='rviz2',
+            name='rviz2',
+            arguments=[
+                '-d',
+                PathJoinSubstitution([FindPackageShare(PACKAGE), 'rviz', 'site.rviz']),
+                '-f',
+                site.frame,
+            ],
+            remappings=[('/depot/markers', f'{namespace}/markers')],
+        ),
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -35,6 +73,13 @@ def generate_launch_description() -> LaunchDescription:
                 choices=['true', 'false'],
                 description=f'Start depot again when it has ended, after {RESPAWN_DELAY_S:g} s.',
             ),
+            DeclareLaunchArgument(
+                'rviz',
+                default_value='false',
+                choices=['true', 'false'],
+                description='Show the bays of the site in RViz.',
+            ),
+            OpaqueFunction(function=views),
             ExecuteProcess(
                 cmd=[
                     ExecutableInPackage(package=PACKAGE, executable='depot'),

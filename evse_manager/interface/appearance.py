@@ -1,8 +1,8 @@
 """
 How states are distinguished by sight: the kinds of states, and their colours for screens and markers.
 
-The colours are those of Okabe and Ito, which people with any common colour blindness can distinguish; a text
-always stands beside them.
+The colours are those of Okabe and Ito, and a grey; they can be distinguished with any colour blindness, and
+a text always stands beside them.
 """
 
 from enum import StrEnum
@@ -38,7 +38,7 @@ COLOURS: dict[StateKind, Colour] = {
     StateKind.PREPARING: (86, 180, 233),
     StateKind.WAITING: (230, 159, 0),
     StateKind.IDLE: (0, 114, 178),
-    StateKind.OFF: (153, 153, 153),
+    StateKind.OFF: (90, 90, 90),
     StateKind.TROUBLE: (213, 94, 0),
     StateKind.SILENT: (204, 121, 167),
 }

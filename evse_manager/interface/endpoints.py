@@ -21,6 +21,7 @@ class Party(StrEnum):
     AUTHORIZATION = 'authorization'
     HLC = 'high-level communication'
     CLOCK = 'simulation_clock'
+    MARKERS = 'site_markers'
     ANYONE = 'anyone'
 
 
@@ -195,6 +196,16 @@ ENERGY_TOPICS = (
     ),
 )
 """Topics between a connector and its energy manager, with ``energy_source`` manager alone."""
+
+MARKERS = Topic(
+    'markers',
+    'visualization_msgs/msg/MarkerArray',
+    Qos.LATCHED,
+    Party.MARKERS,
+    _ANY,
+    'on change and every 2 s: bays, cables, power and reasons for RViz',
+)
+"""Published where somebody has started the node for it, in the namespace of the site."""
 
 SITE_TOPICS = (Topic('site/status', _MSG + 'SiteStatus', Qos.LATCHED, _E, _ANY, 'on change and at 1 Hz'),)
 """What the energy manager publishes for everybody, in the namespace of the site."""

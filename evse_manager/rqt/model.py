@@ -4,9 +4,10 @@ from collections import deque
 from dataclasses import dataclass
 
 from evse_manager.cli import formatting
+from evse_manager.cli.kinds import kind_of
 from evse_manager.cli.monitor import ConnectorView, Monitor
 from evse_manager.cli.views import reason, state_word, summary
-from evse_manager.interface.appearance import StateKind, state_kind
+from evse_manager.interface.appearance import StateKind
 from evse_manager.interface.text import printable
 from evse_manager.interface.types import EvseStatus, SessionEvent
 
@@ -72,13 +73,6 @@ class Row:
     limit: str
     limit_a: float
     reason: str
-
-
-def kind_of(view: ConnectorView, now: float) -> StateKind:
-    """Return the kind of a connector's state, silence included."""
-    if view.status is None or view.trouble or view.silence(now) is not None:
-        return StateKind.SILENT
-    return state_kind(view.status.state)
 
 
 def row_of(view: ConnectorView, now: float) -> Row:

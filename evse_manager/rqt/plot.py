@@ -47,10 +47,10 @@ CURRENT_CURVES = (
 
 
 def nice_top(highest: float, least: float) -> float:
-    """Return the end of an axis: 1, 2, 4, 5, 8 or 10 times a power of ten, above both values."""
+    """Return the end of an axis: 1, 2, 3, 4, 5, 6, 8 or 10 times a power of ten, above both values."""
     wanted = max(highest * HEADROOM, least)
     power = 10.0 ** math.floor(math.log10(wanted))
-    return next(step * power for step in (1, 2, 4, 5, 8, 10, 20) if step * power >= wanted)
+    return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10, 20) if step * power >= wanted)
 
 
 class Plot(QtWidgets.QWidget):

@@ -98,6 +98,7 @@ def test_every_topic_and_service_has_a_line_to_try() -> None:
     )
     of_the_site = (
         *endpoints.SITE_TOPICS,
+        endpoints.MARKERS,
         *endpoints.SITE_SERVICES,
         *endpoints.AUTHORIZATION_TOPICS,
         *endpoints.AUTHORIZATION_SERVICES,
