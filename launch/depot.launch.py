@@ -7,6 +7,7 @@ each process; launch supervises ``depot``.  With ``rviz:=true`` the bays of the 
 
 import socket
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -29,16 +30,22 @@ def views(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     except SiteFileError:
         return [LogInfo(msg='RViz is not started: the site file has mistakes, depot names them.')]
     namespace = site.namespace.rstrip('/')
+    markers = Node(
+        package=PACKAGE,
+        executable='site_markers',
+        namespace=site.namespace,
+        parameters=[{'site_file': file}],
+        output='both',
+        respawn=True,
+        respawn_delay=RESPAWN_DELAY_S,
+    )
+    try:
+        get_package_prefix('rviz2')
+    except PackageNotFoundError:  # launch would end everything, the depot included
+        text = f'RViz is not installed here; start it elsewhere for {namespace}/markers (docs/views.md).'
+        return [markers, LogInfo(msg=text)]
     return [
-        Node(
-            package=PACKAGE,
-            executable='site_markers',
-            namespace=site.namespace,
-            parameters=[{'site_file': file}],
-            output='both',
-            respawn=True,
-            respawn_delay=RESPAWN_DELAY_S,
-        ),
+        markers,
         Node(
             package='rviz2',
             executable='rviz2',

@@ -127,15 +127,15 @@ def test_events_are_in_the_order_of_their_time_the_newest_on_top(window: Any) ->
     assert window.link.events == []
 
 
-def pixels(window: Any, colour: tuple[int, int, int]) -> set[int]:
-    """Return the rows of the plot in which a colour is drawn."""
-    image = window.panel.detail.plot.grab().toImage()
-    return {
-        y
-        for y in range(image.height())
-        for x in range(image.width())
-        if image.pixelColor(x, y).getRgb()[:3] == colour
-    }
+def pixels(window: Any, colour: tuple[int, int, int], *, lower: bool) -> list[tuple[int, int]]:
+    """Return where a colour is drawn in the upper or lower pane of the plot, without its legend."""
+    plot = window.panel.detail.plot
+    image, line = plot.grab().toImage(), plot.fontMetrics().height()
+    middle = (image.height() + line) // 2
+    rows = range(middle + line, image.height()) if lower else range(int(1.7 * line), middle - line)
+    return [
+        (x, y) for y in rows for x in range(image.width()) if image.pixelColor(x, y).getRgb()[:3] == colour
+    ]
 
 
 def test_the_plot_draws_power_and_limit_where_their_values_are(window: Any) -> None:
@@ -145,13 +145,13 @@ def test_the_plot_draws_power_and_limit_where_their_values_are(window: Any) -> N
     for age in range(30, -1, -1):
         window.link.status(BAY, replace(CHARGING, limit_a=32.0, signalled_current_a=8.0), now - age)
     window.redraw()
-    area = window.panel.detail.plot.height()
-    power, limit = pixels(window, COLOURS[StateKind.CHARGING]), pixels(window, COLOURS[StateKind.TROUBLE])
-    offered = pixels(window, COLOURS[StateKind.PREPARING])
-    assert any(26 < y < area / 2 for y in power)
+    power = pixels(window, COLOURS[StateKind.CHARGING], lower=False)
+    limit = pixels(window, COLOURS[StateKind.TROUBLE], lower=True)
+    offered = pixels(window, COLOURS[StateKind.PREPARING], lower=True)
+    assert power
     assert limit
     assert offered
-    assert max(limit) < max(offered)  # 32 A is drawn above 8 A
+    assert max(y for _, y in limit) < min(y for _, y in offered)  # 32 A is drawn above 8 A
 
 
 def test_the_plot_draws_nothing_over_a_time_without_status(window: Any) -> None:
@@ -161,18 +161,10 @@ def test_the_plot_draws_nothing_over_a_time_without_status(window: Any) -> None:
     window.link.status(BAY, CHARGING, now - 50.0)
     window.link.status(BAY, CHARGING, now)
     window.redraw()
-    plot = window.panel.detail.plot
-    image = plot.grab().toImage()
-    colour = COLOURS[StateKind.CHARGING]
-    columns = {
-        x
-        for x in range(60, image.width())
-        for y in range(30, image.height() // 2)
-        if image.pixelColor(x, y).getRgb()[:3] == colour
-    }
+    columns = {x for x, _ in pixels(window, COLOURS[StateKind.CHARGING], lower=False)}
     assert columns
-    middle = range(image.width() // 3, image.width() * 4 // 5)
-    assert not columns & set(middle)
+    width = window.panel.detail.plot.width()
+    assert not columns & set(range(width // 2, width * 4 // 5))
 
 
 # --- commands -----------------------------------------------------------------------------------------
