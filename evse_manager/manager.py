@@ -47,6 +47,9 @@ NOT_HEARD = 'the board node has not reported yet; try again in a moment.'
 
 NEVER = math.inf
 
+Remember = Callable[[], tuple[PersistedState, int] | None]
+"""Returns what an earlier process left behind, and the number of its newest event; None to ask again soon."""
+
 
 class ManagerCallbacks(Protocol):
     """What a manager asks of its owner; every call comes from within one of the manager's methods."""
@@ -152,30 +155,40 @@ class ConnectorManager:
         self._renewed_at = -NEVER
         self._status_due = -NEVER
         self._held_until = -NEVER
-        self._waiting: inputs.Start | None = None
-        """The start of the kernel, while it waits until no other manager is in command."""
+        self._remember: Remember | None = None
+        """What asks for the memory of an earlier process, while the start of the kernel waits."""
         self._begun_at = NEVER
 
     # --- life ----------------------------------------------------------------------------------------
 
     def start(
-        self, now: ClockReadings, remembered: PersistedState | None = None, last_sequence_number: int = 0
+        self,
+        now: ClockReadings,
+        remembered: PersistedState | None = None,
+        last_sequence_number: int = 0,
+        *,
+        remember: Remember | None = None,
     ) -> None:
         """
         Ask for the board, and start the kernel with what an earlier process left behind.
 
-        ``last_sequence_number`` is that of the newest event on record; events go on from there.  The kernel
-        starts when the board is heard, or has been silent for ``BOARD_SILENCE_S``; while another manager is
-        in command this one stands by: nothing is published, and commands are refused.
+        ``last_sequence_number`` is that of the newest event on record; events go on from there.  ``remember``
+        returns both when the kernel starts, in place of the arguments: whose records they are may depend on
+        the board.  The kernel starts when the board is heard, or has been silent for ``BOARD_SILENCE_S``;
+        while another manager is in command this one stands by: nothing is published, commands are refused.
         """
         self._begun_at = self._renewed_at = now.steady
-        self._waiting = inputs.Start(remembered or PersistedState(), last_sequence_number)
+        self._remember = remember or (lambda: (remembered or PersistedState(), last_sequence_number))
         self._send(self._wanted, now)
+        self._start_kernel(now)
+
+    def resume_start(self, now: ClockReadings) -> None:
+        """Ask ``remember`` again, if the start waits for it."""
         self._start_kernel(now)
 
     def shut_down(self, now: ClockReadings) -> None:
         """Withdraw power and close what is open; ``finished`` says when that is done."""
-        self._waiting = None
+        self._remember = None
         if self.started:
             self.take(inputs.Shutdown(), now)
         else:
@@ -217,7 +230,7 @@ class ConnectorManager:
         step = self.kernel.take(event, inputs.Now(now.clock, now.wall))
         if step.outputs is not None:
             self._send(step.outputs, now)
-        if self._waiting is None and not step.unchanged:
+        if self._remember is None and not step.unchanged:
             self._carry_out(step.report())
 
     def observe(self, state: BoardState, now: ClockReadings) -> None:
@@ -295,7 +308,7 @@ class ConnectorManager:
     @property
     def not_started(self) -> str:
         """Why the kernel has not started yet, for people; empty when it has, or was never asked to."""
-        if self._waiting is None:
+        if self._remember is None:
             return ''
         return NOT_HEARD
 
@@ -313,14 +326,19 @@ class ConnectorManager:
         """Start the kernel if it waits and no other manager is in command."""
         known = self.lease.board_heard or not self.lease.is_supervised
         if (
-            self._waiting is None
+            self._remember is None
             or self.lease.refused
             or not (known or now.steady >= self._begun_at + BOARD_SILENCE_S)
         ):
             return
-        start, self._waiting = self._waiting, None
+        remember, self._remember = self._remember, None
+        remembered = remember()
+        if remembered is None:
+            self._remember = remember
+            return
+        memory, last_sequence_number = remembered
         self.started = True
-        self.take(start, now)
+        self.take(inputs.Start(memory, last_sequence_number), now)
 
     def _carry_out(self, output: Output) -> None:
         self._records.keep(output, partial(self._publish_recorded, output))

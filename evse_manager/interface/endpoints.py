@@ -339,7 +339,7 @@ SET_SITE_LIMIT = Service(
 SITE_SERVICES = (SET_SITE_LIMIT,)
 """Offered by the energy manager, in the namespace of the site."""
 
-SERVICES = (GET_ID, EXTERNAL_READY, *COMMANDS, *SIMULATION_SERVICES)
+SERVICES = (GET_ID, EXTERNAL_READY, *COMMANDS, *RECORD_SERVICES, *SIMULATION_SERVICES)
 """Every service of a connector."""
 
 

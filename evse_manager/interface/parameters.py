@@ -170,7 +170,13 @@ class Config:
     )
     session_store: str = parameter(
         'auto',
-        'File of the session records; auto is a file under ROS_HOME by namespace, empty is memory only.',
+        "File of the connector's session records; auto is a file under ROS_HOME by namespace, empty is memory"
+        ' only. With a simulated board the file beside it whose name ends in -simulated.',
+    )
+    history_store: str = parameter(
+        'auto',
+        'File of the finished sessions of all connectors of this host; auto is all-connectors.sqlite3 beside'
+        ' session_store, empty is none. With a simulated board the file beside it, likewise.',
     )
     session_store_retention_days: int = parameter(
         365, 'How long closed sessions are kept.', unit='d', minimum=1, maximum=36500

@@ -5,7 +5,9 @@ Upper and lower case of a token are the same, whatever its kind: readers of one 
 identifiers of OCPP 1.6 (``CiString``) and 2.0.1 (``identifierString``) are compared without regard to case.
 """
 
-from evse_manager.interface.types import ProvidedIdToken
+from dataclasses import replace
+
+from evse_manager.interface.types import ProvidedIdToken, SessionEvent, SessionRecord
 
 TOKEN_LENGTH = 36
 """Longest token, in characters."""
@@ -52,3 +54,28 @@ def objection(token: ProvidedIdToken) -> str:
     if len(token.certificate) > CERTIFICATE_LENGTH:
         return f'certificate must be at most {CERTIFICATE_LENGTH} characters.'
     return ''
+
+
+def concealed(event: SessionEvent) -> SessionEvent:
+    """Return an event whose tokens are masked: they are secrets."""
+    started, finished = event.transaction_started, event.transaction_finished
+    if started is not None:
+        token = replace(started.id_tag, id_token=_masked(started.id_tag.id_token), certificate='')
+        event = replace(event, transaction_started=replace(started, id_tag=token))
+    if finished is not None:
+        event = replace(event, transaction_finished=replace(finished, id_tag=_masked(finished.id_tag)))
+    return event
+
+
+def concealed_record(record: SessionRecord) -> SessionRecord:
+    """Return a session record whose tokens are masked."""
+    return replace(
+        record,
+        token=_masked(record.token),
+        stop_token=_masked(record.stop_token),
+        events=tuple(map(concealed, record.events)),
+    )
+
+
+def _masked(id_token: str) -> str:
+    return masked(id_token) if id_token else ''

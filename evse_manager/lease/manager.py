@@ -144,6 +144,19 @@ class BoardLeaseClient:
         return self._board_id is not None
 
     @property
+    def board_id(self) -> str | None:
+        """The board that is led; None before one was heard."""
+        return self._board_id
+
+    def would_lead(self, board_id: str) -> bool:
+        """Return whether the next state of this board would be taken: it is led, or would be from then on."""
+        if board_id == self._board_id:
+            return True
+        other = self._others.get(board_id)
+        vacant = self._board_id is None or self._lost == SILENT
+        return vacant and (other is None or not self._is_beside(other))
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What people should know of other boards; one sentence each."""
         present = sorted(
@@ -260,9 +273,7 @@ class BoardLeaseClient:
 
     def _follow(self, state: BoardState, steady: float) -> bool:
         """Lead the board of a state, if there is none yet or ours fell silent; return whether it is led."""
-        vacant = self._board_id is None or self._lost == SILENT
-        other = self._others.get(state.board_id)
-        if not vacant or (other is not None and self._is_beside(other)):
+        if not self.would_lead(state.board_id):
             return False
         self._others.pop(state.board_id, None)
         if state.board_id != (self._board_id or ''):  # no command so far has named it

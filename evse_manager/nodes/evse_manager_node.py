@@ -22,6 +22,7 @@ from evse_manager.charging.charge_goal import KeepAliveLost, Policy
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.energy_request import energy_request
 from evse_manager.charging.kernel import Output
+from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface import endpoints
 from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.endpoints import Party
@@ -45,6 +46,7 @@ from evse_manager.interface.types import (
 )
 from evse_manager.lease.manager import BoardLeaseClient
 from evse_manager.manager import NEVER, ConnectorManager
+from evse_manager.nodes.board_kinds import BoardKinds
 from evse_manager.nodes.charge_server import ChargeServer
 from evse_manager.nodes.connector_log import ConnectorLog, Line, Severity
 from evse_manager.nodes.conversions import (
@@ -61,6 +63,7 @@ from evse_manager.nodes.diagnostics import Digest, diagnostics, digest
 from evse_manager.nodes.parameters import Parameters, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import profile
+from evse_manager.nodes.record_services import RecordServices
 from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, NodeTime, run
 from evse_manager.nodes.services import Reply, create_service
 from evse_manager.nodes.session_records import SessionRecords
@@ -74,6 +77,7 @@ WARNING_PERIOD_S = 1.0
 DELIVERY_S = 0.2
 """How long the last messages of the process are waited for."""
 
+OTHER_BOARD = 'the manager goes on with the records of another board; try again in a moment.'
 SHUTTING_DOWN = 'the node is shutting down.'
 WAITS_FOR_READY = (
     'the node waits for the call of external_ready_to_start_charging (wait_for_external_ready is set).'
@@ -105,19 +109,23 @@ class EvseManager:
         self._time = NodeTime(self.node)
         self._uuid: str = self.node.get_namespace()
         self._records = SessionRecords(
-            self.node, self._config, self._time, self._guard, self._on_records_changed
-        )
-        self._manager = ConnectorManager(
+            self.node,
             self._config,
-            BoardLeaseClient(
-                # The earlier start has the lesser name, and of two managers that one stays in command.
-                f'{time.time_ns():020d} {self.node.get_fully_qualified_name()} {uuid.uuid4()}',
-                self._config.board_lease_s,
-            ),
-            self,
-            self._records,
-            uuid=self._uuid,
+            self._time,
+            self._guard,
+            changed=self._on_records_changed,
+            opened=self._on_records_opened,
         )
+        self._kinds = BoardKinds()
+        self._recorded_board: str | None = None
+        """The board whose kind is known to be that of the open records."""
+        self._held: BoardState | None = None
+        """The state of a board that has not said yet what it is."""
+        self._next_kind: bool | None = None
+        """The kind of the records to go on with, once what is open is closed."""
+        # The earlier start has the lesser name, and of two managers that one stays in command.
+        self._started_at = f'{time.time_ns():020d}'
+        self._manager = self._new_manager()
         self._command = to_message(BoardCommand())
         self._begun = self._ending = False
         self._waits_for_ready = self._config.wait_for_external_ready
@@ -127,6 +135,7 @@ class EvseManager:
         self._stands_by = False
         self._hlc = False
         self._meter: Powermeter | None = None
+        self._board_capabilities: BoardCapabilities | None = None
         self._capabilities: HardwareCapabilities | None = None
         self._digest: Digest | None = None
         self._requested: EnergyFlowRequest | None = None
@@ -144,6 +153,11 @@ class EvseManager:
         for service in endpoints.COMMANDS:
             command = getattr(inputs, endpoints.command_name(service))
             create_service(self.node, service, partial(self._on_command, service.name, command))
+        RecordServices(
+            self.node,
+            lambda: [path for path in self._records.files if path is not None],
+            lambda: self._manager.lease.refused,
+        )
         self._charge = ChargeServer(
             self.node,
             self._guard,
@@ -160,6 +174,16 @@ class EvseManager:
             else None
         )
 
+    def _new_manager(self) -> ConnectorManager:
+        name = f'{self._started_at} {self.node.get_fully_qualified_name()} {uuid.uuid4()}'
+        return ConnectorManager(
+            self._config,
+            BoardLeaseClient(name, self._config.board_lease_s),
+            self,
+            self._records,
+            uuid=self._uuid,
+        )
+
     # --- life ------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -174,17 +198,46 @@ class EvseManager:
             self._log.info('Waiting for external_ready_to_start_charging.')
             return
         self._begun = True
-        remembered = self._records.open()
         self._publishers.publish('evse_id', EvseId(self._config.evse_id))
-        self.publish_events(remembered.undelivered)
-        self._records.told()
-        self._manager.start(self._now(), remembered.memory, remembered.last_sequence_number)
+        self._manager.start(self._now(), remember=self._remember)
         for name, callback in self._readers.items():
             topic = endpoints.topic(name)
             self.node.create_subscription(
                 endpoints.load(topic.type), name, self._entry(callback), profile(topic.qos)
             )
         self._arm()
+
+    def _remember(self) -> tuple[PersistedState, int] | None:
+        """Open the records of the board that is led; return what an earlier process left in them."""
+        remembered = self._records.open(self._kinds.of(self._manager.lease.board_id))
+        if remembered is None:
+            return None
+        self.publish_events(remembered.undelivered)
+        self._records.told()
+        return remembered.memory, remembered.last_sequence_number
+
+    def _change_records(self, simulated: bool) -> None:
+        """Close what is open in order, then go on with the records, limits and state of the other kind."""
+        if self._next_kind is None:
+            self._log.warning(
+                f'The board is {"a simulated" if simulated else "a real"} one now: going on with its own'
+                ' session records and limits.'
+            )
+            self._manager.shut_down(self._now())
+        self._next_kind = simulated
+
+    def _begin_with_other_records(self) -> None:
+        """Start again, as a process does that finds the other board."""
+        now = self._now()
+        self._manager.close(now, f'refused: {OTHER_BOARD}')
+        self._manager = self._new_manager()
+        self._next_kind = None
+        self._hlc, self._meter, self._ev_info = False, None, EVInfo()
+        self._manager.start(now, remember=self._remember)
+        if self._board_capabilities is not None:
+            self._take(inputs.BoardCapabilitiesReceived(self._board_capabilities))
+        if self._capabilities is not None:
+            self._take(inputs.CapabilitiesReceived(self._capabilities))
 
     def end(self) -> None:
         """Let the kernel withdraw power and close what is open."""
@@ -227,6 +280,8 @@ class EvseManager:
     def _arm(self) -> None:
         """Let the charge goal react, then arm the loop, and the timer of simulated time, to what is due."""
         self._charge.drain()
+        if self._next_kind is not None and self._manager.finished and not self._ending:
+            self._begin_with_other_records()
         self.finished = self.finished or (self._manager.finished and self._charge.idle)
         if not self._begun:
             return
@@ -360,6 +415,11 @@ class EvseManager:
             self._requested = request
             self._publishers.publish('energy/request', request)
 
+    def _on_records_opened(self) -> None:
+        if not self._manager.started:
+            self._manager.resume_start(self._now())
+            self._arm()
+
     def _on_records_changed(self) -> None:
         self._manager.publish_status(self._now())
         self._arm()
@@ -375,8 +435,8 @@ class EvseManager:
             'board/hw_capabilities': self._reader(
                 'board/hw_capabilities', HardwareCapabilities, self._on_hw_capabilities
             ),
-            'board/capabilities': self._input_reader(
-                'board/capabilities', BoardCapabilities, inputs.BoardCapabilitiesReceived
+            'board/capabilities': self._reader(
+                'board/capabilities', BoardCapabilities, self._on_board_capabilities
             ),
             'hlc/ev_info': self._input_reader('hlc/ev_info', EVInfo, inputs.EvInfoReceived),
             'hlc/evcc_id': self._on_evcc_id,
@@ -420,7 +480,27 @@ class EvseManager:
     def _take(self, event: inputs.Input) -> None:
         self._manager.take(event, self._now())
 
+    def _on_board_capabilities(self, capabilities: BoardCapabilities) -> None:
+        self._kinds.heard(capabilities)
+        self._board_capabilities = capabilities
+        if capabilities.board_id in ('', self._recorded_board):
+            self._recorded_board = None  # its next state is looked at again
+        self._take(inputs.BoardCapabilitiesReceived(capabilities))
+        held, self._held = self._held, None
+        if held is not None:
+            self._on_board_state(held)
+
     def _on_board_state(self, state: BoardState) -> None:
+        """Take the state of a board, once it is known whose records it belongs to."""
+        if state.board_id != self._recorded_board and self._manager.lease.would_lead(state.board_id):
+            if self._kinds.awaited(state.board_id, time.monotonic()):
+                self._held = state
+                return
+            kind, open_kind = bool(self._kinds.of(state.board_id)), self._records.simulated
+            if self._manager.started and open_kind is not None and kind is not open_kind:
+                self._change_records(kind)
+                return
+            self._recorded_board, self._held = state.board_id, None
         self._manager.observe(state, self._now())
         if self._manager.lease.refused and not self._stands_by:
             self._write(self._journal.standing_by())
@@ -493,6 +573,8 @@ class EvseManager:
         """Give a command to the manager; return why that is impossible, or nothing."""
         if self._ending:
             return SHUTTING_DOWN
+        if self._next_kind is not None:
+            return OTHER_BOARD
         if not self._manager.started:
             if self._waits_for_ready:
                 return WAITS_FOR_READY

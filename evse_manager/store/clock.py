@@ -25,8 +25,17 @@ YOUNG = """
     (SELECT min({order}) FROM {table} WHERE {ended} BETWEEN :limit AND :now)
 """
 
-PURGED = (
-    ('sessions', 'rowid', 'finished', ''),
+Purged = tuple[str, str, str, str]
+"""Table, column that orders its rows, column of the time of their end, and a further condition."""
+
+SESSIONS: Purged = ('sessions', 'rowid', 'finished', '')
+ARCHIVED: Purged = ('sessions', 'rowid', 'finished', ' AND rowid <= :archived')
+
+ARCHIVED_DAYS = 30
+"""How long a connector's own file keeps a session that the file of all connectors has, too."""
+
+PURGED: tuple[Purged, ...] = (
+    SESSIONS,
     ('errors', 'id', 'cleared', ''),
     ('reservations', 'id', 'ended', ''),
     ('external_limits', 'id', 'stamp', ' AND id < (SELECT max(id) FROM external_limits)'),
@@ -37,7 +46,6 @@ PURGED = (
         ' AND sequence_number <= (SELECT delivered_sequence_number FROM connector)',
     ),
 )
-"""Table, column that orders its rows, column of the time of their end, and a further condition."""
 
 STAMPS = (
     ('sessions', 'rowid', ('started', 'finished')),
@@ -53,12 +61,19 @@ Marks = dict[str, int]
 """Newest row of each table."""
 
 
-def purge(connection: sqlite3.Connection, now: Time, days: int) -> int:
+def purge(
+    connection: sqlite3.Connection,
+    now: Time,
+    days: int,
+    tables: tuple[Purged, ...] = PURGED,
+    archived: int = 0,
+) -> int:
     """
     Delete what ended more than ``days`` days ago; return the number of deleted rows.
 
     The age is that by the lowest of the last ``READINGS`` readings of the clock; before there are as many,
     nothing is deleted.  A row stays while one before it is young enough to stay, whatever its stamp says.
+    Sessions up to row ``archived`` go after ``ARCHIVED_DAYS``, with their events.
     """
     newest = connection.execute('SELECT stamp FROM clock_readings ORDER BY id DESC').fetchone()
     if newest is None or abs(now - newest[0]) >= READING_EVERY_NS:
@@ -76,17 +91,24 @@ def purge(connection: sqlite3.Connection, now: Time, days: int) -> int:
         return 0
     believed = min(readings)
     times = {'limit': believed - days * DAY_NS, 'now': believed}
-    deleted = 0
-    for table, order, ended, further in PURGED:
-        young = YOUNG.format(table=table, order=order, ended=ended)
-        where = f'{ended} < :limit AND {order} < coalesce({young}, {order} + 1){further}'
-        if table == 'sessions':
-            deleted += connection.execute(
-                f'DELETE FROM meter_values WHERE session_uuid IN (SELECT uuid FROM sessions WHERE {where})',
-                times,
-            ).rowcount
-        deleted += connection.execute(f'DELETE FROM {table} WHERE {where}', times).rowcount
+    deleted = sum(_delete(connection, each, times) for each in tables)
+    if archived and days > ARCHIVED_DAYS:
+        times = {'limit': believed - ARCHIVED_DAYS * DAY_NS, 'now': believed, 'archived': archived}
+        deleted += _delete(connection, ARCHIVED, times)
+        deleted += connection.execute(
+            'DELETE FROM events WHERE stamp < :limit AND session_uuid NOT IN (SELECT uuid FROM sessions)'
+            ' AND sequence_number <= (SELECT delivered_sequence_number FROM connector)',
+            times,
+        ).rowcount
     return deleted
+
+
+def _delete(connection: sqlite3.Connection, purged: Purged, times: dict[str, int]) -> int:
+    """Delete the rows of a table that ended before the limit; return how many."""
+    table, order, ended, further = purged
+    young = YOUNG.format(table=table, order=order, ended=ended)
+    where = f'{ended} < :limit AND {order} < coalesce({young}, {order} + 1){further}'
+    return connection.execute(f'DELETE FROM {table} WHERE {where}', times).rowcount
 
 
 def marks(connection: sqlite3.Connection) -> Marks:
@@ -114,11 +136,12 @@ def correct(connection: sqlite3.Connection, since: Marks, shift_ns: int) -> int:
                 f' WHERE {column} < :known AND ({order} > :since{older})',
                 {'shift': shift_ns, 'known': KNOWN_FROM, 'since': since[table]},
             ).rowcount
-    corrected += connection.execute(
-        'UPDATE OR IGNORE meter_values SET stamp = stamp + :shift WHERE stamp < :known AND session_uuid IN'
-        ' (SELECT uuid FROM sessions WHERE rowid > :since)',
-        {'shift': shift_ns, 'known': KNOWN_FROM, 'since': since['sessions']},
-    ).rowcount
+    for table in ('meter_values', 'course'):
+        corrected += connection.execute(
+            f'UPDATE OR IGNORE {table} SET stamp = stamp + :shift WHERE stamp < :known AND session_uuid IN'
+            ' (SELECT uuid FROM sessions WHERE rowid > :since)',
+            {'shift': shift_ns, 'known': KNOWN_FROM, 'since': since['sessions']},
+        ).rowcount
     return corrected
 
 

@@ -14,6 +14,7 @@ from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.types import Time
 from evse_manager.store import clock, records_sql
 from evse_manager.store.codec import DecodeError
+from evse_manager.store.identity import Identity
 from evse_manager.store.location import SUFFIX, set_aside
 from evse_manager.store.records_sql import Entry, Remembered
 from evse_manager.store.schema import ForeignFileError, prepare
@@ -70,7 +71,7 @@ class Database:
         self._synchronous = ''
         self._fresh_run = True
         try:
-            prepare(self._connection)
+            prepare(self._connection, path)
             self.loaded = records_sql.load(self._connection)
             self._marks = clock.marks(self._connection)
             with _Transaction(self._connection):
@@ -90,6 +91,12 @@ class Database:
         self._choose_synchronous(durable=True)
         with _Transaction(self._connection):
             records_sql.seed(self._connection, memory, last, delivered)
+
+    def identify(self, identity: Identity) -> None:
+        """Note whose records these are."""
+        self._choose_synchronous(durable=False)
+        with _Transaction(self._connection):
+            records_sql.identify(self._connection, identity)
 
     def write(self, entries: Sequence[Entry], before: PersistedState, delivered: int) -> PersistedState:
         """Commit entries on top of the state ``before``; return the new state."""
@@ -112,11 +119,16 @@ class Database:
             if alive is not None:
                 records_sql.mark_alive(self._connection, alive)
 
-    def purge(self, now: Time, days: int) -> int:
-        """Delete what ended more than ``days`` ago and free the space; return the number of deleted rows."""
+    def purge(self, now: Time, days: int, archived: int = 0) -> int:
+        """
+        Delete what ended more than ``days`` ago and free the space; return the number of deleted rows.
+
+        Sessions up to row ``archived`` are in the file of all connectors, too; they stay for
+        ``clock.ARCHIVED_DAYS``.
+        """
         self._choose_synchronous(durable=False)
         with _Transaction(self._connection):
-            deleted = clock.purge(self._connection, now, days)
+            deleted = clock.purge(self._connection, now, days, archived=archived)
         self._connection.executescript(f'PRAGMA incremental_vacuum({PAGES_OF_A_PURGE})')
         return deleted
 

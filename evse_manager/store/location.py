@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +22,9 @@ LONGEST_NAME = 200
 
 HASH_DIGITS = 16
 
+HISTORY = 'all-connectors'
+"""Name of the file with the finished sessions of all connectors of a host; no namespace may have a hyphen."""
+
 
 class LockedError(Exception):
     """Another process keeps its records in this file; the text names it."""
@@ -38,13 +42,40 @@ def location(setting: str, namespace: str, environment: Mapping[str, str] = os.e
         return None
     if setting != 'auto':
         return Path(setting).expanduser().absolute()
-    home = environment.get('ROS_HOME', '')
-    folder = Path(home).expanduser() if home else Path.home() / '.ros'
     name = namespace.strip('/').replace('/', '.') or ROOT
     if len(name) > LONGEST_NAME:
         digest = sha256(name.encode()).hexdigest()[:HASH_DIGITS]
         name = f'{name[: LONGEST_NAME - HASH_DIGITS - 1]}-{digest}'
-    return (folder / 'evse_manager' / f'{name}{SUFFIX}').absolute()
+    return records_folder(environment) / f'{name}{SUFFIX}'
+
+
+def records_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of the records where no parameter says otherwise."""
+    home = environment.get('ROS_HOME', '')
+    folder = Path(home).expanduser() if home else Path.home() / '.ros'
+    return (folder / 'evse_manager').absolute()
+
+
+def history_location(setting: str, records: Path | None) -> Path | None:
+    """
+    Return the file that the parameter ``history_store`` means, or None for none.
+
+    ``auto`` is ``all-connectors.sqlite3`` in the folder of ``records``, the connector's own file.
+    """
+    if not setting or records is None:
+        return None
+    if setting != 'auto':
+        return Path(setting).expanduser().absolute()
+    return records.with_name(f'{HISTORY}{SUFFIX}')
+
+
+def last_written(path: Path) -> float:
+    """Return when a file of records was written last, in seconds since 1970; 0 when it does not exist."""
+    times = []
+    for part in ('', '-wal'):
+        with suppress(OSError):
+            times.append(path.with_name(path.name + part).stat().st_mtime)
+    return max(times, default=0.0)
 
 
 class FileLock:

@@ -25,6 +25,8 @@ from evse_manager.interface.types import (
 )
 from evse_manager.metering.energy import TransactionEnergy
 from evse_manager.store.codec import DecodeError, decode, encode
+from evse_manager.store.course import CoursePoint
+from evse_manager.store.identity import Identity
 
 Event = SessionEventEnum
 
@@ -49,14 +51,15 @@ class Entry:
     """
     The result of one step of the kernel that is recorded.
 
-    ``memory`` and ``errors`` (the set of active errors) are None when they did not change; ``stamp`` is the
-    wall time of the step.
+    ``memory`` and ``errors`` (the set of active errors) are None when they did not change, and ``course``
+    when the course of the session needs no new point; ``stamp`` is the wall time of the step.
     """
 
     stamp: Time
     events: tuple[SessionEvent, ...] = ()
     memory: PersistedState | None = None
     errors: tuple[Error, ...] | None = None
+    course: CoursePoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ def write(connection: sqlite3.Connection, entries: Iterable[Entry], before: Pers
         if entry.memory is not None:
             _write_memory(connection, entry, before)
             before = replace(entry.memory, written=None)
+        if entry.course is not None:
+            _write_course(connection, entry.course)
     return before
 
 
@@ -166,6 +171,14 @@ def mark_delivered(connection: sqlite3.Connection, sequence_number: int) -> None
 def mark_alive(connection: sqlite3.Connection, stamp: Time) -> None:
     """Note that the process was alive at this time."""
     connection.execute('UPDATE connector SET alive = ?', (stamp,))
+
+
+def identify(connection: sqlite3.Connection, identity: Identity) -> None:
+    """Note whose records these are."""
+    connection.execute(
+        'UPDATE connector SET namespace = ?, connector_id = ?, simulated = ?',
+        (identity.connector, identity.connector_id, identity.simulated),
+    )
 
 
 # --- events ---------------------------------------------------------------------------------------------
@@ -264,13 +277,35 @@ def end_lost_sessions(connection: sqlite3.Connection, stamp: Time, session: Open
     """
     uuid = '' if session is None else session.uuid
     connection.execute(
-        'UPDATE transactions SET finished = ?, stop_reason = ?, stop_wh = coalesce('
+        'UPDATE transactions SET finished = ?, stop_reason = ?, energy_is_lower_bound = 1,'
+        ' stop_wh = coalesce('
         '(SELECT max(energy_wh) FROM meter_values AS value'
         ' WHERE value.session_uuid = transactions.session_uuid), start_wh)'
         ' WHERE finished IS NULL AND session_uuid <> ?',
         (stamp, StopTransactionReason.POWER_LOSS.name, uuid),
     )
     connection.execute('UPDATE sessions SET finished = ? WHERE finished IS NULL AND uuid <> ?', (stamp, uuid))
+
+
+def _write_course(connection: sqlite3.Connection, point: CoursePoint) -> None:
+    sample = point.sample
+    _begin_session(connection, point.session_uuid, None, None)
+    connection.execute(
+        'INSERT OR IGNORE INTO course VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+        (
+            point.session_uuid,
+            sample.stamp,
+            sample.power_w,
+            sample.signalled_current_a,
+            sample.phases,
+            sample.limit_a,
+            sample.limit_source.name,
+            sample.limit_node,
+            sample.cp_state.name,
+            sample.contactor.name,
+            sample.reason.name,
+        ),
+    )
 
 
 # --- errors ---------------------------------------------------------------------------------------------
@@ -331,7 +366,9 @@ def _put_memory(connection: sqlite3.Connection, memory: PersistedState) -> None:
         None if memory.session is None else encode(memory.session),
     )
     connection.execute(
-        'INSERT INTO connector VALUES (1, ?, ?, ?, ?, ?, ?, NULL, 0, 0) ON CONFLICT (one) DO UPDATE SET'
+        'INSERT INTO connector (one, enabled, faulted, welded, reservation_id, external_limits, open_session,'
+        ' last_sequence_number, delivered_sequence_number)'
+        ' VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0) ON CONFLICT (one) DO UPDATE SET'
         ' enabled = excluded.enabled, faulted = excluded.faulted, welded = excluded.welded,'
         ' reservation_id = excluded.reservation_id, external_limits = excluded.external_limits,'
         ' open_session = excluded.open_session',

@@ -4,7 +4,11 @@ The tables of a file of session records, and the migration of files of earlier v
 Times are nanoseconds since 1970 UTC, energy is Wh, objects are JSON as in ``codec.py``, enumerations names.
 """
 
+import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 APPLICATION_ID = 0x45565345
 """``EVSE`` in the header of the file: it identifies files of this package."""
@@ -114,7 +118,58 @@ CREATE VIEW charged AS                  -- for people: one line per transaction
     FROM transactions ORDER BY started;
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)
+VERSION_3 = """
+ALTER TABLE connector ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
+ALTER TABLE connector ADD COLUMN connector_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE connector ADD COLUMN simulated INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE course (                   -- what changed in a session; NULL: not known
+    session_uuid TEXT NOT NULL REFERENCES sessions (uuid) ON DELETE CASCADE,
+    stamp INTEGER NOT NULL,
+    power_w REAL,
+    signalled_current_a REAL,
+    phases INTEGER,
+    limit_a REAL,
+    limit_source TEXT,
+    limit_node TEXT,
+    cp_state TEXT,
+    contactor TEXT,
+    reason TEXT,
+    PRIMARY KEY (session_uuid, stamp)
+) WITHOUT ROWID;
+CREATE INDEX errors_by_session ON errors (session_uuid);
+CREATE INDEX events_by_session ON events (session_uuid);
+CREATE VIEW session_records AS          -- one line per session, as in the file of all connectors
+    SELECT sessions.uuid AS uuid,
+           (SELECT namespace FROM connector) AS connector,
+           (SELECT connector_id FROM connector) AS connector_id,
+           (SELECT simulated FROM connector) AS simulated,
+           coalesce(sessions.started, 0) AS started,
+           sessions.reason AS start_reason,
+           sessions.finished AS finished,
+           transactions.started AS transaction_started,
+           transactions.finished AS transaction_finished,
+           transactions.stop_reason AS stop_reason,
+           transactions.token AS token,
+           upper(transactions.token) AS token_key,
+           transactions.stop_id_tag AS stop_token,
+           transactions.reservation_id AS reservation_id,
+           CASE WHEN transactions.finished IS NOT NULL
+                THEN coalesce(energy_wh, stop_wh - start_wh) END AS energy_wh,
+           energy_is_lower_bound,
+           energy_is_integrated,
+           start_wh AS meter_start_wh,
+           stop_wh AS meter_stop_wh,
+           CASE WHEN json_valid(start_value)
+                THEN coalesce(json_extract(start_value, '$.meter_id'), '') ELSE '' END AS meter_id,
+           (SELECT max(power_w) FROM (
+               SELECT max(power_w) AS power_w FROM meter_values WHERE session_uuid = sessions.uuid
+               UNION ALL SELECT max(power_w) FROM course WHERE session_uuid = sessions.uuid)
+           ) AS peak_power_w,
+           (SELECT count(*) FROM errors WHERE session_uuid = sessions.uuid) AS error_count
+    FROM sessions LEFT JOIN transactions ON transactions.session_uuid = sessions.uuid;
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3)
 """Script number n brings a file from version n to n + 1; a change of the tables appends one."""
 
 
@@ -122,9 +177,35 @@ class ForeignFileError(Exception):
     """The file belongs to another program, or to a later version; the text is for people."""
 
 
-def prepare(connection: sqlite3.Connection) -> None:
+def check(connection: sqlite3.Connection, application_id: int, newest: int) -> int:
     """
-    Set up a new file, or migrate an older one.
+    Return the version of a file of ours, 0 when it is new.
+
+    Raises
+    ------
+    ForeignFileError
+        When this version must not touch the file.
+    sqlite3.Error
+        When the file cannot be read.
+
+    """
+    version = _pragma(connection, 'user_version')
+    tables = connection.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]
+    if tables and _pragma(connection, 'application_id') != application_id:
+        raise ForeignFileError('it is a database of another program')
+    if version > newest:
+        raise ForeignFileError(f'it was written by a later version of this program (records {version})')
+    return version if tables else 0
+
+
+def prepare(
+    connection: sqlite3.Connection,
+    path: Path | None,
+    migrations: tuple[str, ...] = MIGRATIONS,
+    application_id: int = APPLICATION_ID,
+) -> None:
+    """
+    Set up a new file, or migrate an older one after a copy of it was made beside ``path`` (None = no copy).
 
     Raises
     ------
@@ -134,22 +215,48 @@ def prepare(connection: sqlite3.Connection) -> None:
         When the file cannot be read or written.
 
     """
-    version = _pragma(connection, 'user_version')
-    tables = connection.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]
-    if tables and _pragma(connection, 'application_id') != APPLICATION_ID:
-        raise ForeignFileError('it is a database of another program')
-    if version > len(MIGRATIONS):
-        raise ForeignFileError(f'it was written by a later version of this program (records {version})')
-    if not tables:
+    version = check(connection, application_id, len(migrations))
+    if not version:
         connection.execute('PRAGMA auto_vacuum = INCREMENTAL')
+    elif version < len(migrations) and path is not None:
+        back_up(connection, path.with_name(f'{path.name}.version-{version}'))
     connection.execute('PRAGMA journal_mode = WAL')
     connection.execute('PRAGMA journal_size_limit = 1048576')
     connection.execute('PRAGMA foreign_keys = ON')
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        connection.executescript(
-            f'BEGIN IMMEDIATE; {script} PRAGMA application_id = {APPLICATION_ID};'
-            f' PRAGMA user_version = {number}; COMMIT'
-        )
+    for number, script in enumerate(migrations[version:], start=version + 1):
+        connection.execute('BEGIN IMMEDIATE')
+        try:
+            if _pragma(connection, 'user_version') < number:  # else another process was faster
+                for statement in statements(script):
+                    connection.execute(statement)
+                connection.execute(f'PRAGMA application_id = {application_id}')
+                connection.execute(f'PRAGMA user_version = {number}')
+            connection.execute('COMMIT')
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute('ROLLBACK')
+            raise
+
+
+def statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script: ``executescript`` would commit before the first."""
+    text = ''
+    for part in script.split(';'):
+        text += f'{part};'
+        if sqlite3.complete_statement(text):
+            if text.strip(' \n;'):
+                yield text
+            text = ''
+
+
+def back_up(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy the whole database to ``path``, readable by its owner only; raises sqlite3.Error or OSError."""
+    fresh = path.with_name(f'{path.name}.new')
+    fresh.unlink(missing_ok=True)
+    os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with closing(sqlite3.connect(fresh)) as copy:
+        connection.backup(copy)
+    fresh.replace(path)
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

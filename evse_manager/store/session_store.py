@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evse_manager.interface.types import Time
+from evse_manager.store.archive import Archive
+from evse_manager.store.identity import UNNAMED, Identity
 from evse_manager.store.records_sql import Entry, Remembered
 from evse_manager.store.write_queue import QueuedEntry, WriteQueue
 from evse_manager.store.writer import Writer
@@ -33,24 +35,39 @@ class SessionStore:
         *,
         now: Callable[[], Time],
         wake: Callable[[], object],
+        identity: Identity = UNNAMED,
+        history: Path | None = None,
     ) -> None:
         """
         Keep records in the file ``path``; None keeps none.
 
         ``now`` returns the wall time, in any thread.  ``wake`` is called in any thread and must arrange that
-        ``settle`` is called in the owner's.
+        ``settle`` is called in the owner's.  Finished sessions are copied into the file ``history`` that all
+        connectors of a host share, soon and without anything waiting for it; None copies none.
         """
         self._path = path
+        self._wake = wake
         self._pending: deque[QueuedEntry] = deque()
         self._queue = WriteQueue(wake)
-        self._writer = Writer(path, retention_days, self._queue, now) if path is not None else None
+        self._archive = (
+            Archive.attach(history, retention_days, now, wake)
+            if path is not None and history is not None
+            else None
+        )
+        self._writer = (
+            Writer(path, retention_days, self._queue, now, identity=identity, archive=self._archive)
+            if path is not None
+            else None
+        )
         self._recording = False
+        self._open_until: float | None = None
         self._last_sequence_number = 0
 
     @property
     def warning(self) -> str:
         """What is wrong with the records, for people; empty when nothing is wrong."""
-        return self._queue.warning
+        archive = self._archive.warning if self._archive is not None else ''
+        return ' '.join(filter(None, (self._queue.warning, archive)))
 
     @property
     def is_settled(self) -> bool:
@@ -62,6 +79,21 @@ class SessionStore:
         """When ``settle`` has to be called at the latest (seconds of ``time.monotonic``)."""
         return self._pending[0].since + PUBLISH_AFTER_S if self._pending else None
 
+    def begin(self) -> None:
+        """Begin to open the file; ``wake`` is called when ``open`` will not wait any more."""
+        if self._writer is not None:
+            self._writer.begin()
+            self._open_until = time.monotonic() + OPEN_S
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether ``open`` would wait for the file."""
+        return (
+            self._writer is not None
+            and not self._writer.opened
+            and time.monotonic() < (self._open_until or 0.0)
+        )
+
     def open(self) -> Remembered:
         """
         Open the file, waiting for it ``OPEN_S`` at most, and return what it remembers.
@@ -70,7 +102,9 @@ class SessionStore:
         """
         if self._writer is None:
             return Remembered()
-        remembered = self._writer.open(OPEN_S)
+        if self._open_until is None:
+            self.begin()
+        remembered = self._writer.open(max(0.0, (self._open_until or 0.0) - time.monotonic()))
         self._recording = self._writer.is_recording
         self._last_sequence_number = remembered.last_sequence_number
         return remembered
@@ -116,3 +150,6 @@ class SessionStore:
         if self._writer is not None:
             self._recording = False
             self._writer.close(limit_s)
+        if self._archive is not None:
+            self._archive.detach(self._wake)
+            self._archive = None

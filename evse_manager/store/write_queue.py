@@ -88,6 +88,10 @@ class WriteQueue:
 
     # --- for the writer ---
 
+    def opened(self) -> None:
+        """Note that the file was opened, or can't be."""
+        self._changed()
+
     def notice(self, text: str) -> None:
         """Add a warning that holds for the life of the process."""
         self._notice = text

@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from evse_manager.charging.persisted_state import PersistedState
+from evse_manager.interface.enums import SessionEventEnum
 from evse_manager.interface.types import Time
+from evse_manager.store.archive import Archive
 from evse_manager.store.clock import ClockWatch
 from evse_manager.store.codec import DecodeError
 from evse_manager.store.database import Database, is_damage, open_or_replace, peek
+from evse_manager.store.identity import UNNAMED, Identity
 from evse_manager.store.location import FileLock, LockedError, set_aside
 from evse_manager.store.records_sql import Remembered
 from evse_manager.store.schema import ForeignFileError
@@ -48,6 +51,10 @@ ENTRY_ERRORS = (
 """The entry is at fault, not the file: a retry would fail again."""
 
 
+def _finishes(pending: QueuedEntry) -> bool:
+    return any(event.event is SessionEventEnum.SESSION_FINISHED for event in pending.entry.events)
+
+
 class Writer:
     """
     The writer of one file, and its thread.
@@ -56,8 +63,21 @@ class Writer:
     ``_hopeful`` are written by one thread and read by the other without a lock: each is a single assignment.
     """
 
-    def __init__(self, path: Path, retention_days: int, queue: WriteQueue, now: Callable[[], Time]) -> None:
-        """Write the entries of ``queue`` into the file ``path``; ``now`` returns the wall time."""
+    def __init__(
+        self,
+        path: Path,
+        retention_days: int,
+        queue: WriteQueue,
+        now: Callable[[], Time],
+        *,
+        identity: Identity = UNNAMED,
+        archive: Archive | None = None,
+    ) -> None:
+        """
+        Write the entries of ``queue`` into the file ``path``; ``now`` returns the wall time.
+
+        ``archive`` copies finished sessions into the file of all connectors.
+        """
         self._path = path
         self._days = retention_days
         self._queue = queue
@@ -73,19 +93,29 @@ class Writer:
         self._delivered = 0
         self._replaced_at: float | None = None
         self._clock = ClockWatch()
+        self._identity = identity
+        self._archive = archive
 
     @property
     def is_recording(self) -> bool:
         """Whether records are written, now or once the file can be written."""
         return self._hopeful and not self._abandoned
 
-    def open(self, limit_s: float) -> Remembered:
-        """Start the thread; return what the file remembers, or nothing when it takes over ``limit_s``."""
+    def begin(self) -> None:
+        """Start the thread, which opens the file."""
         self._thread.start()
+
+    @property
+    def opened(self) -> bool:
+        """Whether the file was opened, or can't be."""
+        return self._opened.is_set()
+
+    def open(self, limit_s: float) -> Remembered:
+        """Return what the file remembers, or nothing when it does not open within ``limit_s`` from now."""
         if self._opened.wait(limit_s):
             return self._loaded
         self._abandoned = True
-        self._queue.notice(f'No session records are kept: {self._path} did not open within {limit_s:.0f} s.')
+        self._queue.notice(f'No session records are kept: {self._path} did not open in time.')
         return Remembered()
 
     def close(self, limit_s: float) -> None:
@@ -101,7 +131,10 @@ class Writer:
             self._hopeful = self._open_first()
         finally:
             self._opened.set()
+            self._queue.opened()
         if self.is_recording:
+            if self._archive is not None:
+                self._archive.copy_from(self._path)
             self._work()
         self._close_file()
         if self._lock is not None:
@@ -113,6 +146,7 @@ class Writer:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = FileLock(self._path)
             self._file, self._loaded, notice = open_or_replace(self._path)
+            self._file.identify(self._identity)
             if notice:
                 self._queue.notice(notice)
         except LockedError as holder:
@@ -152,11 +186,14 @@ class Writer:
                 file = self._in_place()
                 self._write(file, batch, delivered)
                 self._look_at_clock(file)
+                if self._archive is not None and any(map(_finishes, batch)):
+                    self._archive.copy_from(self._path)
                 if booted and (closing or now >= alive_at):
                     file.mark(self._delivered, self._now())
                 if now >= purge_at:
                     purge_at = now + PURGE_EVERY_S
-                    file.purge(self._now(), self._days)
+                    archived = self._archive.copied(self._path) if self._archive is not None else 0
+                    file.purge(self._now(), self._days, archived)
                 if now >= alive_at:
                     alive_at = now + (IDLE_ALIVE_EVERY_S if self._memory.session is None else ALIVE_EVERY_S)
                 self._queue.catch_up()
@@ -192,6 +229,8 @@ class Writer:
         if shift_ns is None:
             return
         corrected = file.correct_stamps(shift_ns)
+        if self._archive is not None:
+            self._archive.copy_from(self._path)
         if corrected:
             self._queue.notice(
                 f'The clock was not set when {corrected} stamps of session records were written; they are'
@@ -208,6 +247,7 @@ class Writer:
                 self._file.seed(self._memory, self._delivered, self._delivered)
             else:
                 self._memory = replace(loaded.memory, written=None)
+            self._file.identify(self._identity)
             if notice:
                 self._queue.notice(notice)
         return self._file

@@ -94,7 +94,6 @@ def test_every_topic_and_service_has_a_line_to_try() -> None:
         endpoints.TOKEN,
         endpoints.KEEP_ALIVE,
         *endpoints.SERVICES,
-        *endpoints.RECORD_SERVICES,
     )
     of_the_site = (
         *endpoints.SITE_TOPICS,

@@ -101,6 +101,8 @@ BAD = {
     'simulation/set_proximity': [{'ampacity_a': 14.0}, {'ampacity_a': math.nan}, {'ampacity_a': -13.0}],
     'simulation/inject_fault': [{'fault': 'gremlins'}, {'fault': ''}],
     'simulation/clear_fault': [{'fault': 'gremlins'}],
+    'records/list': [{'page_size': 1000}, {'stop_reason': 200}],
+    'records/get': [{}, {'uuid': 'none', 'page': 'x'}],
 }
 CASES = [(name, fields) for name, many in BAD.items() for fields in many]
 

@@ -37,8 +37,8 @@ def once(events: list[SessionEvent], kind: Event) -> list[str]:
 @pytest.mark.timeout(60 + 30 * KILLS)
 def test_whenever_a_manager_is_killed_no_transaction_is_lost(probe: Probe, tmp_path: Path) -> None:
     chance = random.Random(KILLS)
-    namespace, file = '/kills', tmp_path / 'kills.sqlite3'
-    parameters = {'session_store': str(file), 'restart_delay_max_s': 0.0}
+    namespace, file = '/kills', tmp_path / 'kills-simulated.sqlite3'
+    parameters = {'session_store': str(tmp_path / 'kills.sqlite3'), 'restart_delay_max_s': 0.0}
     with running(tmp_path) as site:
         site.board(namespace)
         connector = Connector(probe, namespace)

@@ -40,10 +40,15 @@ class Bay:
 
     def start(self, **parameters: Any) -> Connector:
         """Start the manager, and listen to it alone."""
-        self.parameters = {'session_store': str(self.file), 'restart_delay_max_s': 0.0, **parameters}
+        self.parameters = {'session_store': str(self.setting), 'restart_delay_max_s': 0.0, **parameters}
         connector = Connector(self.probe, self.namespace, restarted=self.manager is not None)
         self.manager = self.site.manager(self.namespace, **self.parameters)
         return connector
+
+    @property
+    def setting(self) -> Path:
+        """What the parameter names: with a simulated board the records are in the file beside it."""
+        return self.file.with_name('bay.sqlite3')
 
     def kill(self, *, at_once: bool = False) -> None:
         """Kill the manager when its events are noted as told: those that are not are told once more."""
@@ -63,7 +68,9 @@ class Bay:
 def bay(probe: Probe, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bay]:
     namespace = '/' + request.node.name.split('[')[0]
     with running(tmp_path) as site:
-        yield Bay(site, probe, namespace, tmp_path / 'records' / 'bay.sqlite3', site.board(namespace))
+        yield Bay(
+            site, probe, namespace, tmp_path / 'records' / 'bay-simulated.sqlite3', site.board(namespace)
+        )
 
 
 def seconds(stamp: Any) -> float:
@@ -221,7 +228,7 @@ def test_every_event_told_is_recorded_with_its_number(bay: Bay) -> None:
 
 def test_a_second_manager_on_the_same_file_keeps_no_records_and_says_so(bay: Bay) -> None:
     bay.start().sees('Enabled')
-    other = bay.site.manager('/other', session_store=str(bay.file))
+    other = bay.site.manager('/other', session_store=str(bay.setting))
     assert bay.manager is not None
     bay.probe.wait(lambda: 'No session records are kept' in other.output, lambda: other.output)
     assert f'process {bay.manager.pid}' in other.output
@@ -282,4 +289,4 @@ def test_a_disk_that_hangs_delays_no_power_and_events_by_a_second_at_most(bay: B
 def test_auto_is_a_file_under_ros_home(bay: Bay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv('ROS_HOME', str(tmp_path / 'home'))
     bay.start(session_store='auto').sees('Enabled')
-    assert (tmp_path / 'home' / 'evse_manager' / f'{bay.namespace[1:]}.sqlite3').exists()
+    assert (tmp_path / 'home' / 'evse_manager' / f'{bay.namespace[1:]}-simulated.sqlite3').exists()
