@@ -1,8 +1,13 @@
 """The window: the table of connectors, one of them in detail, and the events of all."""
 
 import time
+import traceback
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from evse_manager.cli.graph import Reply
+from evse_manager.interface.text import printable
+from evse_manager.nodes.conversions import ConversionError
 from evse_manager.rqt.binding import QtCore, QtGui, QtWidgets
 from evse_manager.rqt.detail import Detail, plain_label
 from evse_manager.rqt.link import Link
@@ -24,6 +29,7 @@ class Panel(QtWidgets.QWidget):
         self.setWindowTitle('EV charging connectors')
         self._link: Link | None = link
         self._redraw_at = 0.0
+        self._failures: set[str] = set()
         self.headline = plain_label(self, wrapped=False)
         self.filter = QtWidgets.QLineEdit(self)
         self.filter.setPlaceholderText('Filter: name, state or reason')
@@ -70,11 +76,21 @@ class Panel(QtWidgets.QWidget):
     def _turn(self) -> None:
         if self._link is None:
             return
-        self._link.turn()
-        now = time.monotonic()
-        if now >= self._redraw_at:
-            self._redraw_at = now + REDRAW_S
-            self.redraw(now)
+        try:
+            self._link.turn()
+            now = time.monotonic()
+            if now >= self._redraw_at:
+                self._redraw_at = now + REDRAW_S
+                self.redraw(now)
+        except Exception as error:  # noqa: BLE001 - an entry point: PyQt5 ends rqt, with all its plug-ins, for it
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """Show that something broke; its traceback is printed once."""
+        self.headline.setText(printable(f'This window is not up to date: {error!r}; see the terminal.'))
+        if repr(error) not in self._failures:
+            self._failures.add(repr(error))
+            traceback.print_exception(error)
 
     def redraw(self, now: float) -> None:
         """Show what is known at a moment of the steady clock."""
@@ -102,10 +118,15 @@ class Panel(QtWidgets.QWidget):
         self.detail.show_connector(view, row_of(view, now))
         self.detail.plot.take(self._link.histories.of(view.name, now), now)
 
-    def _call(self, *arguments: Any) -> None:
-        if self._link is not None:
-            self._link.call(*arguments)
-            self._link.turn()
+    def _call(
+        self, connector: str, service: str, fields: Mapping[str, Any], answered: Callable[[Reply], None]
+    ) -> None:
+        if self._link is None:
+            return
+        try:
+            self._link.call(connector, service, fields, answered)
+        except ConversionError as error:
+            answered(Reply(connector, service, False, str(error), {}))
 
     # --- end -------------------------------------------------------------------------------------------
 

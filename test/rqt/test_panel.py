@@ -297,6 +297,36 @@ def test_foreign_text_is_shown_as_plain_text(window: Any, text: str) -> None:
     assert {label.textFormat() for label in foreign} == {QtCore.Qt.TextFormat.PlainText}
 
 
+# --- failures -----------------------------------------------------------------------------------------
+
+
+def test_what_a_message_cannot_carry_is_refused(charging: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evse_manager.nodes.conversions import ConversionError
+
+    def refuse(*_: Any) -> None:
+        raise ConversionError('04\0A1', 'text without a zero byte', 'provided_token.id_token')
+
+    monkeypatch.setattr(charging.link, 'call', refuse)
+    charging.press('pause_charging')
+    assert charging.reply.startswith('Pause refused: provided_token.id_token')
+
+
+def test_a_failure_is_shown_and_printed_once_and_the_window_goes_on(
+    charging: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        charging.link.turns += 1
+        raise RuntimeError('the middleware broke')
+
+    with monkeypatch.context() as patched:
+        patched.setattr(charging.link, 'turn', broken)
+        turns = charging.link.turns
+        charging.until(lambda: charging.link.turns >= turns + 3, lambda: 'three turns that fail')
+    assert 'the middleware broke' in charging.panel.headline.text()
+    assert capsys.readouterr().err.count('RuntimeError: the middleware broke') == 1
+    charging.until(lambda: '1 connector' in charging.panel.headline.text(), charging.panel.headline.text)
+
+
 # --- the end ------------------------------------------------------------------------------------------
 
 
