@@ -7,6 +7,7 @@ from typing import Any
 
 from evse_manager.cli import formatting
 from evse_manager.cli.actions import ACTIONS, Action, authorization
+from evse_manager.cli.commands import COMMANDS
 from evse_manager.cli.graph import Reply
 from evse_manager.cli.limits import limit
 from evse_manager.cli.monitor import ConnectorView
@@ -24,6 +25,7 @@ Call = Callable[[str, str, Mapping[str, Any], Callable[[Reply], None]], None]
 """Calls a service: connector, service, fields, and who gets the reply."""
 
 BUTTON_COLUMNS = 5
+SUMMARIES = {command.service: f'{command.summary[0].upper()}{command.summary[1:]}.' for command in COMMANDS}
 START_LIMIT_A = 16.0
 """What the dialog of the limit begins with while the limit is unknown."""
 
@@ -83,6 +85,7 @@ class Detail(QtWidgets.QWidget):
         ]
         for position, (service, label, press) in enumerate(presses):
             button = QtWidgets.QPushButton(label, self)
+            button.setToolTip(SUMMARIES[service])
             button.clicked.connect(partial(_pressed, press))
             self.buttons[service] = button
             grid.addWidget(button, position // BUTTON_COLUMNS, position % BUTTON_COLUMNS)
