@@ -34,6 +34,13 @@ from evse_manager.lease.manager import BOARD_SILENCE_S, BoardLeaseClient, BoardL
 STATUS_PERIOD_S = 1.0
 """The status is published at least this often, though nothing changed."""
 
+IGNORED_LIMITS_S = 10.0
+"""For so long after the last limits that were ignored, the status warns of them."""
+
+IGNORED_LIMITS = (
+    'Limits arrive on energy/limits and are ignored, because energy_source is local; set it to manager.'
+)
+
 RENEW_EARLY = 0.7
 """
 A board state that arrives after this share of the renewal period is answered with the renewal: with power
@@ -154,6 +161,7 @@ class ConnectorManager:
         self._kernel_due: float | None = None
         self._renewed_at = -NEVER
         self._status_due = -NEVER
+        self._limits_ignored_at = -NEVER
         self._held_until = -NEVER
         self._remember: Remember | None = None
         """What asks for the memory of an earlier process, while the start of the kernel waits."""
@@ -231,7 +239,7 @@ class ConnectorManager:
         if step.outputs is not None:
             self._send(step.outputs, now)
         if self._remember is None and not step.unchanged:
-            self._carry_out(step.report())
+            self._carry_out(step.report(), now)
 
     def observe(self, state: BoardState, now: ClockReadings) -> None:
         """Take a board state, and renew the lease where it is the occasion."""
@@ -299,7 +307,7 @@ class ConnectorManager:
 
     def status(self, now: ClockReadings) -> EvseStatus:
         """Return the status as it is at this moment, with the warnings of records and lease."""
-        return self._with_warnings(self.kernel.status(inputs.Now(now.clock, now.wall)))
+        return self._with_warnings(self.kernel.status(inputs.Now(now.clock, now.wall)), now)
 
     def grant(self, now: ClockReadings) -> Grant | None:
         """Return the energy manager's grant that is in force, if any."""
@@ -311,6 +319,10 @@ class ConnectorManager:
         if self._remember is None:
             return ''
         return NOT_HEARD
+
+    def ignore_limits(self, now: ClockReadings) -> None:
+        """Note that an energy manager sent limits which this connector does not obey (energy_source local)."""
+        self._limits_ignored_at = now.steady
 
     def publish_status(self, now: ClockReadings) -> None:
         """Publish the status as it is at this moment."""
@@ -340,11 +352,11 @@ class ConnectorManager:
         self.started = True
         self.take(inputs.Start(memory, last_sequence_number), now)
 
-    def _carry_out(self, output: Output) -> None:
+    def _carry_out(self, output: Output, now: ClockReadings) -> None:
         self._records.keep(output, partial(self._publish_recorded, output))
         self._callbacks.publish(output)
         if output.status is not None:
-            self._callbacks.publish_status(self._with_warnings(output.status), periodic=False)
+            self._callbacks.publish_status(self._with_warnings(output.status, now), periodic=False)
         self._kernel_due = output.deadline
         self.finished = self.finished or output.finished
 
@@ -361,6 +373,8 @@ class ConnectorManager:
         if lost is not None:
             self.take(lost, now)
 
-    def _with_warnings(self, status: EvseStatus) -> EvseStatus:
-        warnings = (*filter(None, (self._records.warning,)), *self.lease.warnings)
+    def _with_warnings(self, status: EvseStatus, now: ClockReadings) -> EvseStatus:
+        ignored = now.steady - self._limits_ignored_at < IGNORED_LIMITS_S
+        own = (self._records.warning, IGNORED_LIMITS if ignored else '')
+        warnings = (*filter(None, own), *self.lease.warnings)
         return replace(status, warnings=(*status.warnings, *warnings)) if warnings else status

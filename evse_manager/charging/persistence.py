@@ -114,8 +114,10 @@ def _continue(connector: Connector, remembered: PersistedState) -> None:
         or remembered.written is None
     ):
         return
+    # A clock without a battery starts earlier than the record was written, so the length is not known; the
+    # record is the newest by its number, and the operator wants it continued.
     outage_s = (connector.now.wall - remembered.written) * 1e-9
-    if 0.0 <= outage_s <= connector.config.continue_within_s:
+    if outage_s <= connector.config.continue_within_s:
         authorize_again(connector, interrupted.transaction.token)
 
 

@@ -103,6 +103,8 @@ class BoardSupport:
         self._loop = BoardLoop(self._driver, controller)
         self._controller = controller
         self._begun = self._waiting = False
+        self._woken = False
+        """The driver has something new that the loop has not seen yet."""
         self._give_up: float | None = None
         self._was_open = False
         self._awaits_sample = False
@@ -219,7 +221,8 @@ class BoardSupport:
         try:
             now = self._hardware_time.now()
             due = now.steady >= self._controller.steady_deadline() or now.clock >= self._clock_due()
-            if self._begun and due:
+            if self._begun and (due or self._woken):
+                self._woken = False
                 self._loop.run(now)
         except Exception:
             self._withdraw_past_the_controller()
@@ -247,6 +250,7 @@ class BoardSupport:
     # --- the loop --------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
+        self._woken = True
         executor = self.node.executor
         if executor is not None:
             executor.create_task(self._guard(self._go))
@@ -256,6 +260,7 @@ class BoardSupport:
             self.begin()
             return
         with self._lock:
+            self._woken = False
             now = self._hardware_time.now()
             self._loop.run(now)
         self._report(now)

@@ -444,10 +444,11 @@ class EvseManager:
                 'hlc/certificate_request', RequestExiStreamSchema, self._on_certificate_request
             ),
         }
-        if managed:
-            callbacks['energy/limits'] = self._input_reader(
-                'energy/limits', EnforcedLimits, inputs.LimitsEnforced
-            )
+        callbacks['energy/limits'] = (
+            self._input_reader('energy/limits', EnforcedLimits, inputs.LimitsEnforced)
+            if managed
+            else lambda _: self._manager.ignore_limits(self._now())
+        )
         return callbacks
 
     def _read(self, name: str, message: Any, cls: type[Value]) -> Value | None:

@@ -40,7 +40,13 @@ from evse_manager.interface.types import (
     ValidationResult,
 )
 from evse_manager.lease.manager import BOARD_SILENCE_S, BoardLeaseClient
-from evse_manager.manager import HOLD_AFTER_FAILURE_S, ConnectorManager, Records
+from evse_manager.manager import (
+    HOLD_AFTER_FAILURE_S,
+    IGNORED_LIMITS,
+    IGNORED_LIMITS_S,
+    ConnectorManager,
+    Records,
+)
 
 E = SessionEventEnum
 LEASE_S = 1.0
@@ -235,6 +241,17 @@ def test_the_status_is_published_once_a_second_without_a_change() -> None:
     connector.run(10.0)
     assert 9 <= sum(name == 'periodic' for name, _ in connector.log) <= 11
     assert not any(name == 'status' for name, _ in connector.log)
+
+
+def test_limits_that_are_ignored_are_named_in_the_status_while_they_arrive() -> None:
+    connector = Connector()
+    connector.run(4.0)
+    assert IGNORED_LIMITS not in connector.manager.status(connector.now).warnings
+    connector.manager.ignore_limits(connector.now)
+    connector.run(IGNORED_LIMITS_S - 1.0)
+    assert IGNORED_LIMITS in connector.manager.status(connector.now).warnings
+    connector.run(1.0)
+    assert IGNORED_LIMITS not in connector.manager.status(connector.now).warnings
 
 
 def test_a_silent_board_is_lost_at_that_time_and_power_is_withdrawn() -> None:

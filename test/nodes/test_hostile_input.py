@@ -5,6 +5,7 @@ Nonsense on every service and topic: the nodes live, answer in time, and never g
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,18 @@ from hypothesis import strategies as st
 from evse_manager.interface import endpoints, types
 from evse_manager.interface.endpoints import Party
 from evse_manager.interface.enums import StopTransactionReason
-from evse_manager.msg import BoardState, ContactorState, ControlPilotState, EvseStatus
+from evse_manager.msg import (
+    AuthorizationStatus,
+    BoardState,
+    ContactorState,
+    ControlPilotState,
+    EvseStatus,
+    ExternalLimits,
+    LimitsReq,
+    ProvidedIdToken,
+    ScheduleReqEntry,
+    ValidationResult,
+)
 from evse_manager.nodes.conversions import to_message
 from harness import Connector, Probe, Process, Site, authorization
 from interfaces.strategies import values
@@ -385,3 +397,35 @@ def test_every_other_topic_at_once(site: Site, probe: Probe, tmp_path: Path):
     with flooding(tmp_path, namespace, 500, FLOOD_S, messages) as flood:
         withstand(station, flood, 'get_id', 'resume_charging')
     assert all(state.contactor != ContactorState.CLOSED for state in states), 'nobody granted any energy'
+
+
+# --- the longest lists that the interface has -------------------------------------------------------------
+
+
+@pytest.mark.alone
+def test_the_longest_lists_are_answered_and_delay_no_renewal(charging: Station):
+    """Bounds are in the message definitions; what they allow must not stall the manager past its lease."""
+    commands = charging.connector.listen('board/command')
+    entry = ScheduleReqEntry(limits_to_leaves=LimitsReq(ac_max_current_a=16.0))
+    longest = ExternalLimits(schedule_import=[entry] * 1024, schedule_export=[entry] * 1024)
+    token = ProvidedIdToken(id_token='TOKEN', connectors=list(range(1, 1025)))
+    result = ValidationResult(
+        authorization_status=AuthorizationStatus.ACCEPTED, evse_ids=list(range(1, 1025))
+    )
+    opened = len(charging.closings())
+    for _ in range(3):
+        begun = time.monotonic()
+        charging.connector.accepted('set_external_limits', value=longest)
+        charging.connector.call('authorize_response', provided_token=token, validation_result=result)
+        charging.connector.accepted('set_external_limits')
+        assert time.monotonic() - begun < 3 * ANSWER_S
+    stamps = [command.sequence_number for command in commands]
+    assert stamps == sorted(set(stamps)), 'a command was lost'
+    assert charging.states[-1].contactor == ContactorState.CLOSED
+    assert len(charging.closings()) == opened, 'the contactor opened under load'
+
+
+@pytest.mark.parametrize('length', [1025, 20_000])
+def test_a_longer_list_does_not_get_onto_the_wire(length: int):
+    with pytest.raises(AssertionError, match=r'1024'):
+        ExternalLimits(schedule_import=[ScheduleReqEntry()] * length)

@@ -23,11 +23,6 @@ pytestmark = pytest.mark.timeout(240)
 
 DRIVERS = ('simulated', 'openevse', 'phoenix', 'yeti')
 
-MIDDLEWARE_SLEEPS = pytest.mark.xfail(
-    reason='While the clock is back the timers of the middleware sleep, so a service call of the test may'
-    ' not be answered; the nodes themselves are supervised on the monotonic clock.',
-    strict=False,
-)
 HOUR, DAY = 3600.0, 86_400.0
 SHIFTS_S = (-HOUR, -5.0, DAY)
 LONGEST_GAP_S = 0.9
@@ -130,9 +125,7 @@ class ChargingConnector:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize(
-    'driver', ['simulated', *(pytest.param(name, marks=MIDDLEWARE_SLEEPS) for name in DRIVERS[1:])]
-)
+@pytest.mark.parametrize('driver', DRIVERS)
 def test_a_wall_clock_that_is_set_delays_neither_node(
     driver: str, clock: WallClock, domain: int, probe: Probe, tmp_path: Path
 ) -> None:
@@ -161,7 +154,6 @@ def test_a_wall_clock_that_is_set_delays_neither_node(
 
 
 @pytest.mark.alone
-@MIDDLEWARE_SLEEPS
 def test_a_board_that_is_killed_while_the_clock_is_back_is_lost_in_time(
     clock: WallClock, domain: int, probe: Probe, tmp_path: Path
 ) -> None:
