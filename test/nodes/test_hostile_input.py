@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Time as TimeMessage
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -406,8 +407,13 @@ def test_every_other_topic_at_once(site: Site, probe: Probe, tmp_path: Path):
 def test_the_longest_lists_are_answered_and_delay_no_renewal(charging: Station):
     """Bounds are in the message definitions; what they allow must not stall the manager past its lease."""
     commands = charging.connector.listen('board/command')
-    entry = ScheduleReqEntry(limits_to_leaves=LimitsReq(ac_max_current_a=16.0))
-    longest = ExternalLimits(schedule_import=[entry] * 1024, schedule_export=[entry] * 1024)
+    entries = [
+        ScheduleReqEntry(
+            timestamp=TimeMessage(sec=1 + number), limits_to_leaves=LimitsReq(ac_max_current_a=16.0)
+        )
+        for number in range(1024)
+    ]
+    longest = ExternalLimits(schedule_import=entries, schedule_export=entries)
     token = ProvidedIdToken(id_token='TOKEN', connectors=list(range(1, 1025)))
     result = ValidationResult(
         authorization_status=AuthorizationStatus.ACCEPTED, evse_ids=list(range(1, 1025))
