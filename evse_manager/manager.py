@@ -321,7 +321,7 @@ class ConnectorManager:
         return NOT_HEARD
 
     def ignore_limits(self, now: ClockReadings) -> None:
-        """Note that an energy manager sent limits which this connector does not obey (energy_source local)."""
+        """Note that an energy manager sent limits, which a connector with ``energy_source`` local ignores."""
         self._limits_ignored_at = now.steady
 
     def publish_status(self, now: ClockReadings) -> None:
