@@ -46,7 +46,7 @@ def source(connector: Connector) -> str:
         case LimitSource.ENERGY_MANAGER if limits.reason is StatusReason.LIMIT_EXPIRED:
             return 'the parameter failsafe_current_a, because the energy manager is silent'
         case LimitSource.ENERGY_MANAGER:
-            return f'the energy manager (site node {limits.node})' if limits.node else 'the energy manager'
+            return f'the site node {limits.node} (energy manager)' if limits.node else 'the energy manager'
         case LimitSource.EXTERNAL:
             return _external(connector)
         case LimitSource.TEMPERATURE:

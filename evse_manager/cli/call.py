@@ -4,15 +4,13 @@ import sys
 from argparse import Namespace
 
 from evse_manager.cli import formatting
+from evse_manager.cli.calls import SLOW, call_service
 from evse_manager.cli.commands import Command
 from evse_manager.cli.errors import ExitCode
 from evse_manager.cli.graph import Graph, Reply
 from evse_manager.cli.json_output import emit
 from evse_manager.cli.parser import FIND_S
 from evse_manager.interface.text import printable
-
-SLOW = {'force_unlock': 10.0}
-"""Services that answer when they are done, with the time for it in seconds; the others answer within 1 s."""
 
 
 def run_call(given: Namespace, graph: Graph) -> ExitCode:
@@ -21,9 +19,8 @@ def run_call(given: Namespace, graph: Graph) -> ExitCode:
     fields = command.request(given)
     find_s = given.timeout or FIND_S
     namespace = graph.choose(given.connector, find_s, graph.simulations if command.simulated else None)
-    reply = graph.call(
-        namespace, command.service, fields, find_s, given.timeout or SLOW.get(command.service, FIND_S)
-    )
+    answer_s = given.timeout or SLOW.get(command.service, FIND_S)
+    reply = call_service(graph, namespace, command.service, fields, find_s=find_s, answer_s=answer_s)
     report(command, reply, given.json)
     return ExitCode.OK if reply.success else ExitCode.REFUSED
 

@@ -90,6 +90,20 @@ CONNECTOR_ID = argument(
 )
 
 
+ALL = argument(
+    '--all',
+    action='store_true',
+    help='at all connectors at once, or with -c at all below that namespace; who refuses is listed',
+)
+
+
+AFTER_SESSION = argument(
+    '--after-session',
+    action='store_true',
+    help='wait until no session is open there; Ctrl-C takes the command back until then',
+)
+
+
 def authorization(given: Namespace) -> Fields:
     """Return the fields of ``authorize_response``."""
     token = ProvidedIdToken(
@@ -147,7 +161,7 @@ COMMANDS: tuple[Command, ...] = (
         'enable',
         'make the connector available',
         'Accepted also when it was enabled already; refused while it is out of order (see clear-fault).',
-        arguments=(CONNECTOR_ID,),
+        arguments=(CONNECTOR_ID, ALL),
         request=lambda given: {'connector_id': given.connector_id},
         examples=('evse enable', 'evse enable -c /depot/evse_7'),
     ),
@@ -155,9 +169,9 @@ COMMANDS: tuple[Command, ...] = (
         'disable',
         'make the connector unavailable',
         'A running session is closed in order first.',
-        arguments=(CONNECTOR_ID,),
+        arguments=(CONNECTOR_ID, ALL, AFTER_SESSION),
         request=lambda given: {'connector_id': given.connector_id},
-        examples=('evse disable',),
+        examples=('evse disable', 'evse disable --after-session', 'evse disable --all -c /depot'),
     ),
     Command(
         'authorize_response',
@@ -272,13 +286,15 @@ COMMANDS: tuple[Command, ...] = (
         'pause_charging',
         'pause the transaction',
         aliases=('pause',),
-        examples=('evse pause', 'evse pause-charging -c evse_2'),
+        arguments=(ALL,),
+        examples=('evse pause', 'evse pause-charging -c evse_2', 'evse pause --all'),
     ),
     Command(
         'resume_charging',
         'end the pause',
         aliases=('resume',),
-        examples=('evse resume',),
+        arguments=(ALL,),
+        examples=('evse resume', 'evse resume --all'),
     ),
     Command(
         'stop_transaction',
@@ -293,9 +309,10 @@ COMMANDS: tuple[Command, ...] = (
                 help=f'why: {listed(StopTransactionReason)} (default: local)',
             ),
             argument('--token', default='', metavar='TOKEN', help='the token that ended it'),
+            ALL,
         ),
         request=lambda given: {'request': StopTransactionRequest(reason=given.reason, id_tag=given.token)},
-        examples=('evse stop', 'evse stop-transaction --reason remote --token 04A1B2C3'),
+        examples=('evse stop', 'evse stop-transaction --reason remote --token 04A1B2C3', 'evse stop --all'),
     ),
     Command(
         'force_unlock',

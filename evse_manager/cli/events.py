@@ -11,7 +11,8 @@ from evse_manager.cli.json_output import emit, record
 from evse_manager.cli.parser import FIND_S
 from evse_manager.cli.screen import make_console, print_lines
 from evse_manager.cli.views import event_line, name_width
-from evse_manager.cli.watch import REDRAW_S, Watcher
+from evse_manager.cli.watch import REDRAW_S
+from evse_manager.cli.watcher import Watcher
 from evse_manager.interface.types import SessionEvent
 
 

@@ -146,9 +146,13 @@ class Graph:
 
     def connectors(self) -> list[str]:
         """Return the namespaces whose status is being published now."""
-        kind = endpoints.topic(STATUS).type
+        return self.namespaces(self.publishers_of(STATUS), STATUS)
+
+    def publishers_of(self, topic: str) -> list[str]:
+        """Return the topics of this kind, by their full names, that are being published now."""
+        kind = endpoints.topic(topic).type
         found = (name for name, types in self.node.get_topic_names_and_types() if kind in types)
-        return self.namespaces((name for name in found if self.node.count_publishers(name)), STATUS)
+        return [name for name in found if name.endswith(f'/{topic}') and self.node.count_publishers(name)]
 
     def simulations(self) -> list[str]:
         """Return the namespaces whose board is simulated; a client of the service does not count."""
@@ -231,22 +235,11 @@ class Graph:
             setattr(request, name, to_message(value) if is_dataclass(value) else value)
         return request
 
-    def call(
-        self, namespace: str, service: str, fields: Mapping[str, Any], find_s: float, answer_s: float
-    ) -> Reply:
-        """Call a service: wait until it is there, then for its answer."""
-        request = self.request(service, fields)
-        path = absolute(namespace, service)
+    def client(self, kind: Any, path: str) -> Client:
+        """Return the client of a service, made once."""
         if path not in self._clients:
-            kind = endpoints.load(endpoints.service(service).type)
             self._clients[path] = self.node.create_client(kind, path)
-        client = self._clients[path]
-        if not self.wait_until(client.service_is_ready, find_s, path):
-            raise self.not_offered(namespace, service, find_s)
-        future = client.call_async(request)
-        if not self.wait_until(future.done, answer_s):
-            raise NotFoundError(f'{namespace} did not answer {service} within {answer_s:g} s')
-        return reply_of(namespace, service, future.result())
+        return self._clients[path]
 
     def not_offered(self, namespace: str, service: str, limit_s: float) -> NotFoundError:
         """Return the error for a missing service."""

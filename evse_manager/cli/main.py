@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MODULES = {
     'call': 'call',
+    'everywhere': 'everywhere',
     'list': 'status',
     'status': 'status',
     'watch': 'watch',

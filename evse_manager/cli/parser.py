@@ -22,6 +22,7 @@ examples:
   evse authorize 04A1B2C3            accept a token
   evse limit 16 -c /depot/evse_7     at most 16 A on one of several connectors
   evse sim plug-in --soc 40          plug a simulated EV in
+  evse pause --all                   all connectors at once
   evse status --json                 everything, for a program
 
 exit codes:
@@ -374,6 +375,8 @@ def parse(argv: list[str] | None = None) -> Namespace:
     if 'run' not in given:
         parser.print_help()
         parser.exit(ExitCode.OK)
+    if getattr(given, 'all', False) or getattr(given, 'after_session', False):
+        given.run = 'everywhere'
     if 'connectors' in given and given.connector is not None:
         given.connectors = [given.connector, *given.connectors]
     return given

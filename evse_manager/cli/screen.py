@@ -67,16 +67,35 @@ def save_svg(console: Console, file: str, title: str) -> None:
         raise UsageError(f'the picture {file} can not be written: {error}') from None
 
 
+SEQUENCE = re.compile(r'\x1b\[[0-9;?]*[@-~]|\x1bO[A-Z]|.', re.DOTALL)
+"""One key in what a terminal sends: an escape sequence or a character."""
+
+
 class Keys:
     """Single keys from the terminal while a ``with`` block lasts; nothing where stdin is no terminal."""
 
     NAMES: ClassVar[dict[str, str]] = {
         '\x1b[A': 'up',
+        '\x1bOA': 'up',
         '\x1b[B': 'down',
+        '\x1bOB': 'down',
+        '\x1b[C': 'right',
+        '\x1bOC': 'right',
+        '\x1b[D': 'left',
+        '\x1bOD': 'left',
         '\x1b[5~': 'page up',
         '\x1b[6~': 'page down',
-        'k': 'up',
-        'j': 'down',
+        '\x1b[H': 'home',
+        '\x1bOH': 'home',
+        '\x1b[1~': 'home',
+        '\x1b[F': 'end',
+        '\x1bOF': 'end',
+        '\x1b[4~': 'end',
+        '\x1b': 'escape',
+        '\n': 'enter',
+        '\r': 'enter',
+        '\x7f': 'backspace',
+        '\x08': 'backspace',
     }
 
     def __init__(self) -> None:
@@ -95,16 +114,17 @@ class Keys:
         if self.saved is not None:
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self.saved)
 
+    def waiting(self) -> bool:
+        """Return whether a key was pressed that has not been taken."""
+        return self.saved is not None and bool(select.select([sys.stdin.fileno()], [], [], 0)[0])
+
     def pressed(self) -> list[str]:
         """Return the keys pressed since the last call."""
-        if self.saved is None or not select.select([sys.stdin.fileno()], [], [], 0)[0]:
+        if not self.waiting():
             return []
-        text = os.read(sys.stdin.fileno(), 256).decode(errors='ignore')
-        if not text:  # the terminal is gone
-            return ['q']
-        keys = []
-        while text:
-            sequence = next((name for name in self.NAMES if text.startswith(name)), text[0])
-            keys.append(self.NAMES.get(sequence, sequence))
-            text = text[len(sequence) :]
-        return keys
+        text = ''
+        with suppress(OSError):  # the terminal is gone
+            text = os.read(sys.stdin.fileno(), 256).decode(errors='ignore')
+        if not text:
+            return ['end of input']
+        return [self.NAMES.get(sequence, sequence) for sequence in SEQUENCE.findall(text)]

@@ -1,6 +1,5 @@
 """How connectors look on a terminal: rows, a card with all details, and the screen of ``evse watch``."""
 
-import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -16,9 +15,6 @@ from evse_manager.interface.types import EvseStatus, SessionEvent
 WIDE = 120
 """From this width on the reason stands in the connector's own line."""
 BARS = '▁▂▃▄▅▆▇█'
-LOOKING_S = 4.0
-"""The middleware may take 3 s to find a neighbor."""
-NO_CONNECTOR = 'No connector on the graph yet; waiting for one.'
 
 STYLES = {
     ChargerState.CHARGING: 'bold green',
@@ -167,13 +163,11 @@ def complaints(view: ConnectorView) -> list[Text]:
     return errors + [Text(f'! {warning}', style='yellow') for warning in view.status.warnings]
 
 
-def rows(bays: Sequence[ConnectorView], width: int, now: float, brief: bool = False) -> list[Text]:
-    """Return the connectors' lines; ``brief`` leaves out what has no place in a connector's own line."""
+def rows(bays: Sequence[ConnectorView], width: int, now: float) -> list[Text]:
+    """Return the connectors' lines, with what has no place in a connector's own line below it."""
     lines = []
     for view in bays:
         lines.append(row(view, bays, width, now))
-        if brief:
-            continue
         if width < WIDE and (view.status is not None):
             lines.append(line(Text('  ↳ ').append_text(reason(view, now)), width))
         lines += [line(Text('    ').append_text(complaint), width) for complaint in complaints(view)]
@@ -242,8 +236,8 @@ def session_facts(status: EvseStatus) -> list[tuple[str, str]]:
     ]
 
 
-def card(view: ConnectorView, width: int, now: float) -> list[Text]:
-    """Return all details of one connector."""
+def card(view: ConnectorView, width: int, now: float, more: Sequence[tuple[str, str]] = ()) -> list[Text]:
+    """Return all details of one connector; ``more`` labels and values stand below its power."""
     status = view.status
     title = Text().append(view.name, style='bold')
     if status is None:
@@ -264,10 +258,14 @@ def card(view: ConnectorView, width: int, now: float) -> list[Text]:
             )
             text.append('  ' + chart, style='green')
         lines.append(line(text, width))
+        if label == 'power':
+            lines += [
+                line(Text().append(f'  {name:<9}', style='dim').append(own), width) for name, own in more
+            ]
     return lines
 
 
-# --- the screen of evse watch -----------------------------------------------------------------------------
+# --- totals ------------------------------------------------------------------------------------------
 
 
 def summary(monitor: Monitor, now: float) -> str:
@@ -279,56 +277,3 @@ def summary(monitor: Monitor, now: float) -> str:
     count = len(monitor.bays)
     parts = [f'{count} connector{"" if count == 1 else "s"}', f'{charging} charging', formatting.power(total)]
     return ' · '.join(parts + ([f'{failing} in trouble'] if failing else []))
-
-
-class Screen:
-    """The screen of ``evse watch``: fits any size, and scrolls when there are more connectors than lines."""
-
-    def __init__(self) -> None:
-        self.offset = 0
-
-    def scroll(self, lines: int) -> None:
-        """Move the list of connectors."""
-        self.offset = max(0, self.offset + lines)
-
-    def draw(self, monitor: Monitor, width: int, height: int, now: float, keys: bool = True) -> list[Text]:
-        """Return the lines of the screen, at most ``height`` of them."""
-        bays = monitor.in_order()
-        clock = time.strftime('%H:%M:%S')
-        title = cell(f'evse watch · {summary(monitor, now)}', max(0, width - len(clock)), 'bold')
-        top = [title.append(clock, style='dim') if width > len(clock) else title, Text()]
-        footer = [line('q leaves · ↑ ↓ scroll', width, 'dim')] if keys else []
-        room = max(1, height - len(top) - len(footer))
-        if not bays:
-            waiting = 'Looking for connectors …' if now - monitor.began < LOOKING_S else NO_CONNECTOR
-            body = [line(waiting, width, 'yellow')]
-        elif len(bays) == 1 and room >= 14:
-            body = card(bays[0], width, now)
-        else:
-            body = self.table(bays, width, room, now)
-        events = self.events(
-            monitor, width, room - len(body), 0 if len(bays) == 1 else name_width(bays, width)
-        )
-        filler: list[Text] = [Text()] * max(0, room - len(body) - len(events)) if keys else []
-        return [*top, *body, *events, *filler, *footer][:height]
-
-    def table(self, bays: Sequence[ConnectorView], width: int, room: int, now: float) -> list[Text]:
-        """Return a heading and the connectors' lines: with reasons if they fit, else one each, scrolled."""
-        full = rows(bays, width, now)
-        if len(full) < room:
-            self.offset = 0
-            return [heading(bays, width), *full]
-        visible = max(1, room - 2)
-        self.offset = max(0, min(self.offset, len(bays) - visible))
-        shown = rows(bays, width, now, brief=True)[self.offset : self.offset + visible]
-        below = len(bays) - self.offset - len(shown)
-        more = f'{self.offset} more above, {below} below' if below or self.offset else ''
-        return [heading(bays, width), *shown, line(more, width, 'dim')]
-
-    def events(self, monitor: Monitor, width: int, room: int, named: int) -> list[Text]:
-        """Return the newest events, as many as there is room for."""
-        newest = monitor.last_events(min(room - 2, 20))
-        if not newest:
-            return []
-        lines = [event_line(view.name, event, width, named) for view, event in newest]
-        return [Text(), line('last events', width, 'bold'), *lines]

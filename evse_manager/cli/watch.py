@@ -2,7 +2,6 @@
 
 import time
 from argparse import Namespace
-from collections.abc import Callable
 from contextlib import suppress
 
 from rich.console import Console, Group
@@ -10,76 +9,19 @@ from rich.live import Live
 from rich.text import Text
 
 from evse_manager.cli import formatting
+from evse_manager.cli.details import LimitsView
 from evse_manager.cli.errors import ExitCode, NotFoundError
 from evse_manager.cli.graph import Graph, no_connector_message
 from evse_manager.cli.json_output import emit, record
-from evse_manager.cli.monitor import Monitor, concealed
 from evse_manager.cli.parser import FIND_S
 from evse_manager.cli.screen import Keys, make_console, print_lines, recorder, save_svg
-from evse_manager.cli.views import Screen, event_line, name_width, state_word
+from evse_manager.cli.views import event_line, name_width, state_word
+from evse_manager.cli.watch_screen import WatchScreen
+from evse_manager.cli.watch_state import Mode, WatchState
+from evse_manager.cli.watcher import LOOK_S, Watcher
 from evse_manager.interface.types import EvseStatus, SessionEvent
 
 REDRAW_S = 0.25
-LOOK_S = 0.5
-"""How often the graph is searched for connectors that came or went."""
-
-
-class Watcher:
-    """Listens to every connector on the graph, or to the wanted ones, and keeps a monitor of them."""
-
-    def __init__(self, graph: Graph, wanted: list[str], *, show_tokens: bool = False) -> None:
-        self.graph = graph
-        self.show_tokens = show_tokens
-        self.wanted = wanted
-        self.monitor = Monitor()
-        self.on_status: Callable[[str, EvseStatus], None] = lambda name, status: None
-        self.on_event: Callable[[str, SessionEvent], None] = lambda name, event: None
-        self.next_look = 0.0
-        self.listened: set[str] = set()
-
-    def look(self) -> None:
-        """Find connectors that came or went, and listen to the new ones."""
-        now = time.monotonic()
-        if now < self.next_look:
-            return
-        self.next_look = now + LOOK_S
-        present = [name for name in self.graph.connectors() if not self.wanted or name in self.wanted]
-        self.monitor.offered(present)
-        for name in present:
-            if name not in self.listened:
-                self.listened.add(name)
-                self.listen(name)
-
-    def listen(self, name: str) -> None:
-        """Listen to one connector; the subscriptions outlive its node, which may come back."""
-
-        def status(value: EvseStatus) -> None:
-            self.monitor.status(name, value, time.monotonic())
-            self.on_status(name, value)
-
-        def event(value: SessionEvent) -> None:
-            if not self.show_tokens:
-                value = concealed(value)
-            if self.monitor.event(name, value):
-                self.on_event(name, value)
-
-        def garbled(trouble: str) -> None:
-            self.monitor.garbled(name, trouble, time.monotonic())
-
-        self.graph.listen(name, 'status', EvseStatus, status, garbled)
-        self.graph.listen(name, 'session_event', SessionEvent, event, garbled)
-
-    def run_for(self, seconds: float) -> None:
-        """Take what arrives, for so many seconds."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self.look()
-            self.graph.spin(min(left, LOOK_S))
-
-    def everybody_spoke(self) -> bool:
-        """Return whether a status of every connector is there."""
-        bays = self.monitor.bays
-        return bool(bays) and all(view.status is not None or view.trouble for view in bays.values())
 
 
 def run_watch(given: Namespace, graph: Graph) -> ExitCode:
@@ -96,7 +38,7 @@ def run_watch(given: Namespace, graph: Graph) -> ExitCode:
     if given.save_svg:
         width, height = (console.width, console.height) if console.is_terminal else (100, 24)
         picture = recorder(width)
-        print_lines(picture, Screen().draw(watcher.monitor, width, height, time.monotonic(), keys=False))
+        print_lines(picture, WatchScreen(keys=False).draw(watcher.monitor, width, height, time.monotonic()))
         save_svg(picture, given.save_svg, 'evse watch')
     return ExitCode.OK
 
@@ -119,23 +61,36 @@ def once(watcher: Watcher, console: Console, given: Namespace) -> None:
             emit({'connector': view.name, **(record(view.status) if view.status else {})})
         return
     height = console.height if console.is_terminal else 10_000
-    print_lines(console, Screen().draw(watcher.monitor, console.width, height - 1, now, keys=False))
+    print_lines(console, WatchScreen(keys=False).draw(watcher.monitor, console.width, height - 1, now))
 
 
 def live(watcher: Watcher, console: Console, duration: float | None) -> None:
-    """Keep the whole terminal up to date."""
+    """Keep the whole terminal up to date, and let keys act on the selected connector."""
     end = None if duration is None else time.monotonic() + duration
-    screen = Screen()
     with Keys() as keys, Live(console=console, screen=True, auto_refresh=False) as display:
-        while end is None or time.monotonic() < end:
-            watcher.run_for(REDRAW_S)
-            for key in keys.pressed():
-                if key in ('q', 'Q', '\x04'):
-                    return
-                screen.scroll({'up': -1, 'down': 1, 'page up': -10, 'page down': 10}.get(key, 0))
+        screen = WatchScreen(keys=keys.saved is not None)
+        state = screen.state
+        while not state.ends and (end is None or time.monotonic() < end):
+            watcher.run_for(REDRAW_S, keys.waiting)
+            order = state.press(keys.pressed(), watcher.monitor, time.monotonic())
+            if order is not None:
+                watcher.give(order)
+                state.message = f'{order.connector}: {order.action.label.lower()} …'
+            state.message = ' '.join(watcher.results()) or state.message
+            screen.limits = limits(watcher, state)
             width, height = console.size
-            lines = screen.draw(watcher.monitor, width, height, time.monotonic(), keys.saved is not None)
+            lines = screen.draw(watcher.monitor, width, height, time.monotonic())
             display.update(Group(*lines), refresh=True)
+
+
+def limits(watcher: Watcher, state: WatchState) -> LimitsView | None:
+    """Return the limits of the connector whose details are shown."""
+    shown = state.mode is Mode.DETAILS or len(watcher.monitor.bays) == 1
+    if not shown or not state.selected:
+        return None
+    view = watcher.limits_of(state.selected)
+    watcher.ask_parameters(view)
+    return view
 
 
 def follow(watcher: Watcher, console: Console, given: Namespace) -> None:

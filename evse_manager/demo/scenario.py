@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evse_manager.cli import formatting
+from evse_manager.cli.calls import call_service
 from evse_manager.cli.errors import CliError, ExitCode
 from evse_manager.cli.graph import Graph
 from evse_manager.demo.processes import Nodes
@@ -198,7 +199,7 @@ class Scenario:
 
     def call(self, service: str, **fields: Any) -> None:
         """Call a service that must be accepted."""
-        reply = self.graph.call(self.namespace, service, fields, find_s=LIMIT_S, answer_s=LIMIT_S)
+        reply = call_service(self.graph, self.namespace, service, fields, find_s=LIMIT_S, answer_s=LIMIT_S)
         if not reply.success:
             raise self.failure(f'{service} was refused: {reply.message}')
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from evse_manager.cli.calls import call_service
 from evse_manager.cli.errors import CliError, ExitCode
 from evse_manager.cli.graph import Graph
 from evse_manager.demo.processes import Nodes
@@ -148,7 +149,7 @@ class SiteScenario:
 
     def call(self, namespace: str, service: str, **fields: Any) -> None:
         """Call a service that must be accepted."""
-        reply = self.graph.call(namespace, service, fields, find_s=STEP_S, answer_s=STEP_S)
+        reply = call_service(self.graph, namespace, service, fields, find_s=STEP_S, answer_s=STEP_S)
         if not reply.success:
             raise StepFailedError(f'step "{self.screen.title}": {service} was refused: {reply.message}')
 

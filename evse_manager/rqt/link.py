@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from evse_manager.cli.call import SLOW
+from evse_manager.cli.calls import SLOW
 from evse_manager.cli.errors import ExitCode
 from evse_manager.cli.graph import Graph, Reply, absolute, reply_of
 from evse_manager.cli.monitor import Monitor
 from evse_manager.cli.parser import FIND_S
-from evse_manager.cli.watch import Watcher
+from evse_manager.cli.watcher import Watcher
 from evse_manager.interface import endpoints
 from evse_manager.interface.types import EvseStatus, SessionEvent
 from evse_manager.nodes.connector_calls import Calls

@@ -111,7 +111,7 @@ def test_the_status_names_the_node_that_binds() -> None:
     harness = managed(10.0)
     assert (harness.status.limit_a, harness.status.limit_node) == (10.0, 'row_a')
     assert harness.status.reason_text == (
-        'Charging; the limit of 10.0 A comes from the energy manager (site node row_a).'
+        'Charging; the limit of 10.0 A comes from the site node row_a (energy manager).'
     )
     assert managed(63.0).status.limit_node == ''
 

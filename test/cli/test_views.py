@@ -1,10 +1,8 @@
 """The screen fits every terminal and answers why a connector is (not) charging."""
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from evse_manager.cli.monitor import SILENT_AFTER_S, Monitor, concealed
-from evse_manager.cli.views import Screen, card, event_line, rows
+from evse_manager.cli.views import card, event_line, rows
+from evse_manager.cli.watch_screen import WatchScreen
 from evse_manager.interface.enums import ChargerState, ErrorEnum, SessionEventEnum, StatusReason
 from evse_manager.interface.types import (
     Duration,
@@ -56,18 +54,8 @@ def text(lines):
     return '\n'.join(line.plain for line in lines)
 
 
-@given(st.integers(0, 40), st.integers(10, 250), st.integers(3, 80), st.integers(0, 30), st.integers(-5, 50))
-def test_the_screen_fits_every_terminal(connectors, width, height, events, scrolled):
-    statuses = [(CHARGING, FAILED)[number % 2] for number in range(connectors)]
-    screen = Screen()
-    screen.scroll(scrolled)
-    lines = screen.draw(monitor_of(*statuses, events=events), width, height, NOW)
-    assert len(lines) <= height
-    assert all(line.cell_len <= width for line in lines)
-
-
 def test_80_by_24_shows_each_connector_with_its_reason_and_errors():
-    shown = text(Screen().draw(monitor_of(CHARGING, FAILED, events=3), 80, 24, NOW))
+    shown = text(WatchScreen().draw(monitor_of(CHARGING, FAILED, events=3), 80, 24, NOW))
     assert '2 connectors · 1 charging · 11.04 kW · 1 in trouble' in shown
     assert '/depot/evse_1' in shown
     assert 'Charging with 16 A on 3 phases.' in shown
@@ -78,7 +66,7 @@ def test_80_by_24_shows_each_connector_with_its_reason_and_errors():
 
 
 def test_one_connector_gets_a_card_with_everything():
-    shown = text(Screen().draw(monitor_of(CHARGING, events=2), 80, 24, NOW))
+    shown = text(WatchScreen().draw(monitor_of(CHARGING, events=2), 80, 24, NOW))
     for word in (
         'charging',
         '16.0 A \N{MULTIPLICATION SIGN} 3',
@@ -92,21 +80,6 @@ def test_one_connector_gets_a_card_with_everything():
         assert word in shown
 
 
-def test_more_connectors_than_lines_are_scrolled():
-    monitor = monitor_of(*[CHARGING] * 50)
-    screen = Screen()
-    first = text(screen.draw(monitor, 80, 24, NOW))
-    assert '/depot/evse_1 ' in first
-    assert '/depot/evse_50' not in first
-    assert 'below' in first
-    screen.scroll(1000)
-    last = text(screen.draw(monitor, 80, 24, NOW))
-    assert '/depot/evse_50' in last
-    assert ', 0 below' in last
-    screen.scroll(-1)
-    assert ', 1 below' in text(screen.draw(monitor, 80, 24, NOW))
-
-
 def test_a_silent_connector_is_told_from_one_that_is_gone():
     monitor = monitor_of(CHARGING)
     (view,) = monitor.in_order()
@@ -115,10 +88,10 @@ def test_a_silent_connector_is_told_from_one_that_is_gone():
     assert 'still there' in text(card(view, 100, late))
     monitor.offered([])
     assert 'gone' in text(rows([view], 100, NOW + 0.1))
-    assert '0 charging · 0 W · 1 in trouble' in text(Screen().draw(monitor, 80, 24, late))
+    assert '0 charging · 0 W · 1 in trouble' in text(WatchScreen().draw(monitor, 80, 24, late))
     monitor.offered([view.name])
     monitor.status(view.name, CHARGING, late)
-    assert '1 charging' in text(Screen().draw(monitor, 80, 24, late))
+    assert '1 charging' in text(WatchScreen().draw(monitor, 80, 24, late))
 
 
 def test_connectors_stand_in_natural_order_and_repeated_history_is_dropped():
@@ -134,14 +107,14 @@ def test_what_cannot_be_understood_is_said():
     monitor = Monitor()
     monitor.offered(['/evse_1'])
     monitor.garbled('/evse_1', 'status can not be understood: state is 99', NOW)
-    assert 'state is 99' in text(Screen().draw(monitor, 100, 24, NOW))
+    assert 'state is 99' in text(WatchScreen().draw(monitor, 100, 24, NOW))
 
 
 def test_an_empty_graph_says_that_it_waits():
     monitor = Monitor()
     monitor.began = NOW
-    assert 'Looking for connectors' in text(Screen().draw(monitor, 80, 24, NOW + 1.0))
-    assert 'waiting' in text(Screen().draw(monitor, 80, 24, NOW + 5.0))
+    assert 'Looking for connectors' in text(WatchScreen().draw(monitor, 80, 24, NOW + 1.0))
+    assert 'waiting' in text(WatchScreen().draw(monitor, 80, 24, NOW + 5.0))
 
 
 def test_a_long_reason_is_wrapped_in_the_card_and_nothing_is_markup():
@@ -165,3 +138,5 @@ def test_tokens_are_masked_but_for_their_end():
     assert concealed(ended).transaction_finished.id_tag == '********OKEN'
     short = TransactionFinished(id_tag='ABCD')
     assert concealed(SessionEvent(transaction_finished=short)).transaction_finished.id_tag == '****'
+    nobody = TransactionFinished(id_tag='')
+    assert concealed(SessionEvent(transaction_finished=nobody)).transaction_finished.id_tag == ''

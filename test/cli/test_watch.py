@@ -123,6 +123,28 @@ def test_it_survives_nodes_that_come_and_go(connector: Connector, site: Site, pr
     board.stop()
 
 
+def test_keys_command_the_selected_connector_after_a_question(connector: Connector):
+    connector.charge()
+    with terminal('watch') as screen:
+        screen.shows('contactor closed')
+        screen.press('p')
+        screen.shows('[y/n] Pause charging at /evse_1?')
+        screen.press('n')
+        screen.shows('Nothing was done.')
+        screen.press('p')
+        screen.shows('[y/n]')
+        screen.press('y')
+        screen.shows('pause charging accepted')
+        screen.shows('Paused by the user')
+        screen.press('p')
+        screen.shows('[y/n]')
+        screen.press('q')
+        screen.shows('Nothing was done.')
+        screen.press('q')
+        assert screen.ends() == 0
+    connector.reaches(lambda status: status.paused_by_user, 'a pause')
+
+
 @contextmanager
 def piped(*words):
     """The lines of ``evse`` in a pipe; Ctrl-C ends it without complaint."""

@@ -78,7 +78,7 @@ def test_two_cars_share_the_safe_limit_while_the_meter_is_silent(depot: Depot) -
     depot.reaches([10.0, 10.0], 40.0)
     status = depot.bays[0].reaches(lambda status: status.state == EvseStatus.STATE_CHARGING, 'charging')
     assert status.limit_node == 'grid'
-    assert 'the energy manager (site node grid)' in status.reason_text
+    assert 'the site node grid (energy manager)' in status.reason_text
     node = depot.statuses[-1].nodes[0]
     assert (node.name, node.limit_a, node.limit_a_origin) == ('grid', 20.0, LimitOrigin.METER_SILENT)
     assert depot.connector('bay_2').reason == SiteConnectorStatus.LIMITED
