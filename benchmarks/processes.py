@@ -43,6 +43,10 @@ class Processes:
         program = Path(get_package_prefix('evse_manager')) / 'lib' / 'evse_manager' / executable
         return self._start(str(program), *arguments)
 
+    def program_of(self, path: Path) -> Child:
+        """Start a program of the benchmarks."""
+        return self._start(str(path))
+
     def write(self, name: str, text: str) -> Path:
         """Write a file for the processes."""
         path = self._directory / name

@@ -53,12 +53,31 @@ def tables(results: dict[str, Any]) -> str:
         'serial': _serial,
         'pure': _pure,
         'records': _records,
+        'commands': _commands,
         'depot': _depot,
     }
     facts = '; '.join(f'{name} {value}' for name, value in results['machine'].items())
     sections = [f'Machine: {facts}.']
     sections += [make(results[name]) for name, make in makers.items() if name in results]
     return '\n\n'.join(sections)
+
+
+def _commands(result: dict[str, Any]) -> str:
+    figures, watch = result['figures'], result['watch']
+    bare = figures['bare rclpy call']['median_s']
+    rows = [
+        [
+            name,
+            str(each['runs']),
+            *(f'{each[key]:.2f}' for key in ('median_s', 'min_s', 'max_s')),
+            f'{each["median_s"] - bare:+.2f}',
+        ]
+        for name, each in figures.items()
+    ]
+    head = ['s, whole process', 'runs', 'median', 'min', 'max', 'median above bare (asked: ≤ 0.7)']
+    cores = f'{watch["cores"]:.2f} of a core'
+    text = f'`evse watch` of {watch["connectors"]} charging connectors at 80 by 24: {cores}.'
+    return '\n\n'.join(('### Command line', _table(head, rows), text, _conditions(result)))
 
 
 def _depot(result: dict[str, Any]) -> str:

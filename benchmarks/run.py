@@ -2,7 +2,7 @@
 """
 Measure everything, print it, and write it into ``benchmarks/results.json`` and ``docs/performance.md``.
 
-usage: python3 benchmarks/run.py [--quick] [--dry] [reactions|startup|resources|serial|pure|records|depot ...]
+usage: python3 benchmarks/run.py [--quick] [--dry] [PART ...]   (reactions, startup, … see --help)
 
 ``--quick`` takes few samples; ``--dry`` writes no file.  Parts that are not named keep their figures.
 """
@@ -23,6 +23,7 @@ os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(80, 99))
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ.pop('ROS_PYTHON_CHECK_FIELDS', None)
 
+import command_line
 import machine
 import pure
 import reactions
@@ -50,6 +51,9 @@ def parts(*, quick: bool) -> dict[str, Callable[[Processes], dict[str, Any]]]:
         ),
         'pure': lambda _: pure.measure(),
         'records': lambda _: records.measure(samples=20 if quick else 200),
+        'commands': lambda processes: command_line.measure(
+            processes, calls=2 if quick else 20, seconds=5.0 if quick else 30.0
+        ),
         'depot': lambda processes: depot.measure(
             processes,
             counts=(2,) if quick else (8, 100),
@@ -63,9 +67,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
     parser.add_argument('--quick', action='store_true', help='few samples, to see that it works')
     parser.add_argument('--dry', action='store_true', help='write no file')
-    parser.add_argument(
-        'part', nargs='*', help='reactions, startup, resources, serial, pure, records, depot; default: all'
-    )
+    parser.add_argument('part', nargs='*', help=f'{", ".join(parts(quick=True))}; default: all')
     chosen = parser.parse_args()
     known = parts(quick=chosen.quick)
     unknown = sorted(set(chosen.part) - set(known))

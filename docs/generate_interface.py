@@ -386,7 +386,7 @@ def page() -> str:
         'token_topic': topics((endpoints.TOKEN,)),
         'action': action(),
         'keep_alive_topic': topics((endpoints.KEEP_ALIVE,)),
-        'other_topics': topics((endpoints.DIAGNOSTICS, endpoints.BOARD_DIAGNOSTICS, endpoints.CLOCK)),
+        'other_topics': topics((*endpoints.DIAGNOSTIC_TOPICS, endpoints.CLOCK)),
         'commands': callable_services((endpoints.GET_ID, endpoints.EXTERNAL_READY, *endpoints.COMMANDS)),
         'authorization_services': callable_services(
             (*endpoints.AUTHORIZATION_SERVICES, endpoints.VALIDATE_TOKEN), SITE

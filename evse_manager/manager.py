@@ -25,6 +25,7 @@ from evse_manager.charging.allowance import Grant
 from evse_manager.charging.commands import Answer
 from evse_manager.charging.kernel import Kernel, Output
 from evse_manager.charging.persisted_state import PersistedState
+from evse_manager.charging.status import MeterReport
 from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.enums import PilotMode
 from evse_manager.interface.parameters import Config
@@ -308,6 +309,10 @@ class ConnectorManager:
     def status(self, now: ClockReadings) -> EvseStatus:
         """Return the status as it is at this moment, with the warnings of records and lease."""
         return self._with_warnings(self.kernel.status(inputs.Now(now.clock, now.wall)), now)
+
+    def meter(self, now: ClockReadings) -> MeterReport:
+        """Return how the meter does at this moment."""
+        return self.kernel.meter(inputs.Now(now.clock, now.wall))
 
     def grant(self, now: ClockReadings) -> Grant | None:
         """Return the energy manager's grant that is in force, if any."""

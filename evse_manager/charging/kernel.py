@@ -43,7 +43,7 @@ from evse_manager.charging.inputs import (
     Tick,
 )
 from evse_manager.charging.persisted_state import PersistedState
-from evse_manager.charging.status import status
+from evse_manager.charging.status import MeterReport, meter_report, status
 from evse_manager.charging.transfer_modes import transfer_modes
 from evse_manager.charging.unchanged_inputs import UnchangedInputs
 from evse_manager.interface.enums import CarManufacturerEnum, ContactorState
@@ -222,6 +222,11 @@ class Kernel:
         """Return the status as it is at ``now``."""
         self._connector.now = now
         return status(self._connector)
+
+    def meter(self, now: Now) -> MeterReport:
+        """Return how the meter does at ``now``."""
+        self._connector.now = now
+        return meter_report(self._connector)
 
     def grant(self, now: Now) -> Grant | None:
         """Return the energy manager's grant that is in force, if any."""

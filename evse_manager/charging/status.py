@@ -5,6 +5,7 @@ Why the connector is (not) charging is in ``reasons.py``.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from evse_manager.charging import timers
 from evse_manager.charging.connector import Cause, Connector, Session
@@ -47,6 +48,9 @@ def status(connector: Connector) -> EvseStatus:
         link = LinkState.UP
     state = _state(connector)
     sample = None if connector.meter.silent(now) else connector.meter.sample
+    power_w = None if sample is None else connector.meter.power_w()
+    if power_w is not None and _opened_since_the_sample(connector):
+        power_w = 0.0
     current = (sample.current_a if sample is not None else None) or Current()
     voltage = (sample.voltage_v if sample is not None else None) or Voltage()
     return EvseStatus(
@@ -68,7 +72,7 @@ def status(connector: Connector) -> EvseStatus:
         phases=connector.phases,
         limit_a=connector.allowance.limit_a,
         limit_source=connector.allowance.source,
-        power_w=None if connector.meter.silent(now) else connector.meter.power_w(),
+        power_w=power_w,
         session_energy_wh=energy,
         session_duration=Duration(now - session.begun if session is not None else 0.0),
         charging_duration=Duration(charged),
@@ -105,6 +109,15 @@ def _pause_reasons(connector: Connector) -> tuple[PauseReason, ...]:
     return tuple(reason for reason, held in holds.items() if held)
 
 
+def _opened_since_the_sample(connector: Connector) -> bool:
+    """Return whether the contactor is open, and the newest sample of the meter is from before that."""
+    return (
+        connector.link_up
+        and connector.contactor is ContactorState.OPEN
+        and not connector.meter.sampled_after(connector.contactor_open_stamp, connector.contactor_open_since)
+    )
+
+
 def _masked(connector: Connector, session: Session | None) -> str:
     """Return the token with only its last characters readable."""
     token = connector.authorization
@@ -121,18 +134,41 @@ def _lock(connector: Connector) -> LockState:
     return connector.board.lock
 
 
+@dataclass(frozen=True, slots=True)
+class MeterReport:
+    """How the meter does: whether there is one, whether it is silent though it should report, what is odd."""
+
+    present: bool
+    silent: bool
+    warnings: tuple[str, ...]
+    register_wh: float | None
+    power_w: float | None
+
+
+def meter_report(connector: Connector) -> MeterReport:
+    """Return how the meter does at ``connector.now``."""
+    meter, present = connector.meter, connector.board_capabilities.has_meter
+    expected = timers.meter_expected.over(connector) and present
+    return MeterReport(
+        present=present,
+        silent=expected and timers.meter_silent.over(connector),
+        warnings=tuple(meter.warnings()),
+        register_wh=meter.register_wh,
+        power_w=None if meter.silent(connector.now.steady) else meter.power_w(),
+    )
+
+
 def _warnings(connector: Connector) -> tuple[str, ...]:
     """Return what is not right but blocks nothing."""
     warnings = []
-    expected = timers.meter_expected.over(connector) and connector.board_capabilities.has_meter
-    silent = expected and timers.meter_silent.over(connector)
-    if silent:
+    meter = meter_report(connector)
+    if meter.silent:
         warnings.append(
             'The meter is silent: energy is not counted and the soft over-current check is suspended.'
         )
     elif connector.offer is not None and drawn_current(connector) is None:
         warnings.append('Neither current nor power is measured: the soft over-current check is suspended.')
-    warnings.extend(connector.meter.warnings())
+    warnings.extend(meter.warnings)
     limits = connector.allowance
     if limits.reason is Reason.LIMIT_EXPIRED and limits.signalled_a:
         warnings.append(

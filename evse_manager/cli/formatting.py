@@ -168,7 +168,11 @@ def transaction_finished(event: SessionEvent) -> str:
     if payload is None:
         return 'the transaction ended'
     reason = camel(payload.reason) if payload.reason != StopTransactionReason.UNSPECIFIED else ABSENT
-    return f'transaction ended ({reason}), meter {meter(payload.meter_value)}'
+    delivered = ''
+    if payload.energy_wh is not None:
+        least = 'at least ' if payload.energy_is_lower_bound else ''
+        delivered = f'{least}{energy(payload.energy_wh)} delivered, '
+    return f'transaction ended ({reason}), {delivered}meter {meter(payload.meter_value)}'
 
 
 def error(cause: Error | None, known: str = '') -> str:

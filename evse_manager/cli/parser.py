@@ -121,24 +121,30 @@ def epilog(examples: tuple[str, ...]) -> str:
 
 
 def also(command: Command) -> str:
-    """Return the other names of a subcommand, for its help."""
-    return f' Also called {", ".join(command.aliases)}.' if command.aliases else ''
+    """Return all names of a subcommand that has several, for its help."""
+    names = ', '.join((command.name, *command.aliases))
+    return f' Its names: {names}.' if command.aliases else ''
 
 
 def add_command(group: Any, command: Command, parent: ArgumentParser) -> None:
-    """Add the subcommand of one service."""
-    parser = group.add_parser(
-        command.name,
-        aliases=list(command.aliases),
-        help=command.summary,
-        description=f'{command.summary[0].upper()}{command.summary[1:]}.{also(command)}\n{command.details}'.rstrip(),
-        epilog=epilog(command.examples),
-        formatter_class=Formatter,
-        parents=[parent],
-    )
-    for each in command.arguments:
-        parser.add_argument(*each.flags, **each.options)
-    parser.set_defaults(run='call', command=command)
+    """Add the subcommand of one service; its help and its errors have the name that was typed."""
+    summary = f'{command.summary[0].upper()}{command.summary[1:]}.{also(command)}'
+    options: dict[str, Any] = {
+        'description': f'{summary}\n{command.details}'.rstrip(),
+        'epilog': epilog(command.examples),
+        'formatter_class': Formatter,
+        'parents': [parent],
+    }
+    parser = group.add_parser(command.name, aliases=list(command.aliases), help=command.summary, **options)
+    parsers = [parser]
+    for alias in command.aliases:
+        twin = Parser(prog=f'{parser.prog.rpartition(" ")[0]} {alias}', **options)
+        group.choices[alias] = twin
+        parsers.append(twin)
+    for each in parsers:
+        for argument in command.arguments:
+            each.add_argument(*argument.flags, **argument.options)
+        each.set_defaults(run='call', command=command)
 
 
 def add_view(group: Any, name: str, parent: ArgumentParser, summary: str, *examples: str) -> Any:

@@ -140,9 +140,10 @@ class Scenario:
         status, board = self.heard.status, self.heard.board
         contactor = formatting.spoken(board.contactor) if board.contactor else formatting.ABSENT
         energy = formatting.energy(status.session_energy_wh)
+        offer = f'duty {board.duty_cycle_percent:.1f} %' if board.current_a else 'no offer'
         return (
             f'{formatting.power(self.power_w)}  {formatting.amperes(self.current_a)}  {energy}  '
-            f'duty {board.duty_cycle_percent:.1f} %  pilot {board.cp_state.name}  contactor {contactor}'
+            f'{offer}  pilot {board.cp_state.name}  contactor {contactor}'
         )
 
     def failure(self, what: str) -> StepFailedError:

@@ -13,6 +13,11 @@ class Backoff:
         self._next_s = FIRST_S
         self._started = float('-inf')
 
+    @property
+    def failed(self) -> bool:
+        """Whether it has failed lately."""
+        return self._next_s > FIRST_S
+
     def started(self, now: float) -> None:
         """Note a start, in seconds of a monotonic clock."""
         self._started = now

@@ -63,7 +63,7 @@ class Child:
         reading, writing = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, '-m', WORKER, self.kind, str(writing), *self._ros_arguments],
+                [sys.executable, '-m', WORKER, self.kind, self.name, str(writing), *self._ros_arguments],
                 stdin=subprocess.PIPE,
                 pass_fds=(writing,),
                 start_new_session=True,  # Ctrl-C reaches the depot alone, which ends the workers

@@ -35,6 +35,7 @@ from evse_manager.depot.protocol import (
     decode,
     encode,
 )
+from evse_manager.depot.worker_diagnostics import WorkerDiagnostics
 from evse_manager.nodes import middleware
 from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
 from evse_manager.nodes.runtime import (
@@ -96,11 +97,12 @@ class Hosted:
 class Worker:
     """Hosts the nodes that it is ordered to."""
 
-    def __init__(self, kind: Kind, reports: int) -> None:
-        """``reports`` is the descriptor of the pipe to the depot."""
+    def __init__(self, kind: Kind, name: str, reports: int) -> None:
+        """``name`` is its own on this machine, ``reports`` the descriptor of the pipe to the depot."""
         self._make = app_class(kind)
         self._reports = reports
         self._host = AppHost()
+        self._diagnostics = WorkerDiagnostics(name)
         self._log = get_logger(f'depot.{kind}')
         self._hosted: dict[str, Hosted] = {}
         self._next_report = 0.0
@@ -128,6 +130,7 @@ class Worker:
         for hosted in self._hosted.values():
             self._take_out(hosted)
         self._destroy_due(math.inf)
+        self._diagnostics.close()
         self._host.close()
         return EXIT_OK
 
@@ -213,9 +216,13 @@ class Worker:
         self._destroy_due(now)
         if now >= self._next_report:
             self._next_report = now + HEARTBEAT_S
-            self._failures = 0
+            failures, self._failures = self._failures, 0
             running = sum(hosted.app is not None for hosted in self._hosted.values())
             self._report(Alive(running))
+            failing = [
+                key for key, hosted in self._hosted.items() if hosted.app is None and hosted.backoff.failed
+            ]
+            self._diagnostics.report(running, failing, failures)
             if not self._settled and running == len(self._hosted) > 0:
                 self._settled = True
                 settle_garbage_collector()
@@ -229,6 +236,11 @@ class Worker:
         self._look_at = min(
             self._next_report, *retries, *leaving, now + (ENDING_LOOK_S if ending else HEARTBEAT_S)
         )
+
+    def _failing(self) -> list[str]:
+        """Return the keys of the nodes that wait for another start after a failure."""
+        hosted = self._hosted.items()
+        return [key for key, each in hosted if each.app is None and each.backoff.failed]
 
     def _look_after(self, hosted: Hosted, app: NodeApp, now: float) -> None:
         if hosted.ends_by is not None:
@@ -305,9 +317,9 @@ class Worker:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a worker: its kind, the descriptor for its reports, and arguments of ROS 2."""
+    """Run a worker: its kind and name, the descriptor for its reports, and arguments of ROS 2."""
     signals = SignalPipe()
-    kind, reports, *ros = arguments
+    kind, name, reports, *ros = arguments
     os.set_inheritable(int(reports), False)
     middleware.configure()
     try:
@@ -315,7 +327,7 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - rclpy raises many unrelated classes for wrong arguments
         print(f'depot: {str(error).strip().splitlines()[0]}', file=sys.stderr)
         return EXIT_FAILED
-    code = Worker(Kind(kind), int(reports)).run(signals)
+    code = Worker(Kind(kind), name, int(reports)).run(signals)
     ExitLimit(LEAVING_S, code)
     rclpy.try_shutdown()
     return code

@@ -22,6 +22,7 @@ class Party(StrEnum):
     HLC = 'high-level communication'
     CLOCK = 'simulation_clock'
     MARKERS = 'site_markers'
+    DEPOT = 'depot'
     ANYONE = 'anyone'
 
 
@@ -234,13 +235,21 @@ AUTHORIZATION_TOPICS = (
 )
 """The topics of the authorization node, in the namespace of the site."""
 
-DIAGNOSTICS = Topic(
-    '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', Qos.STREAM, _M, _ANY, 'on change and at 1 Hz'
-)
-BOARD_DIAGNOSTICS = Topic(
-    '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', Qos.STREAM, _B, _ANY, 'on change and at 1 Hz'
-)
-"""Diagnostics of the board's line: counters, and its problem."""
+_DIAGNOSTICS, _ARRAY = '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'
+DIAGNOSTICS = Topic(_DIAGNOSTICS, _ARRAY, Qos.STREAM, _M, _ANY, 'on change and at 1 Hz')
+"""A connector, its meter, its limit and its records."""
+
+BOARD_DIAGNOSTICS = Topic(_DIAGNOSTICS, _ARRAY, Qos.STREAM, _B, _ANY, 'on change and at 1 Hz')
+"""The board's line: counters, and its problem."""
+
+SITE_DIAGNOSTICS = Topic(_DIAGNOSTICS, _ARRAY, Qos.STREAM, _E, _ANY, 'with each site/status')
+"""The energy manager of a site."""
+
+WORKER_DIAGNOSTICS = Topic(_DIAGNOSTICS, _ARRAY, Qos.STREAM, Party.DEPOT, _ANY, 'on change and at 1 Hz')
+"""A process of the depot and the nodes that it hosts."""
+
+DIAGNOSTIC_TOPICS = (DIAGNOSTICS, BOARD_DIAGNOSTICS, SITE_DIAGNOSTICS, WORKER_DIAGNOSTICS)
+"""Who publishes what on ``/diagnostics``."""
 
 CLOCK = Topic('/clock', 'rosgraph_msgs/msg/Clock', Qos.NEWEST, Party.CLOCK, _ANY, 'while simulated time runs')
 

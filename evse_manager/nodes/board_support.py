@@ -38,8 +38,8 @@ from evse_manager.interface.endpoints import Party
 from evse_manager.interface.enums import ContactorState, PilotMode
 from evse_manager.interface.parameters import parameter
 from evse_manager.interface.types import BoardCapabilities, BoardCommand, HardwareCapabilities
+from evse_manager.nodes import diagnostics
 from evse_manager.nodes.conversions import ConversionError, from_message
-from evse_manager.nodes.diagnostics import board_diagnostics
 from evse_manager.nodes.parameters import ParameterError, Parameters, Row, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import profile
@@ -323,13 +323,12 @@ class BoardSupport:
         if problem and problem != self._problem:
             self._log.warning(problem)
         elif self._problem and not problem:
-            self._log.info('Nothing is wrong with the line to the board any more.')
+            self._log.info('Serial link to the board recovered.')
         self._problem = problem
         topic = endpoints.BOARD_DIAGNOSTICS.name
         if self._publishers.listened_to(topic):
-            name = self.node.get_fully_qualified_name()
-            message = board_diagnostics(name, self._driver_name, link, facts, now.wall)
-            self._publishers.relay(topic, message)
+            part = diagnostics.board_link(self._driver_name, link, facts)
+            self._publishers.relay(topic, diagnostics.array(self.node.get_namespace(), [part], now.wall))
 
     def _end_when_open(self, now: ClockReadings, *, sampled: bool) -> None:
         """Finish when the contactor is open and the meter has counted what it had let through."""

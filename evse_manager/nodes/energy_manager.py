@@ -36,6 +36,7 @@ from evse_manager.interface.types import (
     SiteLimit,
     SiteStatus,
 )
+from evse_manager.nodes import diagnostics
 from evse_manager.nodes.conversions import ConversionError, from_message, refuse, to_message
 from evse_manager.nodes.parameters import ParameterError, Parameters, rows
 from evse_manager.nodes.publishers import Publishers
@@ -133,7 +134,8 @@ class EnergyManager:
         self._warnings: frozenset[str] = frozenset()
         self._stepped = -math.inf
         self._reported = -math.inf
-        self._publishers = Publishers(self.node, [replace(STATUS, name=self._own(STATUS.name))])
+        topics = [replace(STATUS, name=self._own(STATUS.name)), endpoints.SITE_DIAGNOSTICS]
+        self._publishers = Publishers(self.node, topics)
         self._limits = [
             self.node.create_publisher(endpoints.load(LIMITS.type), f'{spec.uuid}/{LIMITS.name}', NEWEST)
             for spec in self._tree.connectors
@@ -337,6 +339,13 @@ class EnergyManager:
             status = site_status(allocator, steady, wall)
             self._publishers.publish(self._own(STATUS.name), status)
             self._log_warnings(status)
+            self._publish_diagnostics(status)
+
+    def _publish_diagnostics(self, status: SiteStatus) -> None:
+        topic = endpoints.SITE_DIAGNOSTICS.name
+        if self._publishers.listened_to(topic):
+            message = diagnostics.array(self._namespace, [diagnostics.site(status)], status.stamp)
+            self._publishers.relay(topic, message)
 
     def _log_warnings(self, status: SiteStatus) -> None:
         found = frozenset(status.warnings)

@@ -46,6 +46,7 @@ from evse_manager.interface.types import (
 )
 from evse_manager.lease.manager import BoardLeaseClient
 from evse_manager.manager import NEVER, ConnectorManager
+from evse_manager.nodes import diagnostics
 from evse_manager.nodes.board_kinds import BoardKinds
 from evse_manager.nodes.charge_server import ChargeServer
 from evse_manager.nodes.connector_log import ConnectorLog, Line, Severity
@@ -59,7 +60,7 @@ from evse_manager.nodes.conversions import (
     request_to_command,
     to_message,
 )
-from evse_manager.nodes.diagnostics import Digest, diagnostics, digest
+from evse_manager.nodes.diagnostics import Digest, Part
 from evse_manager.nodes.parameters import Parameters, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import profile
@@ -350,8 +351,7 @@ class EvseManager:
             self._ready = True
             self._publishers.relay('ready', bool_to_message(True))
         self._publish_battery(status, always=periodic)
-        if periodic or digest(status) != self._digest:
-            self._publish_diagnostics(status)
+        self._publish_diagnostics(status, always=periodic)
         if 'energy/request' in self._publishers:
             self._request_energy(status, always=periodic)
 
@@ -368,11 +368,25 @@ class EvseManager:
             case _:
                 assert_never(severity)
 
-    def _publish_diagnostics(self, status: EvseStatus) -> None:
-        self._digest = digest(status)
+    def _publish_diagnostics(self, status: EvseStatus, *, always: bool) -> None:
         topic = endpoints.DIAGNOSTICS.name
-        if self._publishers.listened_to(topic):
-            self._publishers.relay(topic, diagnostics(self.node.get_fully_qualified_name(), status))
+        if not self._publishers.listened_to(topic):
+            return
+        parts = self._parts(status)
+        news = diagnostics.digest(parts)
+        if always or news != self._digest:
+            self._digest = news
+            self._publishers.relay(topic, diagnostics.array(self.node.get_namespace(), parts, status.stamp))
+
+    def _parts(self, status: EvseStatus) -> list[Part]:
+        """Return what ``/diagnostics`` shows of this connector."""
+        now = self._now()
+        return [
+            diagnostics.connector(status),
+            diagnostics.meter(self._manager.meter(now)),
+            diagnostics.energy(status, self._config, self._manager.grant(now)),
+            diagnostics.records(self._records.warning, self._records.file),
+        ]
 
     def _publish_battery(self, status: EvseStatus, *, always: bool) -> None:
         battery = battery_state(status, self._ev_info)

@@ -131,6 +131,12 @@ class SessionRecords:
         return self._warning
 
     @property
+    def file(self) -> str:
+        """Path of the connector's own file; empty where records are kept in memory only."""
+        own, _ = self.files
+        return '' if own is None else str(own)
+
+    @property
     def overdue_at(self) -> float | None:
         """When ``settle`` is due at the latest, in seconds of the steady clock."""
         return self._store.overdue_at if self._store is not None else None

@@ -28,7 +28,7 @@ def offer_simulation(node: Node, loop: BoardLoop, simulate: Callable[[Act], None
         'simulation/unplug': lambda _: lambda _: world.unplug(),
         'simulation/ev_pause': lambda _: lambda _: world.ev_pause(),
         'simulation/ev_resume': lambda _: lambda _: world.ev_resume(),
-        'simulation/replug': lambda _: loop.replug,
+        'simulation/replug': lambda _: lambda now: _replug(world, loop, now),
         'simulation/set_proximity': lambda request: lambda _: world.set_proximity(request.ampacity_a),
         'simulation/inject_fault': lambda request: lambda _: world.inject(request.fault),
         'simulation/clear_fault': lambda request: lambda _: world.clear(request.fault),
@@ -53,6 +53,13 @@ def _handler(
         reply.give()
 
     return handle
+
+
+def _replug(world: World, loop: BoardLoop, now: ClockReadings) -> None:
+    """Let the board play an unplug and a plug to the EV, which there has to be."""
+    if world.ev is None:
+        raise SimulationError('There is no EV to be replugged; plug one in first.')
+    loop.replug(now)
 
 
 def _plug_in(world: World, request: Any) -> None:

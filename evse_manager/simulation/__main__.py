@@ -37,7 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
         bench = Bench(settings=WorldSettings(seed=options.seed, sample_period_s=options.sample_period))
         bench.play(steps)
         bench.run_for(steps[-1].at if steps else 0.0)
-    except (OSError, UnicodeDecodeError, ScriptError, SimulationError, ConfigError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else 'it is no text in UTF-8'
+        print(f'The script {options.script} cannot be read: {reason}.', file=sys.stderr)
+        return 2
+    except (ScriptError, SimulationError, ConfigError) as error:
         print(error, file=sys.stderr)
         return 2
     for recorded in bench.events:

@@ -42,6 +42,7 @@ from evse_manager.interface.types import (
     ValidationResult,
 )
 from evse_manager.metering.thresholds import METER_WAIT_S
+from evse_manager.simulation.bench import Bench
 
 
 def last(harness: KernelHarness, kind: E) -> SessionEvent:
@@ -503,3 +504,17 @@ def test_a_transaction_begins_without_a_meter_value_when_none_comes() -> None:
     harness.plug().authorize().run(METER_WAIT_S)
     assert harness.status.transaction_active
     assert harness.status.session_energy_wh is None
+
+
+def test_an_open_contactor_draws_no_power_though_the_last_sample_is_from_before() -> None:
+    bench = Bench()
+    bench.plug_in()
+    bench.authorize()
+    bench.run_until(lambda b: (b.status.power_w or 0.0) > 1000.0)
+    bench.inject('meter_silent')
+    bench.ev_pause()
+    bench.run_for(1.0)
+    assert bench.status.contactor is ContactorState.OPEN
+    assert bench.status.power_w == 0.0
+    bench.run_for(10.0)
+    assert bench.status.power_w is None

@@ -19,7 +19,7 @@ TYPED = [
     if '[' not in line
     and 'COMMAND' not in line
     and line != WRONG_ON_PURPOSE
-    and not line.startswith('evse set-')
+    and not line.startswith('evse limit: ')
 ]
 
 TYPED_ELSEWHERE = [

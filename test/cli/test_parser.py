@@ -294,3 +294,36 @@ def test_no_current_outside_the_range_gets_through(value):
     else:
         assert taken == value
         assert 0 <= value <= 80
+
+
+@pytest.mark.parametrize('name', ['limit', 'set-external-limits'])
+def test_help_and_errors_have_the_name_that_was_typed(name, capsys):
+    with pytest.raises(SystemExit):
+        parse([name, '99'])
+    assert capsys.readouterr().err.startswith(f'evse {name}: ')
+    with pytest.raises(SystemExit):
+        parse([name, '--help'])
+    shown = capsys.readouterr().out
+    assert f'usage: evse {name} ' in shown
+    assert 'Its names: set-external-limits, limit.' in shown
+    assert parse([name, '16']).command.service == 'set_external_limits'
+
+
+@pytest.mark.parametrize(
+    ('line', 'run'),
+    [
+        ('pause', 'call'),
+        ('pause --all', 'everywhere'),
+        ('stop --all -c /depot', 'everywhere'),
+        ('disable --after-session', 'everywhere'),
+        ('disable', 'call'),
+    ],
+)
+def test_one_connector_is_called_and_many_together(line, run):
+    assert parse(line.split()).run == run
+
+
+@pytest.mark.parametrize('line', ['unlock --all', 'enable --after-session', 'auth --all', 'phases 1 --all'])
+def test_only_some_commands_go_everywhere(line):
+    with pytest.raises(SystemExit):
+        parse(line.split())

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -59,6 +59,14 @@ def test_events_tell_their_payload():
         ),
     )
     assert formatting.event_sentence(finished) == 'transaction ended (EVDisconnected), meter 12.346 kWh'
+    payload = replace(finished.transaction_finished, energy_wh=575.0)
+    delivered = replace(finished, transaction_finished=payload)
+    assert (
+        formatting.event_sentence(delivered)
+        == 'transaction ended (EVDisconnected), 575 Wh delivered, meter 12.346 kWh'
+    )
+    least = replace(delivered, transaction_finished=replace(payload, energy_is_lower_bound=True))
+    assert 'at least 575 Wh delivered' in formatting.event_sentence(least)
     error = SessionEvent(
         event=SessionEventEnum.ERROR, error=Error(ErrorEnum.CAR_DIODE_FAULT, 'Diode: missing')
     )

@@ -114,19 +114,6 @@ def test_get_id_tells_the_connector(shared: Connector):
     assert (answer.connector_id, answer.message) == (1, '')
 
 
-def test_diagnostics_tell_each_connector_by_its_name(connector: Connector):
-    heard = connector.listen('/diagnostics')
-    name = f'{connector.namespace}/evse_manager: connector 1'
-    connector.probe.wait(lambda: [a for a in heard for s in a.status if s.name == name], 'diagnostics')
-    (status,) = next(array.status for array in reversed(heard) if array.status[0].name == name)
-    assert status.level == b'\x00'
-    assert status.hardware_id == 'DE*PNX*E1234567*1'
-    connector.accepted('simulation/inject_fault', fault='rcd_dc')
-    connector.probe.wait(
-        lambda: any(s.level == b'\x02' for a in heard for s in a.status if s.name == name), 'an error'
-    )
-
-
 def test_a_namespace_of_several_parts_and_another_node_name(site: Site, probe: Probe):
     deep = Connector(probe, '/depot_a/bay_7')
     site.board('/depot_a/bay_7')

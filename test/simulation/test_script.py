@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evse_manager.board.driver import DriverContext, DriverError
+from evse_manager.simulation.__main__ import main
 from evse_manager.simulation.bench import Bench
 from evse_manager.simulation.driver import SimulatedDriver, SimulatedParameters
 from evse_manager.simulation.faults import FAULTS
@@ -70,6 +71,11 @@ def test_a_wrong_script_ends_with_code_2_and_a_sentence():
     assert result.returncode == 2
     assert 'Line 1' in result.stderr
     assert 'Traceback' not in result.stderr
+
+
+def test_a_script_that_is_not_there_is_named_in_a_sentence(capsys):
+    assert main(['no/such/script']) == 2
+    assert capsys.readouterr().err == 'The script no/such/script cannot be read: No such file or directory.\n'
 
 
 def test_the_bench_of_the_page_runs(capsys):
