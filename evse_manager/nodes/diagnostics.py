@@ -172,10 +172,7 @@ def site(status: SiteStatus) -> Part:
     values['waiting for energy'] = ', '.join(sorted(waiting))
     if status.warnings:
         return Part('energy', WARN, '; '.join(status.warnings), status.name, values)
-    count = len(status.connectors)
-    sentence = (
-        f'Power is divided among {count} connector{"" if count == 1 else "s"}; {len(waiting)} wait for it.'
-    )
+    sentence = f'{len(status.connectors)} connectors share the power; {len(waiting)} waiting.'
     return Part('energy', OK, sentence, status.name, values)
 
 

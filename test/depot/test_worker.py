@@ -1,6 +1,7 @@
 """A worker with nodes that fail in every way: each failure is confined to its node, and all of them end."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from evse_manager.depot.protocol import Alive, Message, Start, Stop, Stopped, decode, encode
+from harness import Connector, Probe
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -110,7 +112,7 @@ def worker(domain: int, tmp_path: Path) -> Iterator[Running]:
     log = tmp_path / 'worker.log'
     with log.open('wb') as output:
         process = subprocess.Popen(
-            [sys.executable, '-c', SCRIPT, 'managers', str(writing)],
+            [sys.executable, '-c', SCRIPT, 'managers', 'managers 1', str(writing)],
             stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, pass_fds=(writing,), bufsize=0,
         )  # fmt: skip
     os.close(writing)
@@ -166,3 +168,19 @@ def test_a_node_that_cannot_end_in_order_keeps_no_other_from_it(worker: Running)
     assert 'other withdraws' in text
     assert 'endless withdraws' in text
     assert 'no end' in text
+
+
+def test_diagnostics_name_the_nodes_that_are_started_again(worker: Running, probe: Probe) -> None:
+    heard = Connector(probe, '/worker').listen('/diagnostics')
+    name = f'{socket.gethostname()}/managers 1: worker'
+
+    def newest() -> tuple[bytes, str] | None:
+        worker.read()
+        found = [status for array in heard for status in array.status if status.name == name]
+        return (found[-1].level, found[-1].message) if found else None
+
+    starts(worker, 'healthy')
+    probe.wait(lambda: newest() == (b'\x00', '1 of 1 nodes run.'), lambda: f'one node: {newest()}')
+    starts(worker, 'refused')
+    wanted = (b'\x01', '1 of 2 nodes run. Started again, see the log: refused.')
+    probe.wait(lambda: newest() == wanted, lambda: f'a failing node: {newest()}')
