@@ -24,7 +24,7 @@ from evse_manager.rqt.table import dot
 Call = Callable[[str, str, Mapping[str, Any], Callable[[Reply], None]], None]
 """Calls a service: connector, service, fields, and who gets the reply."""
 
-BUTTON_COLUMNS = 5
+BUTTON_COLUMNS = 3
 SUMMARIES = {command.service: f'{command.summary[0].upper()}{command.summary[1:]}.' for command in COMMANDS}
 START_LIMIT_A = 16.0
 """What the dialog of the limit begins with while the limit is unknown."""
@@ -35,6 +35,7 @@ def plain_label(parent: QtWidgets.QWidget, *, wrapped: bool = True) -> QtWidgets
     label = QtWidgets.QLabel(parent)
     label.setTextFormat(QtCore.Qt.TextFormat.PlainText)
     label.setWordWrap(wrapped)
+    label.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
     label.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
 
@@ -133,7 +134,7 @@ class Detail(QtWidgets.QWidget):
 
     def _show_facts(self, pairs: list[tuple[str, str]]) -> None:
         while len(self._shown) < len(pairs):
-            label, value = plain_label(self, wrapped=False), plain_label(self)
+            label, value = QtWidgets.QLabel(self), plain_label(self)
             label.setForegroundRole(QtGui.QPalette.ColorRole.PlaceholderText)
             position = len(self._shown)
             self._facts.addWidget(label, position, 0, QtCore.Qt.AlignmentFlag.AlignTop)

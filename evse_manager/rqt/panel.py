@@ -59,7 +59,6 @@ class Panel(QtWidgets.QWidget):
         scroll.setWidget(self.detail)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         across = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal, self)
         across.addWidget(left)
         across.addWidget(scroll)

@@ -124,3 +124,18 @@ def test_the_plug_in_puts_its_panel_into_rqt_and_keeps_its_arrangement(
     assert again.widgets[0].filter.text() == 'bay'
     other.restore_settings(Settings(), Settings())
     other.shutdown_plugin()
+
+
+def test_the_arrangement_of_the_perspective_names_the_panel(application: Any) -> None:
+    from evse_manager.rqt.binding import QtCore
+    from evse_manager.rqt.panel import Panel
+
+    keys = PERSPECTIVE['groups']['mainwindow']['keys']
+    stored = {
+        name: bytes.fromhex(value['repr(QByteArray.hex)'].split("'")[1]) for name, value in keys.items()
+    }
+    panel = Panel(RecordedLink())
+    dock = f'evse_manager__{ENTRY.attrib["name"]}__1__{panel.objectName()}'
+    panel.shut_down()
+    assert dock.encode('utf-16-be') in stored['state']
+    assert QtCore.QByteArray(stored['geometry']).size() > 0
