@@ -8,6 +8,7 @@ from rich.text import Text
 from evse_manager.cli import formatting
 from evse_manager.cli.monitor import ConnectorView, Monitor
 from evse_manager.cli.screen import shown
+from evse_manager.interface.appearance import StateKind, state_kind
 from evse_manager.interface.enums import ChargerState, ControlPilotState
 from evse_manager.interface.text import printable
 from evse_manager.interface.types import EvseStatus, SessionEvent
@@ -17,16 +18,15 @@ WIDE = 120
 BARS = '▁▂▃▄▅▆▇█'
 
 STYLES = {
-    ChargerState.CHARGING: 'bold green',
-    ChargerState.PREPARE_CHARGING: 'cyan',
-    ChargerState.IDLE: 'bright_blue',
-    ChargerState.ERROR: 'bold red',
-    ChargerState.FAULTED: 'bold red',
-    ChargerState.DISABLED: 'dim',
-    ChargerState.STARTING: 'dim',
-    ChargerState.FINISHED: 'bright_blue',
+    StateKind.CHARGING: 'bold green',
+    StateKind.PREPARING: 'cyan',
+    StateKind.WAITING: 'yellow',
+    StateKind.IDLE: 'bright_blue',
+    StateKind.OFF: 'dim',
+    StateKind.TROUBLE: 'bold red',
+    StateKind.SILENT: 'bold red',
 }
-"""Colours of the states; the others, all kinds of waiting, are yellow."""
+"""Colours of the kinds of states on a terminal."""
 
 STATES = {
     ChargerState.WAITING_FOR_AUTHENTICATION: 'needs token',
@@ -48,7 +48,7 @@ def state_word(status: EvseStatus) -> str:
 
 def state_style(status: EvseStatus) -> str:
     """Return the colour of the state."""
-    return STYLES.get(status.state, 'yellow')
+    return STYLES[state_kind(status.state)]
 
 
 def sparkline(values: Sequence[float], top: float, width: int) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from evse_manager.cli import formatting
 from evse_manager.cli.kinds import kind_of
-from evse_manager.cli.monitor import ConnectorView, Monitor
+from evse_manager.cli.monitor import Attention, ConnectorView, Monitor
 from evse_manager.cli.views import reason, state_word, summary
 from evse_manager.interface.appearance import StateKind
 from evse_manager.interface.text import printable
@@ -67,6 +67,8 @@ class Row:
     name: str
     state: str
     kind: StateKind
+    attention: Attention
+    """For sorting by state: what has to be looked at comes first."""
     power: str
     power_w: float
     """For sorting; unknown is below everything."""
@@ -77,16 +79,18 @@ class Row:
 
 def row_of(view: ConnectorView, now: float) -> Row:
     """Return the row of a connector."""
-    status, kind = view.status, kind_of(view, now)
+    status, kind, attention = view.status, kind_of(view, now), view.attention(now)
     name, why = printable(view.name), printable(reason(view, now).plain)
     if status is None:
-        return Row(name, 'unknown', kind, formatting.ABSENT, -1.0, formatting.ABSENT, -1.0, why)
+        return Row(name, 'unknown', kind, attention, formatting.ABSENT, -1.0, formatting.ABSENT, -1.0, why)
     state = state_word(status)
     if kind is StateKind.SILENT:
         state = 'unreadable' if view.trouble else 'silent'
     power_w = -1.0 if status.power_w is None else status.power_w
     limit = printable(formatting.limit(status))
-    return Row(name, state, kind, formatting.power(status.power_w), power_w, limit, status.limit_a, why)
+    return Row(
+        name, state, kind, attention, formatting.power(status.power_w), power_w, limit, status.limit_a, why
+    )
 
 
 def rows_of(monitor: Monitor, now: float) -> list[Row]:

@@ -122,7 +122,7 @@ class ConnectorOrder(QtCore.QSortFilterProxyModel):
         if column == LIMIT:
             return left.limit_a < right.limit_a
         if column == STATE:
-            return left.state < right.state
+            return (left.attention, natural(left.name)) < (right.attention, natural(right.name))
         if column == REASON:
             return left.reason < right.reason
         return natural(left.name) < natural(right.name)

@@ -89,6 +89,16 @@ def test_numbers_are_sorted_as_numbers(window: Any) -> None:
     assert [row[0] for row in window.cells()] == ['/evse_1', '/evse_0', '/evse_3', '/evse_2']
 
 
+def test_sorted_by_state_what_needs_attention_comes_first(window: Any) -> None:
+    from evse_manager.rqt.binding import QtCore
+
+    for number, status in enumerate((IDLE, CHARGING, FAILED, FAILED)):
+        window.link.status(f'/evse_{number}', status)
+    window.redraw()
+    window.panel.table.sortByColumn(1, QtCore.Qt.SortOrder.AscendingOrder)
+    assert [row[0] for row in window.cells()] == ['/evse_2', '/evse_3', '/evse_1', '/evse_0']
+
+
 def test_the_filter_keeps_rows_by_name_state_or_reason(window: Any) -> None:
     window.link.status('/depot/bay_1', CHARGING)
     window.link.status('/depot/bay_2', FAILED)
