@@ -11,7 +11,6 @@ what is reported about it.  Events and answers go out when the records have them
 records keep (0.9 s, ``store/session_store.py``).
 """
 
-import itertools
 import math
 import random as random_module
 import uuid as uuid_module
@@ -158,7 +157,7 @@ class ConnectorManager:
         self._records = records if records is not None else NoRecords()
         self._wanted = BoardCommand(pilot_mode=PilotMode.X1)
         self._replies: dict[int, Callable[[Answer], None]] = {}
-        self._tickets = itertools.count(1)
+        self._tickets = 0
         self._kernel_due: float | None = None
         self._renewed_at = -NEVER
         self._status_due = -NEVER
@@ -256,7 +255,8 @@ class ConnectorManager:
 
     def execute(self, command: inputs.Command, reply: Callable[[Answer], None], now: ClockReadings) -> None:
         """Carry out a command; ``reply`` is called once, within this call or later."""
-        ticket = next(self._tickets)
+        self._tickets += 1
+        ticket = self._tickets
         self._replies[ticket] = reply
         try:
             self.take(inputs.CommandReceived(ticket, command), now)

@@ -36,8 +36,13 @@ def masked(id_token: str) -> str:
     """Return a token with only its last characters readable, for logs and status; at most TOKEN_LENGTH."""
     if not is_well_formed(id_token):
         return f'(malformed, {len(id_token)} characters)'
-    shown = id_token[-4:] if len(id_token) > 6 else ''
-    return '*' * (len(id_token) - len(shown)) + shown
+    hidden = hidden_length(id_token)
+    return '*' * hidden + id_token[hidden:]
+
+
+def hidden_length(id_token: str) -> int:
+    """Return how many characters of a token nobody may read; the rest, its end, may be shown."""
+    return len(id_token) - 4 if len(id_token) > 6 else len(id_token)
 
 
 def is_well_formed(id_token: str, length: int = TOKEN_LENGTH) -> bool:

@@ -109,11 +109,13 @@ class Bench:
         leases: bool = False,
         epoch: Time = EPOCH,
         random: Callable[[], float] = lambda: 0.0,
+        make_manager: Callable[..., ConnectorManager] = ConnectorManager,
     ) -> None:
         """
         Put everything together and start it; the first event (Enabled) comes at once.
 
-        ``random`` (0 to 1) spreads restarts, as in the kernel.
+        ``random`` (0 to 1) spreads restarts, as in the kernel; ``make_manager`` takes what a
+        ``ConnectorManager`` takes.
         """
         self.now = 0.0
         self.events: list[Recorded] = []
@@ -138,7 +140,7 @@ class Bench:
         self.board = BoardController(lease_max_s=longest_s, board_id=BOARD)
         """The board's loop; ``board.state(...)`` is easier had as ``bench.board_state``."""
         self._loop = BoardLoop(self._driver, self.board)
-        self.manager = ConnectorManager(
+        self.manager = make_manager(
             config, BoardLeaseClient(MANAGER, lease_s), self, new_uuid=self._new_uuid, random=random
         )
         """The manager, as the node runs it."""

@@ -1,0 +1,185 @@
+"""
+Values of the kernel as plain JSON and back, exactly: inputs, outputs, and the state of a whole manager.
+
+An object is an object with its class under ``$`` and its attributes by name; enumerations, tuples, deques and
+dictionaries carry a mark of their own.  Only classes of the pure packages are made, without a call of their
+constructors, so that a file from a stranger can build values and run nothing.  Callables are left out and put
+back by the name of their attribute.
+"""
+
+import functools
+import importlib
+import pkgutil
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from itertools import chain
+from typing import Any
+
+import evse_manager
+
+PACKAGES = ('interface', 'metering', 'lease', 'charging')
+"""The packages whose classes may be in a recording."""
+
+CLASS, MEMBER, TUPLE, DEQUE, MAPPING, CALLABLE, CHANGES = '$', '$enum', '$tuple', '$deque', '$map', '$call', '$~'
+"""Marks of a JSON object: what it stands for."""
+
+Hide = Callable[[str, str], str]
+"""Returns what is recorded for the text of an attribute, by its name."""
+
+
+class CodecError(ValueError):
+    """A recorded value cannot be read; the text says why."""
+
+
+def plainly(_name: str, text: str) -> str:
+    """Record a text as it is."""
+    return text
+
+
+def encode(value: Any, hide: Hide = plainly, name: str = '') -> Any:
+    """Return a value as what JSON can hold; ``name`` is that of the attribute it belongs to."""
+    kind = type(value)
+    if kind is str:
+        return hide(name, value)
+    if value is None or kind in (bool, int, float):
+        return value
+    if isinstance(value, Enum):
+        return {MEMBER: f'{kind.__name__}.{value.name}'}
+    if kind is list:
+        return [encode(item, hide, name) for item in value]
+    if kind in (tuple, frozenset, set):
+        return {TUPLE: [encode(item, hide, name) for item in value], 'of': kind.__name__}
+    if kind is deque:
+        return {DEQUE: [encode(item, hide, name) for item in value], 'longest': value.maxlen}
+    if kind is dict:
+        return {
+            MAPPING: [[encode(key, hide, name), encode(item, hide, name)] for key, item in value.items()]
+        }
+    if _is_ours(kind):
+        return {
+            CLASS: kind.__name__,
+            **{key: encode(getattr(value, key), hide, key) for key in attributes(value)},
+        }
+    if callable(value):
+        return {CALLABLE: name}
+    raise TypeError(f'{kind.__qualname__} cannot be recorded.')
+
+
+def changes(before: Any, value: Any, hide: Hide = plainly, name: str = '') -> Any:
+    """Return a value as its difference to another one of the same class, or whole when there is none."""
+    kind = type(value)
+    if kind is not type(before) or not _fields(kind):
+        return encode(value, hide, name)
+    different = {}
+    for key in _fields(kind):
+        old, new = getattr(before, key), getattr(value, key)
+        if old is new:
+            continue
+        if type(old) is type(new) and _fields(type(new)):
+            inner = changes(old, new, hide, key)
+            if inner[CHANGES]:
+                different[key] = inner
+        # 1 == True == 1.0 and 0.0 == -0.0, which are not the same to the byte
+        elif old != new or type(old) is not type(new) or (new == 0 and str(old) != str(new)):
+            different[key] = encode(new, hide, key)
+    return {CHANGES: different, CLASS: kind.__name__}
+
+
+def class_name(plain: Any) -> str:
+    """Return the name of the class of an encoded object; empty for any other value."""
+    return str(plain.get(CLASS, '')) if isinstance(plain, dict) else ''
+
+
+def decode(plain: Any, before: Any = None, callables: Mapping[str, Callable[..., Any]] | None = None) -> Any:
+    """
+    Return the value that was encoded; ``before`` is the value to which the changes refer.
+
+    Raises
+    ------
+    CodecError
+        When the text was not made by this version's ``encode`` or ``changes``.
+
+    """
+    try:
+        return _decode(plain, before, callables or {})
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise CodecError(f'a recorded value cannot be read by this version: {error!r}') from error
+
+
+def _decode(plain: Any, before: Any, callables: Mapping[str, Callable[..., Any]]) -> Any:
+    def inner(item: Any) -> Any:
+        return _decode(item, None, callables)
+
+    match plain:
+        case dict():
+            pass
+        case list():
+            return [inner(item) for item in plain]
+        case _:
+            return plain
+    if CHANGES in plain:
+        new = object.__new__(type(before))
+        changed = plain[CHANGES]
+        for key in _fields(type(before)):
+            old = getattr(before, key)
+            object.__setattr__(new, key, _decode(changed[key], old, callables) if key in changed else old)
+        return new
+    if CLASS in plain:
+        value = object.__new__(_class(plain[CLASS]))
+        for key, item in plain.items():
+            if key != CLASS:
+                object.__setattr__(value, key, inner(item))
+        return value
+    if MEMBER in plain:
+        cls, _, member = plain[MEMBER].partition('.')
+        return _class(cls)[member]  # type: ignore[index]
+    if TUPLE in plain:
+        kinds: dict[str, Callable[..., Any]] = {'tuple': tuple, 'frozenset': frozenset, 'set': set}
+        return kinds[plain['of']](inner(item) for item in plain[TUPLE])
+    if DEQUE in plain:
+        return deque((inner(item) for item in plain[DEQUE]), maxlen=plain['longest'])
+    if MAPPING in plain:
+        return {inner(key): inner(item) for key, item in plain[MAPPING]}
+    return callables[plain[CALLABLE]]
+
+
+def attributes(value: Any) -> list[str]:
+    """Return the names of all attributes of an object, slots and others."""
+    return [name for name in chain(_slots(type(value)), getattr(value, '__dict__', ())) if hasattr(value, name)]
+
+
+@functools.cache
+def _slots(cls: type) -> tuple[str, ...]:
+    slots = (base.__dict__.get('__slots__', ()) for base in cls.__mro__)
+    return tuple(name for names in slots for name in ((names,) if isinstance(names, str) else names))
+
+
+@functools.cache
+def _fields(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else ()
+
+
+@functools.cache
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.startswith(tuple(f'{evse_manager.__name__}.{package}.' for package in PACKAGES))
+
+
+@functools.cache
+def classes() -> dict[str, type]:
+    """Return every class of the pure packages by name."""
+    found: dict[str, type] = {}
+    for package in PACKAGES:
+        parent = importlib.import_module(f'{evse_manager.__name__}.{package}')
+        for module in pkgutil.iter_modules(parent.__path__, f'{parent.__name__}.'):
+            for value in vars(importlib.import_module(module.name)).values():
+                if isinstance(value, type) and value.__module__ == module.name:
+                    other = found.setdefault(value.__name__, value)
+                    if other is not value:
+                        raise TypeError(f'Two classes are called {value.__name__}: {other}, {value}.')
+    return found
+
+
+def _class(name: str) -> type:
+    return classes()[name]
