@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from evse_manager.cli.errors import CliError, ExitCode, UsageError
@@ -26,16 +26,38 @@ MODULES = {
     'token': 'site',
     'reservations': 'site',
     'charge': 'charge',
+    'record': 'recording',
 }
 """Where the subcommands live; a module, and ROS with it, is imported when its subcommand runs."""
 
 
 def run(given: Namespace, graph: 'Graph') -> ExitCode:
-    """Run the parsed subcommand; return its exit code."""
-    try:
+    """Run the parsed subcommand on the graph; return its exit code."""
+
+    def subcommand() -> ExitCode:
         module = importlib.import_module(f'.{MODULES[given.run]}', __package__)
         graph.enter()
         code: ExitCode = getattr(module, f'run_{given.run}')(given, graph)
+        return code
+
+    return outcome(given, subcommand)
+
+
+def run_replay(given: Namespace) -> ExitCode:
+    """Run ``replay``, which needs no graph; return its exit code."""
+
+    def subcommand() -> ExitCode:
+        from evse_manager.cli.replaying import run_replay as replay  # noqa: PLC0415 - imported when it runs
+
+        return replay(given)
+
+    return outcome(given, subcommand)
+
+
+def outcome(given: Namespace, subcommand: Callable[[], ExitCode]) -> ExitCode:
+    """Return the exit code of a subcommand; print why it failed."""
+    try:
+        code = subcommand()
         sys.stdout.flush()
         return code
     except CliError as error:
@@ -62,6 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return error.code
     if given.run == 'gui':
         return run_gui(given)
+    if given.run == 'replay':
+        return run_replay(given)
     try:
         from evse_manager.cli.graph import Graph  # noqa: PLC0415 - help and wrong usage do not wait for ROS
     except KeyboardInterrupt:

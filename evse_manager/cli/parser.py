@@ -5,6 +5,7 @@ import difflib
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from evse_manager.cli import arguments
@@ -315,6 +316,56 @@ def add_site(group: Any) -> None:
     )
 
 
+def add_recording(group: Any) -> None:
+    """Add record and replay."""
+    record = add_view(
+        group,
+        'record',
+        common(),
+        'record the topics of connectors and of their site to an MCAP file, as they come and go',
+        'evse record',
+        'evse record -o night.mcap --max-size 100',
+        'evse record /depot/bay_1 --for 600',
+    )
+    record.add_argument(
+        'connectors',
+        nargs='*',
+        type=arguments.namespace,
+        metavar='CONNECTOR',
+        help='namespaces (default: all on the graph, and those that appear)',
+    )
+    record.add_argument(
+        '-o',
+        '--output',
+        type=Path,
+        metavar='FILE',
+        help='the file, which must not exist (default: evse-TIME.mcap in this directory)',
+    )
+    record.add_argument(
+        '--max-size',
+        type=arguments.number(0, 1e6, 'MB'),
+        default=500.0,
+        metavar='MB',
+        help='go on in a further file, FILE-2.mcap, at this size; 0 for never (default: %(default)g)',
+    )
+    record.add_argument(
+        '--for',
+        dest='duration',
+        type=arguments.number(0.1, 1e7, 's'),
+        metavar='S',
+        help='end after so many seconds (default: with Ctrl-C)',
+    )
+    replay = add_view(
+        group,
+        'replay',
+        common(),
+        'run the manager again with what a black box recorded, and compare every output',
+        'evse replay bay_1-20261127T041207Z-RcdDc.mcap',
+    )
+    replay.add_argument('file', type=Path, metavar='FILE', help='a black box that a manager wrote')
+    replay.add_argument('--all', action='store_true', help='show all differences (default: the first 20)')
+
+
 def add_run(group: Any) -> None:
     """Add ``run``, which starts a node without the tools of ROS 2."""
     summary = "start one of the package's executables, as ros2 run does"
@@ -351,6 +402,7 @@ def build_parser() -> ArgumentParser:
     parent = common()
     add_views(top)
     add_site(top)
+    add_recording(top)
     for command in COMMANDS:
         add_command(top, command, parent)
     simulation = top.add_parser(

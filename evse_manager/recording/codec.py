@@ -17,12 +17,19 @@ from enum import Enum
 from itertools import chain
 from typing import Any
 
-import evse_manager
-
-PACKAGES = ('interface', 'metering', 'lease', 'charging')
+TOP = __name__.partition('.')[0]
+PACKAGES = tuple(f'{TOP}.{name}' for name in ('interface', 'metering', 'lease', 'charging'))
 """The packages whose classes may be in a recording."""
 
-CLASS, MEMBER, TUPLE, DEQUE, MAPPING, CALLABLE, CHANGES = '$', '$enum', '$tuple', '$deque', '$map', '$call', '$~'
+CLASS, MEMBER, TUPLE, DEQUE, MAPPING, CALLABLE, CHANGES = (
+    '$',
+    '$enum',
+    '$tuple',
+    '$deque',
+    '$map',
+    '$call',
+    '$~',
+)
 """Marks of a JSON object: what it stands for."""
 
 Hide = Callable[[str, str], str]
@@ -54,9 +61,7 @@ def encode(value: Any, hide: Hide = plainly, name: str = '') -> Any:
     if kind is deque:
         return {DEQUE: [encode(item, hide, name) for item in value], 'longest': value.maxlen}
     if kind is dict:
-        return {
-            MAPPING: [[encode(key, hide, name), encode(item, hide, name)] for key, item in value.items()]
-        }
+        return {MAPPING: [[encode(key, hide, name), encode(item, hide, name)] for key, item in value.items()]}
     if _is_ours(kind):
         return {
             CLASS: kind.__name__,
@@ -147,7 +152,9 @@ def _decode(plain: Any, before: Any, callables: Mapping[str, Callable[..., Any]]
 
 def attributes(value: Any) -> list[str]:
     """Return the names of all attributes of an object, slots and others."""
-    return [name for name in chain(_slots(type(value)), getattr(value, '__dict__', ())) if hasattr(value, name)]
+    return [
+        name for name in chain(_slots(type(value)), getattr(value, '__dict__', ())) if hasattr(value, name)
+    ]
 
 
 @functools.cache
@@ -163,7 +170,7 @@ def _fields(cls: type) -> tuple[str, ...]:
 
 @functools.cache
 def _is_ours(cls: type) -> bool:
-    return cls.__module__.startswith(tuple(f'{evse_manager.__name__}.{package}.' for package in PACKAGES))
+    return cls.__module__.startswith(tuple(f'{package}.' for package in PACKAGES))
 
 
 @functools.cache
@@ -171,7 +178,7 @@ def classes() -> dict[str, type]:
     """Return every class of the pure packages by name."""
     found: dict[str, type] = {}
     for package in PACKAGES:
-        parent = importlib.import_module(f'{evse_manager.__name__}.{package}')
+        parent = importlib.import_module(package)
         for module in pkgutil.iter_modules(parent.__path__, f'{parent.__name__}.'):
             for value in vars(importlib.import_module(module.name)).values():
                 if isinstance(value, type) and value.__module__ == module.name:

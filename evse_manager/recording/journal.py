@@ -1,12 +1,12 @@
 """
 The journal of a manager: every call of it with its time, and what it gave in return.
 
-``JournaledManager`` is a ``ConnectorManager`` that notes what it is called with and what it draws from outside
+``JournaledManager`` is a ``ConnectorManager`` that notes what it is called with, what it draws from outside
 (names of sessions, random numbers, the warning of the records), and what it gives: commands, outputs of the
 kernel, status.  With its state at the beginning that is all it takes to run it again (``replay.py``).
 
-A turn is one line of JSON: ``do`` and ``with`` say which method was called with what, ``at`` when (steady, clock
-and wall), ``drew`` and ``warned`` what came from outside, ``gave`` what went out, ``raised`` how it failed.
+A turn is one line of JSON: ``do`` and ``with`` say which method was called with what, ``at`` when (steady,
+clock and wall), ``drew`` and ``warned`` what came from outside, ``gave`` what went out, ``raised`` a failure.
 Values are written as changes to the last one of their kind since the last snapshot.
 """
 
@@ -36,7 +36,7 @@ class Sink(Protocol):
     """Where a journal goes."""
 
     def wants_snapshot(self, steady: float) -> bool:
-        """Return whether a snapshot is wanted before the next turn; before the first one there always is one."""
+        """Return whether a snapshot is wanted before the next turn; the first one always has one."""
 
     def snapshot(self, line: bytes, now: ClockReadings) -> None:
         """Take the state of the manager, from which the following turns go on."""

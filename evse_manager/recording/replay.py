@@ -2,8 +2,8 @@
 Replay of a recording: the manager again, with the same calls at the same times, and every output compared.
 
 The replay starts from the recorded state and calls what the recording says; whatever comes from outside
-(names of sessions, random numbers, the warning of the records) is the recorded one.  Every output and every later
-snapshot has to be the recorded one to the byte.
+(names of sessions, random numbers, the warning of the records) is the recorded one.  Every output and every
+later snapshot has to be the recorded one to the byte.
 """
 
 import json
@@ -18,6 +18,7 @@ from evse_manager.interface.types import BoardCommand, EvseStatus, SessionEvent,
 from evse_manager.lease.manager import BoardLeaseClient
 from evse_manager.manager import NoRecords
 from evse_manager.recording import codec
+from evse_manager.recording.decoder import Decoder, Given, Turn
 from evse_manager.recording.journal import Journal, JournaledManager, Sink
 from evse_manager.recording.window import Line
 
@@ -68,22 +69,22 @@ def replay(lines: Iterable[Line], report: Report, sink: Sink | None = None) -> I
 
     """
     player: _Player | None = None
+    decoder = Decoder()
     for line in lines:
         try:
-            plain = json.loads(line.text)
             if line.is_snapshot:
+                snapshot = decoder.snapshot(line)
                 if player is None:
-                    player = _Player(plain, report, sink)
+                    player = _Player(snapshot, report, sink)
                     report.begun = Time(line.wall)
-                found = list(player.compare_state(plain, Time(line.wall)))
+                found = player.compare_state(snapshot, Time(line.wall))
             elif player is None:
                 raise ReplayError('the recording does not begin with the state of the manager.')
             else:
-                found = list(player.play(plain))
-        except (codec.CodecError, KeyError, TypeError, json.JSONDecodeError) as error:
+                found = player.play(decoder.turn(line))
+        except codec.CodecError as error:
             raise ReplayError(
-                f'line {report.turns + 1} of the recording cannot be read ({error}); replay it with the version'
-                ' that recorded it.'
+                f'turn {report.turns + 1} cannot be read ({error}); use the version that recorded it.'
             ) from error
         report.ended = Time(line.wall)
         for difference in found:
@@ -101,9 +102,7 @@ class _Player:
         self._report = report
         self._records = _Records()
         self._drawn: list[Any] = []
-        self._gave: list[tuple[str, Any, list[bool]]] = []
-        self._last: dict[tuple[str, str, str], Any] = {}
-        """The last value of each kind, to which changes refer."""
+        self._gave: list[Given] = []
         self._now = ClockReadings(0.0, 0.0, Time(0))
         self._journal = journal = _Listening(sink or _Nowhere(), self._gave)
         self._manager = JournaledManager(
@@ -118,11 +117,12 @@ class _Player:
         drawing = journal.drawing(self._draw)
         callables = {'new_uuid': drawing, 'random': drawing}
         for name, plain in snapshot['state'].items():
+            if name not in vars(self._manager):
+                raise codec.CodecError(f'a manager has no {name!r:.60}')
             setattr(self._manager, name, codec.decode(plain, callables=callables))
 
     def compare_state(self, snapshot: dict[str, Any], at: Time) -> Iterator[Difference]:
-        """Yield how the state differs from that of a snapshot; later turns are changes to nothing before."""
-        self._last.clear()
+        """Yield how the state differs from that of a snapshot."""
         self._records.warning = snapshot['warning']
         for name, plain in snapshot['state'].items():
             replayed = codec.encode(getattr(self._manager, name), name=name)
@@ -130,32 +130,25 @@ class _Player:
                 yield Difference(at, self._report.turns, 'snapshot', path, left, right)
         self._journal.snapshot(replace(self._now, wall=at))
 
-    def play(self, turn: dict[str, Any]) -> Iterator[Difference]:
+    def play(self, turn: Turn) -> Iterator[Difference]:
         """Take a turn again; yield how its outputs differ."""
         self._report.turns += 1
-        do, at = turn['do'], turn['at']
-        arguments = {
-            name: self._decoded(do, name, plain) for name, plain in turn.get('with', {}).items()
-        }
-        self._drawn[:] = turn.get('drew', ())
-        self._records.warning = turn.get('warned', self._records.warning)
+        self._drawn[:] = turn.drew
+        if turn.warned is not None:
+            self._records.warning = turn.warned
         self._gave.clear()
+        self._now = turn.now
         failed = None
         try:
-            self._now = ClockReadings(at[0], at[1], Time(at[2]))
-            self._call(do, self._now, arguments)
+            self._call(turn)
         except Exception as error:  # noqa: BLE001 - a failure of the manager is what is looked for
             failed = error
-        recorded = [
-            (what, self._decoded('gave', what, plain), flags) for what, plain, *flags in turn.get('gave', ())
-        ]
         self._report.outputs += len(self._gave)
-        for what, left, right in self._compare(recorded, failed, turn.get('raised')):
-            yield Difference(Time(at[2]), self._report.turns, do, what, left, right)
+        for what, left, right in self._compare(turn, failed):
+            yield Difference(turn.now.wall, self._report.turns, turn.do, what, left, right)
 
-    def _compare(
-        self, recorded: Sequence[tuple[str, Any, list[bool]]], failed: Exception | None, raised: str | None
-    ) -> Iterator[tuple[str, str, str]]:
+    def _compare(self, turn: Turn, failed: Exception | None) -> Iterator[tuple[str, str, str]]:
+        recorded, raised = turn.gave, turn.raised
         for number in range(max(len(recorded), len(self._gave))):
             left = recorded[number] if number < len(recorded) else None
             right = self._gave[number] if number < len(self._gave) else None
@@ -169,11 +162,11 @@ class _Player:
         if self._drawn:
             yield 'names and random numbers that were drawn', str(len(self._drawn)), ABSENT
 
-    def _call(self, do: str, now: ClockReadings, arguments: dict[str, Any]) -> None:
-        manager = self._manager
-        match do:
+    def _call(self, turn: Turn) -> None:
+        manager, now, arguments = self._manager, turn.now, turn.arguments
+        match turn.do:
             case 'start' | 'close' | 'shut_down' | 'withdraw' | 'run' | 'renew' | 'publish_status':
-                getattr(manager, do)(now, **arguments)
+                getattr(manager, turn.do)(now, **arguments)
             case 'take':
                 manager.take(arguments['event'], now)
             case 'observe':
@@ -183,18 +176,12 @@ class _Player:
             case 'fail':
                 manager.fail(arguments['reason'], now)
             case _:
-                raise codec.CodecError(f'there is no {do!r}')
+                raise codec.CodecError(f'there is no {turn.do!r}')
 
     def _draw(self) -> Any:
         if not self._drawn:
             raise ValueError('The replay draws more names or random numbers than were recorded.')
         return self._drawn.pop(0)
-
-    def _decoded(self, role: str, name: str, plain: Any) -> Any:
-        kind = codec.class_name(plain)
-        value = codec.decode(plain, self._last.get((role, name, kind)))
-        self._last[role, name, kind] = value
-        return value
 
 
 class _Nowhere:
@@ -214,7 +201,7 @@ class _Nowhere:
 class _Listening(Journal):
     """A journal that also keeps the outputs of the present turn."""
 
-    def __init__(self, sink: Sink, outputs: list[tuple[str, Any, list[bool]]]) -> None:
+    def __init__(self, sink: Sink, outputs: list[Given]) -> None:
         super().__init__(sink)
         self._outputs = outputs
 

@@ -1,8 +1,9 @@
 """
 Tokens and certificates in recordings: replaced, so that a file can be shown to anybody and still be replayed.
 
-A token is replaced by another one of the same length and the same masked form (``tokens.masked``); equal tokens
-stay equal, whatever their case.  The key of the replacement exists in the memory of one process and in no file.
+A token is replaced by another one of the same length and the same masked form (``tokens.masked``); equal
+tokens stay equal, whatever their case.  The key of the replacement is in the memory of one process and in no
+file.
 """
 
 import secrets

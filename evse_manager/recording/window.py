@@ -1,8 +1,8 @@
 """
 The last minutes of a journal in bounded memory.
 
-They are kept in segments, each of which begins with a snapshot, so that the oldest can be dropped at any time and
-a replay can begin at any.  A segment that is complete is compressed.
+They are kept in segments, each of which begins with a snapshot, so that the oldest can be dropped at any time
+and a replay can begin at any.  A segment that is complete is compressed.
 """
 
 import zlib

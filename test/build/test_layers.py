@@ -21,10 +21,11 @@ KNOWS = {
     'board': {'interface', 'metering', 'lease'},
     'simulation': PURE | {'board', 'manager'},
     'store': PURE,
+    'recording': PURE | {'manager'},
 }
 """Layer: the other layers it may import.  ``nodes``, ``depot``, ``cli`` and ``demo`` may import all."""
 
-LIBRARIES = {'board': {'serial'}}
+LIBRARIES = {'board': {'serial'}, 'recording': {'mcap'}}
 """Layer: the libraries it may use beside the standard one."""
 
 PACKAGE = next(

@@ -1,0 +1,68 @@
+"""Definitions of message types for recordings: the type's own text and that of all types in it."""
+
+import functools
+import re
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+SEPARATOR = '=' * 80
+
+PRIMITIVES = frozenset(
+    {'bool', 'byte', 'char', 'float32', 'float64', 'string', 'wstring'}
+    | {f'{sign}int{bits}' for sign in ('', 'u') for bits in (8, 16, 32, 64)}
+)
+
+_FIELD = re.compile(r'^([A-Za-z][A-Za-z0-9_/]*)(?:<=\d+)?(?:\[(?:<=)?\d*\])?\s+[A-Za-z]')
+"""The type of a field, without the bounds of a string (``string<=8``) and an array (``[3]``, ``[<=8]``)."""
+
+
+class DefinitionError(Exception):
+    """The definition of a type is not installed; the text names it."""
+
+
+@functools.cache
+def definition(type_name: str) -> str:
+    """
+    Return the definitions of a message type (``evse_manager/msg/Limits``) and of all types in it.
+
+    Raises
+    ------
+    DefinitionError
+        When one of them is not installed.
+
+    """
+    texts = {type_name: _text(type_name)}
+    waiting = [type_name]
+    while waiting:
+        outer = waiting.pop()
+        for inner in types_in(texts[outer], outer.partition('/')[0]):
+            if inner not in texts:
+                texts[inner] = _text(inner)
+                waiting.append(inner)
+    own, *others = texts
+    parts = [texts[own]]
+    for other in others:
+        package, _, name = other.split('/')
+        parts += [f'{SEPARATOR}\nMSG: {package}/{name}', texts[other]]
+    return '\n'.join(parts)
+
+
+def types_in(text: str, package: str) -> list[str]:
+    """Return the message types that the fields of a definition have, in full."""
+    found = []
+    for line in text.splitlines():
+        field = _FIELD.match(line.strip())
+        if field is None or field[1] in PRIMITIVES:
+            continue
+        *owner, name = field[1].split('/')
+        found.append(f'{owner[0] if owner else package}/msg/{name}')
+    return found
+
+
+def _text(type_name: str) -> str:
+    package, _, name = type_name.split('/')
+    try:
+        return (Path(get_package_share_directory(package)) / 'msg' / f'{name}.msg').read_text()
+    except (PackageNotFoundError, OSError) as error:
+        raise DefinitionError(f'the definition of {type_name} is not installed') from error
