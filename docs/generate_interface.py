@@ -387,7 +387,9 @@ def page() -> str:
         'action': action(),
         'keep_alive_topic': topics((endpoints.KEEP_ALIVE,)),
         'other_topics': topics((*endpoints.DIAGNOSTIC_TOPICS, endpoints.CLOCK)),
-        'commands': callable_services((endpoints.GET_ID, endpoints.EXTERNAL_READY, *endpoints.COMMANDS)),
+        'commands': callable_services(
+            (endpoints.GET_ID, endpoints.EXTERNAL_READY, endpoints.SAVE_BLACK_BOX, *endpoints.COMMANDS)
+        ),
         'authorization_services': callable_services(
             (*endpoints.AUTHORIZATION_SERVICES, endpoints.VALIDATE_TOKEN), SITE
         ),

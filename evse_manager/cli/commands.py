@@ -158,6 +158,13 @@ COMMANDS: tuple[Command, ...] = (
         examples=('evse ready',),
     ),
     Command(
+        'save_black_box',
+        'write the last minutes of the connector to a file on its machine, and print where',
+        'The manager does the same by itself at each fault; see evse replay.',
+        aliases=('black-box',),
+        examples=('evse save-black-box', 'evse save-black-box -c /depot/evse_7'),
+    ),
+    Command(
         'enable',
         'make the connector available',
         'Accepted also when it was enabled already; refused while it is out of order (see clear-fault).',

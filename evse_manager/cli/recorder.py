@@ -13,7 +13,7 @@ from evse_manager.cli.errors import CliError, ExitCode
 from evse_manager.cli.graph import Graph
 from evse_manager.interface import endpoints
 from evse_manager.nodes.concealment import concealed
-from evse_manager.nodes.definitions import DefinitionError, definition
+from evse_manager.nodes.definitions import DefinitionError, definition, qos_text
 from evse_manager.recording.mcap_file import McapError, McapFile
 
 LOOK_S = 0.5
@@ -33,8 +33,6 @@ SITE = {topic.name: topic.type for topic in (*endpoints.SITE_TOPICS, *endpoints.
 
 OWN = {topic.name for topic in endpoints.TOPICS} | {endpoints.TOKEN.name, endpoints.KEEP_ALIVE.name}
 """Relative names of a connector's topics."""
-
-INFINITE = '{sec: 9223372036, nsec: 854775807}'
 
 
 class Message(NamedTuple):
@@ -222,18 +220,3 @@ def _depth(topic: str) -> int:
         if topic.endswith(f'/{known.name}'):
             return known.qos.value.depth
     return 1
-
-
-def qos_text(profile: QoSProfile) -> str:
-    """Return a profile as ``ros2 bag`` writes it into the metadata of a channel."""
-    return (
-        f'- history: {profile.history.name.lower()}\n'
-        f'  depth: {profile.depth}\n'
-        f'  reliability: {profile.reliability.name.lower()}\n'
-        f'  durability: {profile.durability.name.lower()}\n'
-        f'  deadline: {INFINITE}\n'
-        f'  lifespan: {INFINITE}\n'
-        f'  liveliness: {profile.liveliness.name.lower()}\n'
-        f'  liveliness_lease_duration: {INFINITE}\n'
-        '  avoid_ros_namespace_conventions: false\n'
-    )

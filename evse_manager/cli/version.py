@@ -3,16 +3,13 @@
 import os
 import re
 from importlib.metadata import distributions
-from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from evse_manager.nodes.version import package_version
 
 
 def versions() -> str:
     """Return the version of the package, and of the distribution of ROS 2 where it can be found out."""
-    manifest = (Path(get_package_share_directory('evse_manager')) / 'package.xml').read_text()
-    found = re.search(r'<version>([^<]+)</version>', manifest)
-    version = found[1] if found else 'of unknown version'
+    version = package_version()
     distribution = os.environ.get('ROS_DISTRO') or distribution_of_wheels()
     return f'{version} (ROS 2 {distribution})' if distribution else version
 

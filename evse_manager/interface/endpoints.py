@@ -309,6 +309,13 @@ EXTERNAL_READY = Service(
     'start, where the parameter wait_for_external_ready has made the node wait',
 )
 
+SAVE_BLACK_BOX = Service(
+    'save_black_box',
+    'std_srvs/srv/Trigger',
+    _M,
+    'write the last minutes of the connector to a file; answers with its path when it is there',
+)
+
 GET_ID = Service('get_id', _SRV + 'GetId', _M, 'return the connector id')
 
 LIST_RECORDS = Service('records/list', _SRV + 'ListRecords', _M, 'list the recorded sessions, in pages')
@@ -348,7 +355,14 @@ SET_SITE_LIMIT = Service(
 SITE_SERVICES = (SET_SITE_LIMIT,)
 """Offered by the energy manager, in the namespace of the site."""
 
-SERVICES = (GET_ID, EXTERNAL_READY, *COMMANDS, *RECORD_SERVICES, *SIMULATION_SERVICES)
+SERVICES = (
+    GET_ID,
+    EXTERNAL_READY,
+    SAVE_BLACK_BOX,
+    *COMMANDS,
+    *RECORD_SERVICES,
+    *SIMULATION_SERVICES,
+)
 """Every service of a connector."""
 
 

@@ -253,6 +253,22 @@ class Config:
         "Who authorizes a goal's token: direct = this node at once, site = the authorization node.",
         choices=('direct', 'site'),
     )
+    black_box_folder: str = parameter(
+        'auto',
+        'Where the last minutes are written at a fault; auto is the folder black_box beside the session'
+        ' records (nowhere when these are in memory only), empty is nowhere.',
+    )
+    black_box_minutes: int = parameter(
+        5, 'How many minutes the black box keeps in memory.', unit='min', minimum=1, maximum=240
+    )
+    black_box_files_max: int = parameter(
+        20, 'Most files of this connector that are kept; the oldest gives way.', minimum=1, maximum=1000
+    )
+    black_box_size_max_mb: int = parameter(
+        100,
+        'Most that the files of this connector may take together; the oldest gives way.',
+        unit='MB', minimum=1, maximum=100000,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Check every field and the order of the temperature steps."""

@@ -24,7 +24,7 @@ def concealed(data: bytes, message_class: Any) -> bytes:
         return data
     message = deserialize_message(data, message_class)
     _mask(message)
-    return serialize_message(message)  # type: ignore[no-any-return]
+    return serialize_message(message)
 
 
 def _mask(message: Any) -> None:

@@ -1,10 +1,11 @@
-"""Definitions of message types for recordings: the type's own text and that of all types in it."""
+"""What a recording says of its topics: definitions of their types, and quality of service."""
 
 import functools
 import re
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from rclpy.qos import QoSProfile
 
 SEPARATOR = '=' * 80
 
@@ -12,6 +13,8 @@ PRIMITIVES = frozenset(
     {'bool', 'byte', 'char', 'float32', 'float64', 'string', 'wstring'}
     | {f'{sign}int{bits}' for sign in ('', 'u') for bits in (8, 16, 32, 64)}
 )
+
+INFINITE = '{sec: 9223372036, nsec: 854775807}'
 
 _FIELD = re.compile(r'^([A-Za-z][A-Za-z0-9_/]*)(?:<=\d+)?(?:\[(?:<=)?\d*\])?\s+[A-Za-z]')
 """The type of a field, without the bounds of a string (``string<=8``) and an array (``[3]``, ``[<=8]``)."""
@@ -66,3 +69,18 @@ def _text(type_name: str) -> str:
         return (Path(get_package_share_directory(package)) / 'msg' / f'{name}.msg').read_text()
     except (PackageNotFoundError, OSError) as error:
         raise DefinitionError(f'the definition of {type_name} is not installed') from error
+
+
+def qos_text(profile: QoSProfile) -> str:
+    """Return a profile as ``ros2 bag`` writes it into the metadata of a channel."""
+    return (
+        f'- history: {profile.history.name.lower()}\n'
+        f'  depth: {profile.depth}\n'
+        f'  reliability: {profile.reliability.name.lower()}\n'
+        f'  durability: {profile.durability.name.lower()}\n'
+        f'  deadline: {INFINITE}\n'
+        f'  lifespan: {INFINITE}\n'
+        f'  liveliness: {profile.liveliness.name.lower()}\n'
+        f'  liveliness_lease_duration: {INFINITE}\n'
+        '  avoid_ros_namespace_conventions: false\n'
+    )

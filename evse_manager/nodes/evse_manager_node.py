@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
 from rclpy.node import Node
@@ -47,6 +48,7 @@ from evse_manager.interface.types import (
 from evse_manager.lease.manager import BoardLeaseClient
 from evse_manager.manager import NEVER, ConnectorManager
 from evse_manager.nodes import diagnostics
+from evse_manager.nodes.black_box import BlackBox
 from evse_manager.nodes.board_kinds import BoardKinds
 from evse_manager.nodes.charge_server import ChargeServer
 from evse_manager.nodes.connector_log import ConnectorLog, Line, Severity
@@ -77,6 +79,9 @@ WARNING_PERIOD_S = 1.0
 
 DELIVERY_S = 0.2
 """How long the last messages of the process are waited for."""
+
+LAST_BLACK_BOX_S = 0.5
+"""How long a black box that is being written is waited for at the end of the process."""
 
 OTHER_BOARD = 'the manager goes on with the records of another board; try again in a moment.'
 SHUTTING_DOWN = 'the node is shutting down.'
@@ -117,6 +122,7 @@ class EvseManager:
             changed=self._on_records_changed,
             opened=self._on_records_opened,
         )
+        self._black_box = BlackBox(self.node, self._config, self._time)
         self._kinds = BoardKinds()
         self._recorded_board: str | None = None
         """The board whose kind is known to be that of the open records."""
@@ -151,6 +157,7 @@ class EvseManager:
         self._readers = self._topic_callbacks(managed=managed)
         create_service(self.node, endpoints.GET_ID, self._on_get_id)
         create_service(self.node, endpoints.EXTERNAL_READY, self._on_external_ready)
+        create_service(self.node, endpoints.SAVE_BLACK_BOX, self._on_save_black_box)
         for service in endpoints.COMMANDS:
             command = getattr(inputs, endpoints.command_name(service))
             create_service(self.node, service, partial(self._on_command, service.name, command))
@@ -177,7 +184,7 @@ class EvseManager:
 
     def _new_manager(self) -> ConnectorManager:
         name = f'{self._started_at} {self.node.get_fully_qualified_name()} {uuid.uuid4()}'
-        return ConnectorManager(
+        return self._black_box.manager(
             self._config,
             BoardLeaseClient(name, self._config.board_lease_s),
             self,
@@ -252,10 +259,12 @@ class EvseManager:
         self._manager.close(self._now(), f'refused: {SHUTTING_DOWN}')
         for name in ('board/command', 'session_event'):
             self._publishers.wait_until_delivered(name, DELIVERY_S)
+        self._black_box.finish(LAST_BLACK_BOX_S)
         self._charge.destroy()
         self._guard.close()
 
     def _fail_safe(self, reason: str) -> None:
+        self._black_box.fault('ManagerFailed')
         try:
             self._manager.fail(f'The manager failed: {reason}; see its log.', self._now())
         finally:
@@ -347,6 +356,7 @@ class EvseManager:
         for line in self._journal.status(status):
             self._write(line)
         self._charge.observe(status)
+        self._black_box.observe(status)
         if not self._ready and status.state is not ChargerState.STARTING:
             self._ready = True
             self._publishers.relay('ready', bool_to_message(True))
@@ -564,6 +574,17 @@ class EvseManager:
             self._waits_for_ready = False
             self.begin()
         reply.give()
+
+    def _on_save_black_box(self, _request: Any, reply: Reply) -> None:
+        if self._manager.lease.refused:
+            return
+
+        def written(path: Path | None, why: str) -> None:
+            reply.response.success = path is not None
+            reply.response.message = str(path or f'{endpoints.SAVE_BLACK_BOX.name} refused: {why}')
+            reply.give()
+
+        self._black_box.save('asked', written)
 
     def _on_command(self, name: str, command: type, request: Any, reply: Reply) -> None:
         """

@@ -9,6 +9,7 @@ back by the name of their attribute.
 
 import functools
 import importlib
+import json
 import pkgutil
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -21,15 +22,8 @@ TOP = __name__.partition('.')[0]
 PACKAGES = tuple(f'{TOP}.{name}' for name in ('interface', 'metering', 'lease', 'charging'))
 """The packages whose classes may be in a recording."""
 
-CLASS, MEMBER, TUPLE, DEQUE, MAPPING, CALLABLE, CHANGES = (
-    '$',
-    '$enum',
-    '$tuple',
-    '$deque',
-    '$map',
-    '$call',
-    '$~',
-)
+CLASS, MEMBER, TUPLE, SET, DEQUE, MAPPING = '$', '$enum', '$tuple', '$set', '$deque', '$map'
+CALLABLE, CHANGES = '$call', '$~'
 """Marks of a JSON object: what it stands for."""
 
 Hide = Callable[[str, str], str]
@@ -47,7 +41,7 @@ def plainly(_name: str, text: str) -> str:
 
 def encode(value: Any, hide: Hide = plainly, name: str = '') -> Any:
     """Return a value as what JSON can hold; ``name`` is that of the attribute it belongs to."""
-    kind = type(value)
+    kind: type = type(value)
     if kind is str:
         return hide(name, value)
     if value is None or kind in (bool, int, float):
@@ -56,8 +50,11 @@ def encode(value: Any, hide: Hide = plainly, name: str = '') -> Any:
         return {MEMBER: f'{kind.__name__}.{value.name}'}
     if kind is list:
         return [encode(item, hide, name) for item in value]
-    if kind in (tuple, frozenset, set):
-        return {TUPLE: [encode(item, hide, name) for item in value], 'of': kind.__name__}
+    if kind is tuple:
+        return {TUPLE: [encode(item, hide, name) for item in value]}
+    if kind in (frozenset, set):
+        items = [encode(item, hide, name) for item in value]
+        return {SET: sorted(items, key=json.dumps), 'of': kind.__name__}  # in an order that is no accident
     if kind is deque:
         return {DEQUE: [encode(item, hide, name) for item in value], 'longest': value.maxlen}
     if kind is dict:
@@ -82,12 +79,13 @@ def changes(before: Any, value: Any, hide: Hide = plainly, name: str = '') -> An
         old, new = getattr(before, key), getattr(value, key)
         if old is new:
             continue
-        if type(old) is type(new) and _fields(type(new)):
+        inner_kind = type(new)
+        if type(old) is inner_kind and _fields(inner_kind):
             inner = changes(old, new, hide, key)
             if inner[CHANGES]:
                 different[key] = inner
         # 1 == True == 1.0 and 0.0 == -0.0, which are not the same to the byte
-        elif old != new or type(old) is not type(new) or (new == 0 and str(old) != str(new)):
+        elif old != new or type(old) is not inner_kind or (new == 0 and str(old) != str(new)):
             different[key] = encode(new, hide, key)
     return {CHANGES: different, CLASS: kind.__name__}
 
@@ -125,14 +123,17 @@ def _decode(plain: Any, before: Any, callables: Mapping[str, Callable[..., Any]]
         case _:
             return plain
     if CHANGES in plain:
-        new = object.__new__(type(before))
+        kind = type(before)
+        if kind.__name__ != plain[CLASS]:
+            raise CodecError(f'there is no {plain[CLASS]!r:.60} before its changes')
+        new: Any = object.__new__(kind)
         changed = plain[CHANGES]
-        for key in _fields(type(before)):
+        for key in _fields(kind):
             old = getattr(before, key)
             object.__setattr__(new, key, _decode(changed[key], old, callables) if key in changed else old)
         return new
     if CLASS in plain:
-        value = object.__new__(_class(plain[CLASS]))
+        value: Any = object.__new__(_class(plain[CLASS]))
         for key, item in plain.items():
             if key != CLASS:
                 object.__setattr__(value, key, inner(item))
@@ -141,8 +142,10 @@ def _decode(plain: Any, before: Any, callables: Mapping[str, Callable[..., Any]]
         cls, _, member = plain[MEMBER].partition('.')
         return _class(cls)[member]  # type: ignore[index]
     if TUPLE in plain:
-        kinds: dict[str, Callable[..., Any]] = {'tuple': tuple, 'frozenset': frozenset, 'set': set}
-        return kinds[plain['of']](inner(item) for item in plain[TUPLE])
+        return tuple(inner(item) for item in plain[TUPLE])
+    if SET in plain:
+        kinds: dict[str, Callable[..., Any]] = {'frozenset': frozenset, 'set': set}
+        return kinds[plain['of']](inner(item) for item in plain[SET])
     if DEQUE in plain:
         return deque((inner(item) for item in plain[DEQUE]), maxlen=plain['longest'])
     if MAPPING in plain:
@@ -152,9 +155,9 @@ def _decode(plain: Any, before: Any, callables: Mapping[str, Callable[..., Any]]
 
 def attributes(value: Any) -> list[str]:
     """Return the names of all attributes of an object, slots and others."""
-    return [
-        name for name in chain(_slots(type(value)), getattr(value, '__dict__', ())) if hasattr(value, name)
-    ]
+    kind: type = type(value)
+    names = chain(_slots(kind), getattr(value, '__dict__', ()))
+    return [name for name in names if hasattr(value, name)]
 
 
 @functools.cache
@@ -163,9 +166,14 @@ def _slots(cls: type) -> tuple[str, ...]:
     return tuple(name for names in slots for name in ((names,) if isinstance(names, str) else names))
 
 
-@functools.cache
-def _fields(cls: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else ()
+def _fields(cls: type[Any]) -> tuple[str, ...]:
+    found = _FIELDS.get(cls)
+    if found is None:
+        found = _FIELDS[cls] = tuple(each.name for each in fields(cls)) if is_dataclass(cls) else ()
+    return found
+
+
+_FIELDS: dict[type[Any], tuple[str, ...]] = {}
 
 
 @functools.cache

@@ -51,6 +51,8 @@ class Journal:
     def __init__(self, sink: Sink, hide: codec.Hide = codec.plainly) -> None:
         self.state: Callable[[], dict[str, Any]] = dict
         """Returns everything that decides what the manager does next, by attribute."""
+        self.failure = ''
+        """Why nothing is noted any more; empty while it is."""
         self._sink = sink
         self._hide = hide
         self._last: dict[tuple[str, str, str], Any] = {}
@@ -73,11 +75,8 @@ class Journal:
         if self._turn is not None:
             yield
             return
-        if not self._begun:
-            self.snapshot(now)
         turn: dict[str, Any] = {'do': do, 'at': [now.steady, now.clock, now.wall]}
-        if arguments:
-            turn['with'] = {name: self._changes(do, name, value) for name, value in arguments.items()}
+        self._note(self._begin, turn, now, arguments)
         self._turn = turn
         try:
             yield
@@ -86,9 +85,7 @@ class Journal:
             raise
         finally:
             self._turn = None
-            self._sink.turn(_line(turn), now)
-            if self._sink.wants_snapshot(now.steady):  # after the turn, so that no reaction waits for it
-                self.snapshot(now)
+            self._note(self._end, turn, now)
 
     @contextmanager
     def outside(self) -> Iterator[None]:
@@ -102,8 +99,7 @@ class Journal:
     def gave(self, what: str, value: Any, *flags: bool) -> None:
         """Note an output of the turn."""
         if self._turn is not None:
-            plain = self._changes('gave', what, value)
-            self._turn.setdefault('gave', []).append([what, plain, *map(bool, flags)])
+            self._note(self._give, self._turn, what, value, flags)
 
     def drawing(self, draw: Callable[[], T]) -> Callable[[], T]:
         """Return a function whose results are noted."""
@@ -121,11 +117,33 @@ class Journal:
         if warning != self._warning and self._turn is not None:
             self._warning = self._turn['warned'] = warning
 
+    def _begin(self, turn: dict[str, Any], now: ClockReadings, arguments: dict[str, Any]) -> None:
+        if not self._begun:
+            self.snapshot(now)
+        if arguments:
+            turn['with'] = {name: self._changes(turn['do'], name, it) for name, it in arguments.items()}
+
+    def _give(self, turn: dict[str, Any], what: str, value: Any, flags: Sequence[bool]) -> None:
+        turn.setdefault('gave', []).append([what, self._changes('gave', what, value), *flags])
+
+    def _end(self, turn: dict[str, Any], now: ClockReadings) -> None:
+        self._sink.turn(_line(turn), now)
+        if self._sink.wants_snapshot(now.steady):  # after the turn, so that no reaction waits for it
+            self.snapshot(now)
+
     def _changes(self, role: str, name: str, value: Any) -> Any:
         key = role, name, type(value).__name__
         plain = codec.changes(self._last.get(key), value, self._hide, name)
         self._last[key] = value
         return plain
+
+    def _note(self, note: Callable[..., None], *arguments: Any) -> None:
+        if self.failure:
+            return
+        try:
+            note(*arguments)
+        except Exception as error:  # noqa: BLE001 - a manager must not fail because its journal does
+            self.failure = f'{type(error).__name__}: {error}'
 
 
 class JournaledManager(ConnectorManager):

@@ -77,11 +77,11 @@ def replay(lines: Iterable[Line], report: Report, sink: Sink | None = None) -> I
                 if player is None:
                     player = _Player(snapshot, report, sink)
                     report.begun = Time(line.wall)
-                found = player.compare_state(snapshot, Time(line.wall))
+                found = list(player.compare_state(snapshot, Time(line.wall)))
             elif player is None:
                 raise ReplayError('the recording does not begin with the state of the manager.')
             else:
-                found = player.play(decoder.turn(line))
+                found = list(player.play(decoder.turn(line)))
         except codec.CodecError as error:
             raise ReplayError(
                 f'turn {report.turns + 1} cannot be read ({error}); use the version that recorded it.'
@@ -144,6 +144,8 @@ class _Player:
         except Exception as error:  # noqa: BLE001 - a failure of the manager is what is looked for
             failed = error
         self._report.outputs += len(self._gave)
+        if self._journal.failure:
+            raise codec.CodecError(self._journal.failure)
         for what, left, right in self._compare(turn, failed):
             yield Difference(turn.now.wall, self._report.turns, turn.do, what, left, right)
 
@@ -153,7 +155,8 @@ class _Player:
             left = recorded[number] if number < len(recorded) else None
             right = self._gave[number] if number < len(self._gave) else None
             if left is None or right is None or left[0] != right[0]:
-                yield f'output {number + 1}', *(ABSENT if it is None else it[0] for it in (left, right))
+                name = f'output {number + 1}'
+                yield name, ABSENT if left is None else left[0], ABSENT if right is None else right[0]
                 continue
             yield from differences(codec.encode(left[1]), codec.encode(right[1]), left[0])
             yield from differences(left[2], right[2], f'kind of {left[0]}')

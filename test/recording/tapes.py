@@ -15,6 +15,7 @@ from evse_manager.recording.journal import Journal, JournaledManager
 from evse_manager.recording.window import Line
 from evse_manager.simulation.bench import Bench, BenchError
 from evse_manager.simulation.faults import FAULTS, SimulationError
+from evse_manager.simulation.world import WorldSettings
 
 TOKEN = 'SECRET-04A1B2C3'
 
@@ -39,10 +40,11 @@ class Tape:
 
 
 def recorded_bench(
-    sink: Any, hide: Callable[[str, str], str] = plainly, *, config: Config | None = None, leases: bool = True
+    sink: Any, hide: Callable[[str, str], str] = plainly, *, leases: bool = True, sample_period_s: float = 1.0
 ) -> Bench:
     return Bench(
-        config,
+        None,
+        WorldSettings(sample_period_s=sample_period_s),
         leases=leases,
         random=iter_random(),
         make_manager=partial(JournaledManager, Journal(sink, hide)),

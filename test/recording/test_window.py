@@ -8,13 +8,13 @@ from recording.tapes import charging, recorded_bench
 
 
 def test_a_charging_connector_stays_far_below_the_memory_of_its_window():
-    window = Window(minutes=5)
+    window = Window(minutes=3)
     bench = charging(recorded_bench(window))
-    bench.run_for(1200.0)
-    per_minute = window.size / 5
+    bench.run_for(300.0)
+    per_minute = window.size / 3
     assert per_minute < BYTES_PER_MINUTE * 1.2
     begun = window.copy()[0].begun
-    assert 300.0 <= bench.now - begun <= 345.0
+    assert 180.0 <= bench.now - begun <= 225.0
 
 
 def test_a_flood_shortens_the_window_but_takes_no_more_memory():
