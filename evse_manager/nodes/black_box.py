@@ -45,6 +45,9 @@ PAUSE_S = 60.0
 
 SUBFOLDER = 'black_box'
 
+PUBLISHED = ('limits', 'ev_info', 'car_manufacturer', 'hw_capabilities', 'enforced_limits', 'powermeter')
+"""Values of an output that are published under their own names."""
+
 PSEUDONYMS = Pseudonyms()
 """One key for the process: a token stands for the same one in all files that it writes."""
 
@@ -225,7 +228,7 @@ def _values(turn: Turn) -> Iterator[tuple[str, Any]]:
 def _outputs(output: Output) -> Iterator[tuple[str, Any]]:
     for event in output.events:
         yield 'session_event', event
-    for name in ('limits', 'ev_info', 'car_manufacturer', 'hw_capabilities', 'enforced_limits', 'powermeter'):
+    for name in PUBLISHED:
         value = getattr(output, name)
         if value is not None:
             yield name, value

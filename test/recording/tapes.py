@@ -86,12 +86,12 @@ ACTIONS: dict[str, Callable[[Bench], object]] = {
     'manager fails': lambda bench: bench.manager.fail('it failed in a test', bench._moment()),
     'a second': lambda bench: bench.run_for(1.0),
     'half a minute': lambda bench: bench.run_for(30.3),
-    'two minutes': lambda bench: bench.run_for(120.0),
+    'a minute': lambda bench: bench.run_for(60.0),
     **{f'fault {name}': lambda bench, name=name: bench.inject(name) for name in FAULTS},
     'no faults': lambda bench: bench.clear(),
 }
 
-COURSES = st.lists(st.tuples(st.sampled_from(sorted(ACTIONS)), st.floats(0.0, 20.0)), min_size=1, max_size=15)
+COURSES = st.lists(st.tuples(st.sampled_from(sorted(ACTIONS)), st.floats(0.0, 12.0)), min_size=1, max_size=10)
 
 
 def play(bench: Bench, course: list[tuple[str, float]]) -> None:

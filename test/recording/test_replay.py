@@ -20,7 +20,7 @@ def replayed(lines: list[Line]) -> tuple[list[Difference], list[Line], Report]:
 
 
 @given(COURSES)
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @example(
     [('plug in', 1.0), ('authorize', 20.0), ('fault rcd_ac', 10.0), ('no faults', 10.0), ('unplug', 5.0)]
 )
@@ -36,9 +36,9 @@ def test_any_session_is_replayed_to_the_same_bytes(course):
 
 
 @given(COURSES)
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_a_replay_may_begin_at_any_snapshot(course):
-    tape = Tape(snapshot_every_s=20.0)
+    tape = Tape(snapshot_every_s=40.0)
     bench = recorded_bench(tape, Pseudonyms(b'key').hide)
     play(bench, course)
     for number, line in enumerate(tape.lines):
