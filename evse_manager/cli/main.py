@@ -27,6 +27,7 @@ MODULES = {
     'reservations': 'site',
     'charge': 'charge',
     'record': 'recording',
+    'report': 'report',
 }
 """Where the subcommands live; a module, and ROS with it, is imported when its subcommand runs."""
 

@@ -317,7 +317,7 @@ def add_site(group: Any) -> None:
 
 
 def add_recording(group: Any) -> None:
-    """Add record and replay."""
+    """Add record, replay and report."""
     record = add_view(
         group,
         'record',
@@ -354,6 +354,28 @@ def add_recording(group: Any) -> None:
         type=arguments.number(0.1, 1e7, 's'),
         metavar='S',
         help='end after so many seconds (default: with Ctrl-C)',
+    )
+    report = add_view(
+        group,
+        'report',
+        common(),
+        'gather versions, parameters, status, events, black boxes and logs into one file, without secrets',
+        'evse report',
+        'evse report -c /depot/bay_1 -o problem.tar.gz',
+    )
+    report.add_argument(
+        '-o',
+        '--output',
+        type=Path,
+        metavar='FILE',
+        help='the file, which must not exist (default: evse-report-TIME.tar.gz in this directory)',
+    )
+    report.add_argument(
+        '--hours',
+        type=arguments.number(0, 1e5, 'h'),
+        default=24.0,
+        metavar='H',
+        help='log files that were written in the last hours (default: %(default)g)',
     )
     replay = add_view(
         group,

@@ -5,6 +5,7 @@ The library ``mcap`` is optional; it is imported when a file is written or read.
 """
 
 import os
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -199,7 +200,7 @@ def _records(path: Path) -> Iterator[dict[str, str] | tuple[str, int, bytes]]:
                         yield topics[record.channel_id], record.log_time, record.data
                     case Metadata() if record.name == ABOUT:
                         yield record.metadata
-    except EndOfFile:
+    except (EndOfFile, struct.error):  # the process that wrote it was killed
         return
     except OSError as error:
         raise McapError(f'{path} cannot be read: {error.strerror}.') from error

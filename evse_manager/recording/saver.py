@@ -139,6 +139,7 @@ def _fill(file: McapFile, job: Job) -> None:
             count += 1
             if count % LINES_A_PIECE == 0:
                 time.sleep(PAUSE_S)
+        file.flush()
 
 
 def _add_messages(file: McapFile, job: Job, decoder: Decoder, line: Line) -> None:
