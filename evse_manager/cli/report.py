@@ -118,7 +118,7 @@ class Report:
 
     def _mask(self, key: str, value: Any) -> Any:
         mask = MASKS.get(key)
-        if mask is None or not isinstance(value, str):
+        if mask is None or not isinstance(value, str) or value == REMOVED:
             return self._masked(value)
         if key in TOKEN_FIELDS:
             self.secret(value)
