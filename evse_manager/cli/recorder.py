@@ -77,6 +77,8 @@ class Recorder:
         self._latched: dict[str, deque[bytes]] = {}
         """The newest messages of latched topics, with which each further file begins."""
         self._waiting: deque[Message] = deque()
+        self._head = 0
+        """Size of what a further file begins with; it does not count, or a small file would never do."""
         self._file = self._open()
         self._flushed = self._looked = time.monotonic()
 
@@ -157,7 +159,7 @@ class Recorder:
             if now - self._flushed >= FLUSH_S:
                 self._flushed = now
                 self._file.flush()
-            if self._max_bytes and self._file.size >= self._max_bytes:
+            if self._max_bytes and self._file.size - self._head >= self._max_bytes:
                 self._rotate()
         except OSError as error:
             self._file.abandon()
@@ -212,6 +214,8 @@ class Recorder:
         for topic, kept in self._latched.items():
             for data in kept:
                 self._file.write(topic, data, now)
+        self._file.flush()
+        self._head = self._file.size
 
 
 def _depth(topic: str) -> int:

@@ -12,6 +12,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,7 @@ def add_topics(report: Report, graph: Graph, names: list[str]) -> None:
     events: dict[str, list[SessionEvent]] = {name: [] for name in names}
     heard: list[DiagnosticArray] = []
     for name in names:
-        graph.listen(name, 'status', EvseStatus, lambda status, name=name: statuses.update({name: status}))
+        graph.listen(name, 'status', EvseStatus, partial(statuses.__setitem__, name))
         graph.listen(name, 'session_event', SessionEvent, events[name].append)
     row = endpoints.DIAGNOSTICS
     graph.node.create_subscription(endpoints.load(row.type), row.name, heard.append, qos.profile(row.qos))
