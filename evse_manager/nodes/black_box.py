@@ -71,7 +71,7 @@ class BlackBox:
             self._folder, self._why_not = None, MISSING
             self._log.info(f'There is no black box: {MISSING}.')
         self._window = Window(config.black_box_minutes)
-        self._journal = Journal(self._window, PSEUDONYMS.hide)
+        self._journal: Journal | None = None
         self._errors: frozenset[str] = frozenset()
         self._wanted = ''
         """The fault for which a black box is to be written."""
@@ -90,9 +90,10 @@ class BlackBox:
         *,
         uuid: str,
     ) -> ConnectorManager:
-        """Return the manager of the connector, with a journal when there is a black box."""
+        """Return a manager of the connector, with a journal when there is a black box."""
         if self._folder is None:
             return ConnectorManager(config, lease, callbacks, records, uuid=uuid)
+        self._journal = Journal(self._window, PSEUDONYMS.hide)
         return JournaledManager(
             self._journal,
             config,
@@ -122,7 +123,7 @@ class BlackBox:
     def save(self, reason: str, done: Done) -> None:
         """Write the last minutes at once."""
         segments = self._window.copy()
-        if self._journal.failure and not self._failure_told:
+        if self._journal is not None and self._journal.failure and not self._failure_told:
             self._failure_told = True
             self._log.warning(f'The black box ended with a failure: {self._journal.failure}.')
         if self._folder is None or not segments:

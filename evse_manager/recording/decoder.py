@@ -21,6 +21,7 @@ class Turn:
     now: ClockReadings
     arguments: dict[str, Any]
     drew: list[Any]
+    remembered: list[Any]
     warned: str | None
     gave: list[Given]
     raised: str | None
@@ -52,6 +53,7 @@ class Decoder:
                 ClockReadings(float(steady), float(clock), Time(int(wall))),
                 {name: self._value(do, name, value) for name, value in plain.get('with', {}).items()},
                 list(plain.get('drew', ())),
+                [codec.decode(each) for each in plain.get('remembered', ())],
                 plain.get('warned'),
                 [
                     (what, self._value('gave', what, value), flags)

@@ -6,7 +6,8 @@ The journal of a manager: every call of it with its time, and what it gave in re
 kernel, status.  With its state at the beginning that is all it takes to run it again (``replay.py``).
 
 A turn is one line of JSON: ``do`` and ``with`` say which method was called with what, ``at`` when (steady,
-clock and wall), ``drew`` and ``warned`` what came from outside, ``gave`` what went out, ``raised`` a failure.
+clock and wall), ``drew``, ``remembered`` and ``warned`` what came from outside, ``gave`` what went out, and
+``raised`` a failure.
 Values are written as changes to the last one of their kind since the last snapshot.
 """
 
@@ -23,7 +24,7 @@ from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import BoardCommand, BoardState, EvseStatus, SessionEvent
 from evse_manager.lease.manager import BoardLeaseClient
-from evse_manager.manager import ConnectorManager, ManagerCallbacks, NoRecords, Records
+from evse_manager.manager import ConnectorManager, ManagerCallbacks, NoRecords, Records, Remember
 from evse_manager.recording import codec
 
 T = TypeVar('T')
@@ -64,10 +65,11 @@ class Journal:
 
     def snapshot(self, now: ClockReadings) -> None:
         """Note the state; the turns from here on can be replayed without those before."""
-        self._begun = True
         self._last.clear()
         plain = {name: codec.encode(value, self._hide, name) for name, value in self.state().items()}
-        self._sink.snapshot(_line({'state': plain, 'warning': self._warning}), now)
+        snapshot = {'state': plain, 'warning': self._warning, 'new': not self._begun}
+        self._begun = True
+        self._sink.snapshot(_line(snapshot), now)
 
     @contextmanager
     def turn(self, do: str, now: ClockReadings, **arguments: Any) -> Iterator[None]:
@@ -112,6 +114,18 @@ class Journal:
 
         return noted
 
+    def remembering(self, remember: Remember) -> Remember:
+        """Return a function that asks for the memory of an earlier process, and notes it."""
+
+        def noted() -> tuple[PersistedState, int] | None:
+            with self.outside():
+                remembered = remember()
+            if self._turn is not None:
+                self._note(self._remembered, self._turn, remembered)
+            return remembered
+
+        return noted
+
     def warned(self, warning: str) -> None:
         """Note what the records warn of, when it has changed."""
         if warning != self._warning and self._turn is not None:
@@ -125,6 +139,9 @@ class Journal:
 
     def _give(self, turn: dict[str, Any], what: str, value: Any, flags: Sequence[bool]) -> None:
         turn.setdefault('gave', []).append([what, self._changes('gave', what, value), *flags])
+
+    def _remembered(self, turn: dict[str, Any], remembered: tuple[PersistedState, int] | None) -> None:
+        turn.setdefault('remembered', []).append(codec.encode(remembered, self._hide))
 
     def _end(self, turn: dict[str, Any], now: ClockReadings) -> None:
         self._sink.turn(_line(turn), now)
@@ -175,13 +192,27 @@ class JournaledManager(ConnectorManager):
         journal.state = lambda: {name: it for name, it in vars(self).items() if name not in NOT_STATE}
 
     def start(
-        self, now: ClockReadings, remembered: PersistedState | None = None, last_sequence_number: int = 0
+        self,
+        now: ClockReadings,
+        remembered: PersistedState | None = None,
+        last_sequence_number: int = 0,
+        *,
+        remember: Remember | None = None,
     ) -> None:
         """Note and start."""
-        with self._journal.turn(
-            'start', now, remembered=remembered, last_sequence_number=last_sequence_number
-        ):
-            super().start(now, remembered, last_sequence_number)
+        asked = remember or (lambda: (remembered or PersistedState(), last_sequence_number))
+        with self._journal.turn('start', now):
+            super().start(now, remember=self._journal.remembering(asked))
+
+    def resume_start(self, now: ClockReadings) -> None:
+        """Note and ask for the memory again."""
+        with self._journal.turn('resume_start', now):
+            super().resume_start(now)
+
+    def ignore_limits(self, now: ClockReadings) -> None:
+        """Note and ignore limits."""
+        with self._journal.turn('ignore_limits', now):
+            super().ignore_limits(now)
 
     def shut_down(self, now: ClockReadings) -> None:
         """Note and shut down."""
@@ -233,9 +264,9 @@ class JournaledManager(ConnectorManager):
         with self._journal.turn('publish_status', now):
             super().publish_status(now)
 
-    def _carry_out(self, output: Output) -> None:
+    def _carry_out(self, output: Output, now: ClockReadings) -> None:
         self._journal.gave('output', output)
-        super()._carry_out(output)
+        super()._carry_out(output, now)
 
 
 class _NotedCallbacks:

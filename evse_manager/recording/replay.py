@@ -22,6 +22,11 @@ from evse_manager.recording.decoder import Decoder, Given, Turn
 from evse_manager.recording.journal import Journal, JournaledManager, Sink
 from evse_manager.recording.window import Line
 
+OF_TIME_ALONE = frozenset(
+    {'resume_start', 'ignore_limits', 'shut_down', 'withdraw', 'run', 'renew', 'publish_status'}
+)
+"""Methods of a manager that take the time and nothing else."""
+
 ABSENT = '(nothing)'
 
 
@@ -74,9 +79,9 @@ def replay(lines: Iterable[Line], report: Report, sink: Sink | None = None) -> I
         try:
             if line.is_snapshot:
                 snapshot = decoder.snapshot(line)
-                if player is None:
+                if player is None or snapshot.get('new'):  # a manager in place of the one before
                     player = _Player(snapshot, report, sink)
-                    report.begun = Time(line.wall)
+                    report.begun = report.begun or Time(line.wall)
                 found = list(player.compare_state(snapshot, Time(line.wall)))
             elif player is None:
                 raise ReplayError('the recording does not begin with the state of the manager.')
@@ -102,6 +107,7 @@ class _Player:
         self._report = report
         self._records = _Records()
         self._drawn: list[Any] = []
+        self._memories: list[Any] = []
         self._gave: list[Given] = []
         self._now = ClockReadings(0.0, 0.0, Time(0))
         self._journal = journal = _Listening(sink or _Nowhere(), self._gave)
@@ -115,7 +121,11 @@ class _Player:
             random=self._draw,
         )
         drawing = journal.drawing(self._draw)
-        callables = {'new_uuid': drawing, 'random': drawing}
+        callables = {
+            'new_uuid': drawing,
+            'random': drawing,
+            '_remember': journal.remembering(self._remember),
+        }
         for name, plain in snapshot['state'].items():
             if name not in vars(self._manager):
                 raise codec.CodecError(f'a manager has no {name!r:.60}')
@@ -134,6 +144,7 @@ class _Player:
         """Take a turn again; yield how its outputs differ."""
         self._report.turns += 1
         self._drawn[:] = turn.drew
+        self._memories[:] = turn.remembered
         if turn.warned is not None:
             self._records.warning = turn.warned
         self._gave.clear()
@@ -168,8 +179,21 @@ class _Player:
     def _call(self, turn: Turn) -> None:
         manager, now, arguments = self._manager, turn.now, turn.arguments
         match turn.do:
-            case 'start' | 'close' | 'shut_down' | 'withdraw' | 'run' | 'renew' | 'publish_status':
-                getattr(manager, turn.do)(now, **arguments)
+            case 'start':
+                manager.start(now, remember=self._remember)
+            case (
+                'resume_start'
+                | 'ignore_limits'
+                | 'close'
+                | 'shut_down'
+                | 'withdraw'
+                | 'run'
+                | 'renew'
+                | 'publish_status'
+            ):
+                getattr(manager, turn.do)(now)
+            case 'close':
+                manager.close(now, arguments['reason'])
             case 'take':
                 manager.take(arguments['event'], now)
             case 'observe':
@@ -180,6 +204,11 @@ class _Player:
                 manager.fail(arguments['reason'], now)
             case _:
                 raise codec.CodecError(f'there is no {turn.do!r}')
+
+    def _remember(self) -> Any:
+        if not self._memories:
+            raise ValueError('The replay asks for the memory of an earlier process more often than recorded.')
+        return self._memories.pop(0)
 
     def _draw(self) -> Any:
         if not self._drawn:

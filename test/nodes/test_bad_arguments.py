@@ -97,6 +97,7 @@ BAD = {
         {'soc_percent': 250.0},
         {'battery_capacity_wh': -1.0},
     ],
+    'save_black_box': [{}],  # these connectors have no folder for one
     'simulation/unplug': [{}],
     'simulation/set_proximity': [{'ampacity_a': 14.0}, {'ampacity_a': math.nan}, {'ampacity_a': -13.0}],
     'simulation/inject_fault': [{'fault': 'gremlins'}, {'fault': ''}],

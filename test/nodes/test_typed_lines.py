@@ -104,7 +104,13 @@ def test_a_charge_goal_as_typed(connector: Connector):
     client.close()
 
 
+def test_a_black_box_is_asked_for_as_typed(connector: Connector):
+    answer = send(connector.probe, 'save_black_box')
+    assert not answer.success
+    assert 'black_box_folder' in answer.message, 'a connector without files says why it has none'
+
+
 def test_every_service_is_typed():
-    typed = {name for name, _, _ in STORY} | {'set_get_certificate_response'}
+    typed = {name for name, _, _ in STORY} | {'set_get_certificate_response', 'save_black_box'}
     typed |= {service.name for service in endpoints.RECORD_SERVICES}  # test_record_services.py types these
     assert typed == {service.name for service in endpoints.SERVICES}
