@@ -19,6 +19,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 
+from evse_manager.cli.calls import call_service
 from evse_manager.cli.errors import CliError, ExitCode
 from evse_manager.cli.graph import Graph, absolute
 from evse_manager.cli.json_output import emit, record
@@ -248,7 +249,7 @@ def add_parameters(report: Report, graph: Graph, name: str, limit_s: float) -> N
 def add_black_boxes(report: Report, graph: Graph, name: str, limit_s: float) -> None:
     """Let the manager write its last minutes, and add them and the newest files beside."""
     try:
-        reply = graph.call(name, endpoints.SAVE_BLACK_BOX.name, {}, limit_s, SAVE_S)
+        reply = call_service(graph, name, endpoints.SAVE_BLACK_BOX.name, {}, find_s=limit_s, answer_s=SAVE_S)
     except CliError as error:
         report.missing.append(f'{name}: {error}')
         return
