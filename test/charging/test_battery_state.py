@@ -1,14 +1,18 @@
 """The battery as a docking stack sees it, exact at every transition of the golden sequences."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from charging.kernel_harness import KernelHarness, entry, external, token
+from charging.test_golden_sequences import TABLE, Row
 from evse_manager.charging.battery_state import BatteryState, PowerSupplyStatus, battery_state
 from evse_manager.charging.inputs import Disable, Input, PauseCharging, ResumeCharging
 from evse_manager.charging.kernel import Output
 from evse_manager.interface.enums import ChargerState
 from evse_manager.interface.enums import SessionEventEnum as E
-from evse_manager.interface.types import EVInfo, EvseStatus
+from evse_manager.interface.types import EVInfo, EvseStatus, SessionEvent
+from evse_manager.simulation.bench import Bench
 
 MEASURED = {
     'current_l1_a': 16.0,
@@ -30,7 +34,9 @@ END = {
     E.CHARGING_FINISHED,
     E.TRANSACTION_FINISHED,
     E.SESSION_FINISHED,
+    E.REPLUG_STARTED,
 }
+"""Events that begin and end a flow of energy."""
 
 
 @pytest.mark.parametrize('state', ChargerState, ids=lambda state: state.name)
@@ -104,3 +110,47 @@ def test_charging_begins_and_ends_with_the_events(name: str) -> None:
             harness.command(external(entry(16.0)))
             harness.run(5.0).pilot('C').run(5.0)
     assert harness.flowed
+
+
+class CheckedBench(Bench):
+    """Notes when the events begin and end a flow of energy, and when the published battery state does."""
+
+    def __init__(self, row: Row) -> None:
+        self.by_events: list[tuple[float, bool]] = []
+        self.by_battery: list[tuple[float, bool]] = []
+        self.currents: list[tuple[bool, float | None]] = []
+        super().__init__(row.config, leases=True)
+
+    def publish_events(self, events: Sequence[SessionEvent]) -> None:
+        super().publish_events(events)
+        for event in events:
+            if event.event in BEGIN | END:
+                note(self.by_events, self.now, event.event in BEGIN)
+
+    def publish_status(self, status: EvseStatus, *, periodic: bool) -> None:
+        super().publish_status(status, periodic=periodic)
+        battery = battery_state(status, None)
+        charging = battery.power_supply_status is PowerSupplyStatus.CHARGING
+        note(self.by_battery, self.now, charging)
+        self.currents.append((charging, battery.current_a))
+
+
+def note(changes: list[tuple[float, bool]], now: float, charging: bool) -> None:
+    """Append a change; of several at one moment the last counts."""
+    if changes and changes[-1][0] == now:
+        changes.pop()
+    if charging != (bool(changes) and changes[-1][1]):
+        changes.append((now, charging))
+
+
+@pytest.mark.parametrize('row', TABLE, ids=lambda row: f'{row.number}: {row.scenario}')
+def test_the_battery_charges_exactly_between_the_events_of_every_golden_sequence(row: Row) -> None:
+    bench = CheckedBench(row)
+    for step, _ in row.steps:
+        step(bench)
+        bench.run_for(8.0 if not bench.finished else 0.0)
+    assert bench.by_battery == bench.by_events
+    assert bool(bench.by_battery) == any(
+        code in codes.split() for _, codes in row.steps for code in ('CS', 'CR')
+    )
+    assert all(charging or current == 0.0 for charging, current in bench.currents)
