@@ -31,6 +31,7 @@ from evse_manager.nodes.authorization_config import AuthorizationConfig
 from evse_manager.nodes.board_support import BoardSupportConfig
 from evse_manager.nodes.energy_manager import EnergyManagerConfig
 from evse_manager.nodes.parameters import Row, rows
+from evse_manager.nodes.rmf_bridge import RmfBridgeConfig
 from evse_manager.nodes.simulation_clock import SimulationClockConfig
 from evse_manager.simulation.faults import FAULTS
 from evse_manager.simulation.profiles import PROFILES
@@ -197,6 +198,7 @@ def parameters() -> str:
     parts += ['### Of `authorization`', parameter_table(rows(AuthorizationConfig))]
     parts += ['### Of `site_markers`', parameter_table(rows(SiteMarkersConfig))]
     parts += ['### Of `simulation_clock`', parameter_table(rows(SimulationClockConfig))]
+    parts += ['### Of `rmf_bridge`', parameter_table(rows(RmfBridgeConfig))]
     return '\n\n'.join(parts)
 
 

@@ -24,14 +24,17 @@ class ChargeClient:
     def send_message(self, goal: Charge.Goal) -> Any:
         """Send a goal and return its handle."""
         self.feedback.clear()
-        future = self._client.send_goal_async(
-            goal,
-            feedback_callback=lambda message: self.feedback.append(message.feedback),
-        )
+        future = self.send_later(goal)
         self.probe.wait(future.done, 'the goal is answered')
         handle = future.result()
         assert handle.accepted
         return handle
+
+    def send_later(self, goal: Charge.Goal) -> Any:
+        """Send a goal and return the future of its handle."""
+        return self._client.send_goal_async(
+            goal, feedback_callback=lambda message: self.feedback.append(message.feedback)
+        )
 
     def result(self, handle: Any, limit: float = 30.0) -> Any:
         """Return the result of a goal, with its status."""

@@ -1,5 +1,6 @@
-"""The lines of docs/interface.md that a person types, and the messages that the tools make of them."""
+"""The lines of the pages that a person types, and the messages that the tools make of them."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,12 +9,18 @@ import yaml
 
 from evse_manager.interface import endpoints
 
-PAGE = (Path(__file__).resolve().parents[1] / 'docs' / 'interface.md').read_text()
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / 'docs' / 'interface.md').read_text()
 LINES = [
     line
     for line in PAGE.splitlines()
     if line.startswith(('ros2 service call', 'ros2 topic', 'ros2 action send_goal'))
 ]
+
+
+def shell_blocks(page: str) -> list[str]:
+    """Return what a page of the project tells people to type, block by block."""
+    return re.findall(r'```sh\n(.*?)```', (ROOT / page).read_text(), re.DOTALL)
 
 
 class Typed(NamedTuple):

@@ -1,5 +1,6 @@
 """``evse token`` and ``evse reservations``: the authorization of a site."""
 
+import random
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -32,11 +33,11 @@ def run_token(given: Namespace, graph: Graph) -> ExitCode:
     find_s = given.timeout or FIND_S
     site = _site(graph, given.site, find_s)
     results: list[TokenResult] = []
-    own = masked(given.token)
+    own, number = masked(given.token), random.getrandbits(31)
 
     def heard(message: Any) -> None:
         result = from_message(message, TokenResult)
-        if result.token == own:
+        if result.request_id == number:
             results.append(result)
 
     row = _TOPICS['token_results']
@@ -53,7 +54,7 @@ def run_token(given: Namespace, graph: Graph) -> ExitCode:
 
     if not graph.wait_until(connected, find_s):
         raise NotFoundError(f'nothing reads {path} within {find_s:g} s; is the connector one of {site}?')
-    publisher.publish(to_message(ProvidedIdToken(given.token, given.type)))
+    publisher.publish(to_message(ProvidedIdToken(given.token, given.type, number)))
     if not graph.wait_until(lambda: bool(results), find_s):
         raise NotFoundError(f'{site} did not say within {find_s:g} s what became of the token')
     result = results[0]

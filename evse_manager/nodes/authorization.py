@@ -57,6 +57,7 @@ from evse_manager.interface.types import (
 from evse_manager.nodes.authorization_config import AuthorizationConfig, absolute, setup
 from evse_manager.nodes.connector_calls import Calls
 from evse_manager.nodes.conversions import ConversionError, from_message, request_to_command, to_message
+from evse_manager.nodes.found_connectors import connectors_below
 from evse_manager.nodes.parameters import ParameterError, Parameters, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import EVENTS, LATCHED, profile
@@ -231,18 +232,6 @@ class AuthorizationNode:
                 )
             self._calls.prepare(endpoints.service('authorize_response'), f'{name}/authorize_response')
 
-    def _look_for_connectors(self) -> None:
-        below = self._namespace.rstrip('/') + '/'
-        found = [
-            topic.removesuffix('/status')
-            for topic, types in self.node.get_topic_names_and_types()
-            if topic.startswith(below)
-            and topic.endswith('/status')
-            and 'evse_manager/msg/EvseStatus' in types
-            and topic != f'{below}status'
-        ]
-        self._take_in(sorted(found))
-
     # --- the rules -------------------------------------------------------------------------------------
 
     def _happened(self, event: Input) -> None:
@@ -400,7 +389,7 @@ class AuthorizationNode:
 
     def _on_second(self) -> None:
         if not self._setup.connectors:
-            self._look_for_connectors()
+            self._take_in(connectors_below(self.node, self._namespace))
         self._store()
 
     # --- services --------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class Yard:
         )
         self.process = self.start()
         probe.wait(lambda: self.held, 'the authorization node runs', START_S)
-        self._readers = {'': self._reader('tokens'), 'one': self._reader('one/token')}
+        self._readers = {'': self.reader(''), 'one': self.reader('one')}
         for connector in (self.one, self.two):
             connector.sees('Enabled', START_S)
 
@@ -61,7 +61,9 @@ class Yard:
         )
         return Connector(self.probe, namespace)
 
-    def _reader(self, topic: str) -> Any:
+    def reader(self, connector: str) -> Any:
+        """Return a reader at a connector, or one of the site."""
+        topic = f'{connector}/token' if connector else 'tokens'
         return self.probe.publisher('evse_manager/msg/ProvidedIdToken', f'{SITE}/{topic}', STREAM)
 
     def start(self, **parameters: Any) -> Process:
@@ -205,6 +207,24 @@ def test_a_reservation_of_any_answers_with_its_number_and_keeps_one_connector_fr
     yard.present('ROBOT-7', TokenResult.ACCEPTED)
     yard.two.sees('TS PC CS')
     yard.probe.wait(lambda: not yard.held[-1].reservations, 'the reservation is used up')
+
+
+def test_one_token_at_two_readers_at_once_starts_one_transaction(yard: Yard) -> None:
+    for connector in (yard.one, yard.two):
+        connector.accepted('simulation/plug_in')
+        connector.sees('SS AR')
+    yard.probe.spin(0.5)
+    seen = len(yard.results)
+    for number, reader in enumerate((yard.reader('one'), yard.reader('two'))):
+        reader.publish(ProvidedIdToken(id_token='DEADBEEF', authorization_type=2, request_id=[number]))
+    yard.probe.wait(
+        lambda: {each.request_id[0] for each in yard.results[seen:] if each.request_id} == {0, 1},
+        'both readers have a result',
+    )
+    results = {each.request_id[0]: each.result for each in yard.results[seen:]}
+    assert sorted(results.values()) == sorted([TokenResult.ACCEPTED, TokenResult.ALREADY_IN_PROCESS])
+    yard.probe.spin(1.0)
+    assert (yard.one.codes + yard.two.codes).count('TS') == 1
 
 
 def test_withdraw_token(yard: Yard) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from action_msgs.msg import GoalStatus
+from builtin_interfaces.msg import Duration, Time
 from sensor_msgs.msg import BatteryState
 
 from charge_client import ChargeClient
@@ -81,15 +82,35 @@ def test_a_second_goal_is_refused_and_the_first_goes_on(client: ChargeClient) ->
     assert client.result(first).result.result == Charge.Result.REACHED
 
 
-@pytest.mark.parametrize('goal', [{'energy_wh': 0.0}, {'energy_wh': math.nan}, {'soc_percent': 101.0}])
+IMPOSSIBLE = (
+    {'energy_wh': 0.0},
+    {'energy_wh': -5.0},
+    {'energy_wh': math.nan},
+    {'energy_wh': math.inf},
+    {'soc_percent': 101.0},
+    {'soc_percent': math.nan},
+    {'duration': Duration(sec=-1)},
+    {'departure': Time(sec=1)},
+    {'departure': Time(sec=-1)},
+    {'keep_alive': Duration(sec=-1)},
+    {'token': 'x' * 400},
+    {'token': 'a\x1b[2Jb'},
+    {'token': ''},
+)
+"""Each is refused with the name of the field."""
+
+
+@pytest.mark.parametrize('goal', IMPOSSIBLE, ids=lambda goal: repr(goal)[:50])
 def test_an_impossible_goal_is_refused_and_nothing_happens(
-    client: ChargeClient, goal: dict[str, float]
+    client: ChargeClient, goal: dict[str, Any]
 ) -> None:
     ended = client.result(client.send(**goal))
     assert ended.status == GoalStatus.STATUS_ABORTED
     assert ended.result.result == Charge.Result.REFUSED
     assert next(iter(goal)) in ended.result.message
-    client.connector.sees_nothing()
+    assert ended.result.message.isprintable()
+    assert len(ended.result.message) < 200
+    client.connector.sees_nothing(0.2)
 
 
 def test_unplugged(client: ChargeClient) -> None:
@@ -109,7 +130,6 @@ def test_a_silent_client_pauses_the_charging_and_a_word_resumes_it(site: Site, p
     site.manager('/keep_alive', goal_keep_alive_lost='pause')
     connector.sees('Enabled')
     client = ChargeClient(connector)
-    from builtin_interfaces.msg import Duration
     from std_msgs.msg import Empty
 
     alive = probe.publisher('std_msgs/msg/Empty', connector.path('charge/keep_alive'), STREAM)
