@@ -8,7 +8,9 @@ state in force is compared with the file's.
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
+from evse_manager.charging.owners import Owners
 from evse_manager.charging.persisted_state import OpenSession, PersistedState
 from evse_manager.interface.enums import SessionEventEnum, StopTransactionReason
 from evse_manager.interface.types import (
@@ -86,14 +88,16 @@ def is_durable(entry: Entry, before: PersistedState) -> bool:
 def load(connection: sqlite3.Connection) -> Remembered:
     """Return what a file remembers; raises DecodeError or sqlite3.Error when it is unreadable."""
     row = connection.execute(
-        'SELECT enabled, faulted, welded, reservation_id, external_limits, open_session, alive,'
+        'SELECT enabled, faulted, welded, reservation_id, external_limits, open_session, owners, alive,'
         ' last_sequence_number, delivered_sequence_number FROM connector'
     ).fetchone()
     if row is None:
         return Remembered()
-    enabled, faulted, welded, reservation, limits, session, alive, last, delivered = row
+    enabled, faulted, welded, reservation, limits, session, owners, alive, last, delivered = row
     numbers = (enabled, faulted, welded, last, delivered)
-    if not all(isinstance(number, int) for number in numbers) or not isinstance(limits, str):
+    if not all(isinstance(number, int) for number in numbers) or not all(
+        isinstance(text, str) for text in (limits, owners)
+    ):
         raise DecodeError('the row of the connector is damaged.')
     records = connection.execute(
         'SELECT record FROM events WHERE sequence_number > ? ORDER BY sequence_number', (delivered,)
@@ -101,6 +105,7 @@ def load(connection: sqlite3.Connection) -> Remembered:
     return Remembered(
         memory=PersistedState(
             enabled=bool(enabled),
+            owners=decode(owners, cast(type[Owners], Owners)),
             faulted=bool(faulted),
             welded=bool(welded),
             reservation_id=reservation,
@@ -364,14 +369,15 @@ def _put_memory(connection: sqlite3.Connection, memory: PersistedState) -> None:
         memory.reservation_id,
         encode(memory.external_limits),
         None if memory.session is None else encode(memory.session),
+        encode(memory.owners),
     )
     connection.execute(
         'INSERT INTO connector (one, enabled, faulted, welded, reservation_id, external_limits, open_session,'
-        ' last_sequence_number, delivered_sequence_number)'
-        ' VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0) ON CONFLICT (one) DO UPDATE SET'
+        ' owners, last_sequence_number, delivered_sequence_number)'
+        ' VALUES (1, ?, ?, ?, ?, ?, ?, ?, 0, 0) ON CONFLICT (one) DO UPDATE SET'
         ' enabled = excluded.enabled, faulted = excluded.faulted, welded = excluded.welded,'
         ' reservation_id = excluded.reservation_id, external_limits = excluded.external_limits,'
-        ' open_session = excluded.open_session',
+        ' open_session = excluded.open_session, owners = excluded.owners',
         values,
     )
 

@@ -169,7 +169,11 @@ CREATE VIEW session_records AS          -- one line per session, as in the file 
     FROM sessions LEFT JOIN transactions ON transactions.session_uuid = sessions.uuid;
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3)
+VERSION_4 = """
+ALTER TABLE connector ADD COLUMN owners TEXT NOT NULL DEFAULT '[]';
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """Script number n brings a file from version n to n + 1; a change of the tables appends one."""
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from charging.kernel_harness import KernelHarness, token
 from evse_manager.charging import owners
-from evse_manager.charging.inputs import Command, Disable, Enable, EnableDisable, SetFaulted
+from evse_manager.charging.inputs import Command, Disable, Enable, EnableDisable, SetFaulted, Start
 from evse_manager.charging.owners import Owner
+from evse_manager.charging.persisted_state import PersistedState
 from evse_manager.interface.enums import Availability, EnableSource, EnableState, StatusReason
 
 ENABLE, DISABLE, UNASSIGNED = EnableState.ENABLE, EnableState.DISABLE, EnableState.UNASSIGNED
@@ -128,3 +129,24 @@ def test_a_permanent_fault_refuses_every_enable() -> None:
     harness = KernelHarness()
     harness.command(SetFaulted())
     assert not harness.command(say(KEY, ENABLE, 0)).success
+
+
+def test_every_say_outlives_a_restart() -> None:
+    harness = KernelHarness()
+    for command in (Enable(), say(CSMS, DISABLE, 50), say(KEY, ENABLE, 70)):
+        harness.command(command)
+    memory = next(output.memory for _, _, output in reversed(harness.tape) if output.memory is not None)
+    again = KernelHarness(boot=False)
+    again.do(Start(memory))
+    again.observe()
+    assert again.codes() == 'Disabled'
+    assert 'CSMS' in again.status.reason_text
+    assert again.says(lambda: again.command(say(CSMS, UNASSIGNED, 0))) == 'Enabled'
+
+
+def test_a_record_without_owners_that_is_disabled_is_enabled_by_enable() -> None:
+    harness = KernelHarness(boot=False)
+    harness.do(Start(PersistedState(enabled=False)))
+    harness.observe()
+    assert harness.codes() == 'Disabled'
+    assert harness.says(lambda: harness.command(Enable())) == 'Enabled'

@@ -4,6 +4,7 @@ import math
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,28 @@ def test_the_end_of_the_manager_ends_the_goal_with_a_result(site: Site, probe: P
     probe.wait(future.done, 'the goal ends with its server')
     assert future.result().result.result == Charge.Result.STOPPED
     assert 'shutting down' in future.result().result.message
+    client.close()
+
+
+def test_departure_target_and_priority_reach_the_energy_manager(site: Site, probe: Probe) -> None:
+    connector = Connector(probe, '/target')
+    requests = connector.listen('energy/request')
+    site.board('/target')
+    site.manager('/target', energy_source='manager')
+    connector.sees('Enabled')
+    client = ChargeClient(connector)
+    departure = Time(sec=int(time.time()) + 7200)
+    handle = client.send(energy_wh=5000.0, departure=departure, priority=3)
+
+    def asked() -> bool:
+        target = requests[-1].optimizer_target if requests else ()
+        return bool(target) and (target[0].leave_time, requests[-1].priority) == (departure, 3)
+
+    probe.wait(asked, 'the target in the request')
+    assert math.isclose(requests[-1].optimizer_target[0].energy_amount_needed_kwh, 5.0)
+    handle.cancel_goal_async()
+    assert client.result(handle).result.result == Charge.Result.CANCELLED
+    probe.wait(lambda: not requests[-1].optimizer_target, 'the target is gone with the goal')
     client.close()
 
 

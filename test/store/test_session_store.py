@@ -15,8 +15,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from evse_manager.charging.owners import Owner as AvailabilityOwner
 from evse_manager.charging.persisted_state import OpenSession, PersistedState
-from evse_manager.interface.enums import ErrorEnum, StartSessionReason
+from evse_manager.interface.enums import EnableSource, EnableState, ErrorEnum, StartSessionReason
 from evse_manager.interface.enums import SessionEventEnum as Event
 from evse_manager.interface.types import Error
 from evse_manager.store import Entry, session_store, write_queue, writer
@@ -117,7 +118,13 @@ def test_a_store_that_never_opened_can_be_closed(path: Path) -> None:
 
 def test_memory_comes_back(path: Path) -> None:
     memory = PersistedState(
-        enabled=False, reservation_id=3, session=OpenSession('a', StartSessionReason.AUTHORIZED)
+        enabled=False,
+        owners=(
+            AvailabilityOwner(EnableSource.CSMS, EnableState.DISABLE, 50),
+            AvailabilityOwner(state=EnableState.ENABLE),
+        ),
+        reservation_id=3,
+        session=OpenSession('a', StartSessionReason.AUTHORIZED),
     )
     owner = Owner(path)
     owner.keep(replace(event(5), memory=memory))
@@ -190,6 +197,7 @@ def test_a_file_cut_short_is_kept_and_a_fresh_one_begun(path: Path, part: float)
         "UPDATE connector SET external_limits = 'nonsense'",
         'UPDATE connector SET open_session = \'{"reason":"NO_SUCH_REASON"}\'',
         "UPDATE connector SET enabled = 'perhaps'",
+        "UPDATE connector SET owners = 'nobody'",
         'DROP TABLE connector',
     ],
 )
