@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from evse_manager.charging.owners import PRIORITY_MAX
 from evse_manager.cli import arguments, limits
 from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
     CertificateAction,
+    EnableSource,
+    EnableState,
     ExiStreamStatus,
     IdTokenType,
     StopTransactionReason,
@@ -179,6 +182,45 @@ COMMANDS: tuple[Command, ...] = (
         arguments=(CONNECTOR_ID, ALL, AFTER_SESSION),
         request=lambda given: {'connector_id': given.connector_id},
         examples=('evse disable', 'evse disable --after-session', 'evse disable --all -c /depot'),
+    ),
+    Command(
+        'enable_disable',
+        'enable or disable in the name of one of several owners',
+        'Each source has one say, its newest; the lowest priority number wins, of equal ones the disable. '
+        'enable and disable are the source local-api with priority 100; unassigned takes a say back.',
+        arguments=(
+            argument(
+                'state',
+                type=arguments.choice(EnableState),
+                metavar='STATE',
+                help=f'what the source wants: {listed(EnableState)}',
+            ),
+            argument(
+                '--source',
+                type=arguments.choice(EnableSource),
+                default=EnableSource.UNSPECIFIED,
+                metavar='SOURCE',
+                help=f'who wants it: {listed(EnableSource)} (default: a source without a name)',
+            ),
+            argument(
+                '--priority',
+                type=arguments.integer(0, PRIORITY_MAX),
+                default=PRIORITY_MAX,
+                metavar='N',
+                help='0 (strongest) to 10000 (weakest, default)',
+            ),
+            CONNECTOR_ID,
+        ),
+        request=lambda given: {
+            'connector_id': given.connector_id,
+            'source': given.source,
+            'state': given.state,
+            'priority': given.priority,
+        },
+        examples=(
+            'evse enable-disable disable --source csms --priority 50',
+            'evse enable-disable unassigned --source csms',
+        ),
     ),
     Command(
         'authorize_response',

@@ -19,6 +19,8 @@ from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
     CertificateAction,
+    EnableSource,
+    EnableState,
     ExiStreamStatus,
     IdTokenType,
     StopTransactionReason,
@@ -34,6 +36,7 @@ EVERY_COMMAND = (*COMMANDS, *SIMULATION)
 
 ARGUMENTS = {
     'reserve': ['7'],
+    'enable_disable': ['disable'],
     'set_external_limits': ['16'],
     'switch_three_phases_while_charging': ['3'],
     'simulation/set_proximity': ['32'],
@@ -125,6 +128,21 @@ def test_help_names_every_subcommand_and_the_exit_codes():
         assert command.name in text
     for code in (ExitCode.OK, ExitCode.REFUSED, ExitCode.USAGE, ExitCode.NOT_FOUND):
         assert f'{code.value} ' in text.partition('exit codes:')[2]
+
+
+def test_enable_disable_speaks_for_a_source():
+    fields = request('enable-disable disable --source csms --priority 50')
+    assert fields == {
+        'connector_id': 0,
+        'source': EnableSource.CSMS,
+        'state': EnableState.DISABLE,
+        'priority': 50,
+    }
+
+
+@pytest.mark.parametrize('wrong', ['', 'maybe', 'disable --priority 10001', 'disable --source nobody'])
+def test_enable_disable_refuses_what_makes_no_sense(wrong, capsys):
+    assert 'evse enable-disable' in refusal(f'enable-disable {wrong}', capsys)
 
 
 def test_authorize_accepts_a_token_unless_told_otherwise():

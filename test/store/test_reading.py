@@ -19,7 +19,7 @@ from evse_manager.store import Entry, Identity
 from evse_manager.store.database import Database, open_or_replace
 from evse_manager.store.history import HistoryFile
 from evse_manager.store.reading import Reader, RecordsError, files_in, open_file
-from evse_manager.store.schema import APPLICATION_ID, VERSION_1, VERSION_2
+from evse_manager.store.schema import APPLICATION_ID, MIGRATIONS, VERSION_1, VERSION_2
 from store.ledger import rows
 from store.owner import EPOCH, SECOND, event
 from store.sample_records import session, sessions
@@ -299,7 +299,7 @@ def test_a_writer_brings_an_earlier_file_up_to_date_and_keeps_a_copy(tmp_path: P
     assert remembered.memory.enabled is False
     assert remembered.last_sequence_number == 5
     file.close()
-    assert rows(path, 'PRAGMA user_version') == [(3,)]
+    assert rows(path, 'PRAGMA user_version') == [(len(MIGRATIONS),)]
     copy = path.with_name(f'{path.name}.version-{version}')
     assert rows(copy, 'PRAGMA user_version') == [(version,)]
     assert rows(copy, 'SELECT uuid FROM sessions') == [('aaaaaaaa',)]
