@@ -5,6 +5,7 @@ from typing import Any
 from rclpy.action import ActionClient
 
 from evse_manager.action import Charge
+from evse_manager.nodes.qos import REQUESTS
 from harness import Connector
 
 
@@ -13,7 +14,13 @@ class ChargeClient:
 
     def __init__(self, connector: Connector) -> None:
         self.connector, self.probe = connector, connector.probe
-        self._client = ActionClient(self.probe.node, Charge, connector.path('charge'))
+        self._client = ActionClient(
+            self.probe.node,
+            Charge,
+            connector.path('charge'),
+            goal_service_qos_profile=REQUESTS,
+            result_service_qos_profile=REQUESTS,
+        )
         self.feedback: list[Any] = []
         self.probe.wait(self._client.server_is_ready, 'the action is offered')
 

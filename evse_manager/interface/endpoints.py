@@ -45,6 +45,8 @@ class Qos(Enum):
     """Samples and relayed messages."""
     NEWEST = History(depth=1, latched=False)
     """Commands and limits that must never be replayed, nor pile up."""
+    REQUESTS = History(depth=100, latched=False)
+    """Requests of an action: a burst of that many goals loses none."""
 
     @property
     def text(self) -> str:

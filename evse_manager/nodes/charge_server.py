@@ -40,7 +40,7 @@ from evse_manager.nodes.conversions import (
     time_to_message,
     to_message,
 )
-from evse_manager.nodes.qos import profile
+from evse_manager.nodes.qos import REQUESTS, profile
 from evse_manager.nodes.runtime import DeadlineTimer, Guard, NodeTime
 
 FEEDBACK_S = 1.0
@@ -127,6 +127,9 @@ class ChargeServer:
             goal_callback=lambda _request: GoalResponse.ACCEPT,
             handle_accepted_callback=entry(self._on_accepted),
             cancel_callback=guard(self._on_cancel, lambda: CancelResponse.REJECT),
+            goal_service_qos_profile=REQUESTS,
+            result_service_qos_profile=REQUESTS,
+            cancel_service_qos_profile=REQUESTS,
         )
 
     # --- from the connector ----------------------------------------------------------------------------
