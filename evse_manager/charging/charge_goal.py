@@ -46,6 +46,8 @@ SETTLE_S = 3.0
 WITHDRAWN_S = 1.0
 """An authorization that was under way shows in the status within this time after it was taken back."""
 
+OUT_OF_ORDER = 'The connector is out of order; clear_fault ends that.'
+
 NANOSECONDS = 1e9
 
 
@@ -317,7 +319,7 @@ class ChargeGoal:
         if goal.departure is not None and goal.departure <= self._wall:
             return 'departure lies in the past; give a later time (zero = not given).'
         if status.availability is Availability.FAULTED:
-            return 'The connector is out of order; clear_fault ends that.'
+            return OUT_OF_ORDER
         if status.availability is not Availability.ENABLED:
             return 'The connector is disabled; enable it first.'
         if status.state is ChargerState.FINISHED:
@@ -456,7 +458,7 @@ class ChargeGoal:
         elif reason is StopTransactionReason.EV_DISCONNECTED:
             self._finish(ChargeResult.UNPLUGGED, 'The car was unplugged.')
         elif status is not None and (status.availability is Availability.FAULTED or status.active_errors):
-            self._finish(ChargeResult.FAULTED, status.reason_text)
+            self._finish(ChargeResult.FAULTED, _fault(status))
         else:
             words = reason.name.lower().replace('_', ' ')
             self._finish(ChargeResult.STOPPED, f'The transaction was stopped ({words}).')
@@ -494,3 +496,11 @@ class ChargeGoal:
             again = SETTLE_S if self._began is not None else WITHDRAWN_S
             times = [(self._commanded if self._commanded is not None else self._now) + again]
         return min(times, default=None)
+
+
+def _fault(status: EvseStatus) -> str:
+    """Return what is wrong: the status itself may still speak of the end of the transaction."""
+    if status.availability is Availability.FAULTED or not status.active_errors:
+        return OUT_OF_ORDER
+    _, _, sentence = status.active_errors[0].vendor_error.partition(': ')
+    return sentence or status.reason_text

@@ -230,6 +230,7 @@ def test_set_faulted_ends_it_as_faulted() -> None:
     harness.command(SetFaulted())
     harness.pilot('B').run(8.0)
     assert harness.result is ChargeResult.FAULTED
+    assert 'clear_fault' in harness.ending.message
 
 
 def test_cancel_stops_the_transaction_in_order() -> None:
