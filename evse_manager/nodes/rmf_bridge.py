@@ -20,7 +20,7 @@ from evse_manager.nodes.conversions import ConversionError, from_message, time_t
 from evse_manager.nodes.found_connectors import connectors_below
 from evse_manager.nodes.parameters import ParameterError, Parameters, rows
 from evse_manager.nodes.qos import EVENTS, LATCHED, STREAM
-from evse_manager.nodes.rmf_chargers import Assignments, Charger, charger
+from evse_manager.nodes.rmf_chargers import SILENT_S, Assignments, Charger, charger
 from evse_manager.nodes.runtime import Guard, LoopDeadline, NodeTime, run, steady_clock
 
 NAME = 'rmf_bridge'
@@ -43,7 +43,7 @@ class RmfBridgeConfig:
 
 @dataclass(slots=True)
 class Reported:
-    """What a connector reported last, and what was published of it."""
+    """What a connector reported last (or when it was found), and what was published of it."""
 
     status: EvseStatus | None = None
     at: float = 0.0
@@ -90,7 +90,7 @@ class RmfBridge:
         kind = endpoints.load(endpoints.topic('status').type)
         for connector in connectors_below(self.node, self._namespace):
             if connector not in self._reported:
-                self._reported[connector] = Reported()
+                self._reported[connector] = Reported(at=time.monotonic())
                 on_status = self._guard(partial(self._on_status, connector))
                 self.node.create_subscription(kind, f'{connector}/status', on_status, LATCHED)
         for connector in self._reported:
@@ -116,10 +116,11 @@ class RmfBridge:
             self._publish(connector, always=False)
 
     def _publish(self, connector: str, *, always: bool) -> None:
-        reported = self._reported[connector]
+        reported, now = self._reported[connector], time.monotonic()
+        if reported.status is None and now < reported.at + SILENT_S:
+            return  # it has only just been found
         name = self._names.get(connector, connector.rsplit('/', 1)[-1])
-        age = time.monotonic() - reported.at
-        state = charger(reported.status, age, self._assignments.robot_at(name))
+        state = charger(reported.status, now - reported.at, self._assignments.robot_at(name))
         if not always and state == reported.shown:
             return
         reported.shown = state

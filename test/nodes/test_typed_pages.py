@@ -1,0 +1,173 @@
+"""What the pages about robots and tokens, and the README, tell people to type does what they say."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from ament_index_python.packages import get_package_prefix
+
+from charge_client import ChargeClient
+from evse_manager.action import Charge
+from harness import Connector, Probe, Site
+from typed import ROOT, parse, shell_blocks
+
+# --- robots ---------------------------------------------------------------------------------------------
+
+
+class Shell:
+    """Runs what a page tells people to type, with `evse` and a `ros2 run` of what is installed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        programs = Path(get_package_prefix('evse_manager')) / 'lib'
+        bin_directory = directory / 'bin'
+        bin_directory.mkdir()
+        ros2 = bin_directory / 'ros2'
+        ros2.write_text(f'#!/bin/sh\n[ "$1" = run ] || exit 64\nshift 2\nexec {programs}/evse_manager/"$@"\n')
+        ros2.chmod(0o755)
+        (bin_directory / 'evse').symlink_to(programs / 'evse_manager' / 'evse')
+        self._environment = {**os.environ, 'PATH': f'{bin_directory}:{os.environ["PATH"]}'}
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, text: str) -> subprocess.Popen[str]:
+        """Start a block or a line."""
+        child = subprocess.Popen(
+            ['bash', '-c', text],
+            cwd=self._directory,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        self._started.append(child)
+        return child
+
+    def type(self, line: str) -> str:
+        """Run a line that ends by itself, successfully; return what it prints."""
+        child = self.start(line)
+        output, _ = child.communicate(timeout=40.0)
+        assert child.returncode == 0, f'{line}: {output}'
+        return output
+
+    def interrupt(self, child: subprocess.Popen[str]) -> str:
+        """Press Ctrl-C; return what was printed."""
+        os.killpg(child.pid, signal.SIGINT)
+        output, _ = child.communicate(timeout=40.0)
+        return output
+
+    def close(self) -> None:
+        for child in self._started:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+@pytest.fixture
+def shell(domain: int, tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path)
+    yield shell
+    shell.close()
+
+
+ROBOT_LINES = [line for block in shell_blocks('docs/robots.md') for line in block.splitlines()]
+GOALS = {line for line in ROBOT_LINES if line.startswith(('evse charge', 'ros2 action send_goal'))}
+README_LINES = [
+    line.partition('  #')[0].rstrip() for block in shell_blocks('README.md') for line in block.splitlines()
+]
+EXAMPLE = 'python3 examples/dock_and_charge.py'
+LAUNCHED = 'ros2 run evse_manager rmf_bridge'
+
+
+def test_every_line_about_robots_is_typed_here():
+    assert set(README_LINES) <= {EXAMPLE, *GOALS}
+    others = {line for line in ROBOT_LINES if line not in GOALS and line.partition(' --')[0] != EXAMPLE}
+    assert {line.partition(' --')[0] for line in others} <= {LAUNCHED}
+
+
+@pytest.mark.parametrize('line', sorted(line for line in GOALS if line.startswith('evse')))
+def test_a_goal_of_the_command_line_as_typed(site: Site, probe: Probe, shell: Shell, line: str):
+    connector = Connector(probe, '/evse_1')
+    site.board('/evse_1')
+    site.manager('/evse_1', default_token='ROBOT-1')
+    connector.sees('Enabled')
+    connector.accepted('simulation/plug_in')
+    connector.sees('SS AR')
+    typed = shell.start(line)
+    connector.sees('TS PC CS', 30.0)
+    assert 'ancel' in shell.interrupt(typed)
+    connector.sees('SC CF TF')
+
+
+def test_the_example_as_typed(site: Site, probe: Probe, shell: Shell):
+    connector = Connector(probe, '/evse_1')
+    site.board('/evse_1')
+    site.manager('/evse_1')
+    connector.sees('Enabled')
+    assert shell.type(f'cd {ROOT} && {EXAMPLE}').rstrip().endswith('undocked')
+    connector.sees('SS TS PC CS SC CF TF SF')
+
+
+def test_a_goal_of_the_tools_as_typed(site: Site, probe: Probe):
+    connector = Connector(probe, '/evse_1')
+    site.board('/evse_1')
+    site.manager('/evse_1')
+    connector.sees('Enabled')
+    (line,) = (line for line in GOALS if line.startswith('ros2'))
+    path, _, goal = parse(line)
+    assert path == connector.path('charge')
+    client = ChargeClient(connector)
+    connector.accepted('simulation/plug_in')
+    connector.sees('SS AR')
+    handle = client.send_message(goal)
+    connector.sees('TS PC CS')
+    connector.probe.wait(lambda: client.feedback, 'feedback')
+    handle.cancel_goal_async()
+    assert client.result(handle).result.result == Charge.Result.CANCELLED
+    client.close()
+
+
+# --- authorization --------------------------------------------------------------------------------------
+
+NODE_BLOCK, TOKEN_BLOCK, RESERVATION_BLOCK = shell_blocks('docs/authorization.md')
+
+AUTHORIZATION_STORY = (
+    ('evse token 04A2B3C4', 'accepted', 'SS'),
+    ('evse sim plug-in', '', 'TS PC CS'),
+    ('evse token 04A2B3C4', 'used to stop transaction', 'SC CF TF'),
+    ('evse reservations', 'nothing is reserved', ''),
+    ('evse reservations --add ROBOT-7 --at bay_1 --for 30', 'reservation 1 is made', ''),
+    ('evse reservations --add ROBOT-7 --for 30', 'reservation 2 is made', ''),
+    ('evse reservations --cancel 1', 'reservation 1 is cancelled', ''),
+)
+"""Each line of the page in turn, what it prints, and the events at the connector."""
+
+
+def test_the_authorization_page_as_typed(site: Site, probe: Probe, shell: Shell, tmp_path: Path):
+    typed = [line for block in (TOKEN_BLOCK, RESERVATION_BLOCK) for line in block.splitlines()]
+    assert [line for line, _, _ in AUTHORIZATION_STORY] == typed
+    node = shell.start(NODE_BLOCK.replace('--ros-args', f'--ros-args -p store:={tmp_path}/store.json'))
+    connector = Connector(probe, '/evse_1')
+    site.board('/evse_1')
+    site.manager('/evse_1')
+    connector.sees('Enabled', 30.0)
+    probe.wait(lambda: probe.node.count_subscribers('/evse_1/token'), 'the node reads the connector', 30.0)
+    for line, printed, codes in AUTHORIZATION_STORY:
+        if '--at bay_1' in line:  # a second connector, free and known to the node
+            bay = Connector(probe, '/bay_1')
+            site.board('/bay_1')
+            site.manager('/bay_1', connector_id=2)
+            bay.sees('Enabled', 30.0)
+            probe.wait(lambda: probe.node.count_subscribers('/bay_1/token'), 'it is found', 30.0)
+            connector.accepted('simulation/unplug')
+            connector.sees('SF')
+            probe.spin(2.5)
+        assert printed in shell.type(line), line
+        connector.sees(codes)
+        probe.spin(1.2)  # a card left on the reader does not stop what it began
+    shell.interrupt(node)
