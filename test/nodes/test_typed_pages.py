@@ -148,6 +148,7 @@ AUTHORIZATION_STORY = (
 """Each line of the page in turn, what it prints, and the events at the connector."""
 
 
+@pytest.mark.timeout(300)
 def test_the_authorization_page_as_typed(site: Site, probe: Probe, shell: Shell, tmp_path: Path):
     typed = [line for block in (TOKEN_BLOCK, RESERVATION_BLOCK) for line in block.splitlines()]
     assert [line for line, _, _ in AUTHORIZATION_STORY] == typed
