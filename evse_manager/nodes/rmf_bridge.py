@@ -149,7 +149,7 @@ def messages_of_rmf() -> tuple[Any, Any]:
 
 def charger_names(text: str, namespace: str) -> dict[str, str]:
     """Return the name in Open-RMF by connector; raises ParameterError."""
-    names = {}
+    names: dict[str, str] = {}
     for each in filter(None, (part.strip() for part in text.split(','))):
         name, equals, connector = (part.strip() for part in each.partition('='))
         if not (name and equals and connector) or name in names.values():

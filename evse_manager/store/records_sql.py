@@ -8,7 +8,6 @@ state in force is compared with the file's.
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 from evse_manager.charging.owners import Owners
 from evse_manager.charging.persisted_state import OpenSession, PersistedState
@@ -105,7 +104,7 @@ def load(connection: sqlite3.Connection) -> Remembered:
     return Remembered(
         memory=PersistedState(
             enabled=bool(enabled),
-            owners=decode(owners, cast(type[Owners], Owners)),
+            owners=decode(owners, Owners),
             faulted=bool(faulted),
             welded=bool(welded),
             reservation_id=reservation,
