@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -81,13 +82,21 @@ README_LINES = [
     line.partition('  #')[0].rstrip() for block in shell_blocks('README.md') for line in block.splitlines()
 ]
 EXAMPLE = 'python3 examples/dock_and_charge.py'
-LAUNCHED = 'ros2 run evse_manager rmf_bridge'
+(BRIDGE,) = (line for line in ROBOT_LINES if line.startswith('ros2 run evse_manager rmf_bridge'))
 
 
 def test_every_line_about_robots_is_typed_here():
     assert set(README_LINES) <= {EXAMPLE, *GOALS}
-    others = {line for line in ROBOT_LINES if line not in GOALS and line.partition(' --')[0] != EXAMPLE}
-    assert {line.partition(' --')[0] for line in others} <= {LAUNCHED}
+    assert set(ROBOT_LINES) == {EXAMPLE, BRIDGE, *GOALS}
+
+
+@pytest.mark.skipif(find_spec('rmf_fleet_msgs') is not None, reason='the messages of Open-RMF are installed')
+def test_the_bridge_to_open_rmf_as_typed_says_what_is_missing(shell: Shell):
+    typed = shell.start(BRIDGE)
+    said, _ = typed.communicate(timeout=40.0)
+    assert typed.returncode != 0
+    assert 'needs its message packages rmf_charger_msgs and rmf_fleet_msgs' in said
+    assert len(said.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize('line', sorted(line for line in GOALS if line.startswith('evse')))
