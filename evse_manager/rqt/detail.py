@@ -26,6 +26,8 @@ Call = Callable[[str, str, Mapping[str, Any], Callable[[Reply], None]], None]
 
 BUTTON_COLUMNS = 3
 SUMMARIES = {command.service: f'{command.summary[0].upper()}{command.summary[1:]}.' for command in COMMANDS}
+FAINT = 150
+"""Opacity of the names of values, 0..255."""
 START_LIMIT_A = 16.0
 """What the dialog of the limit begins with while the limit is unknown."""
 
@@ -37,6 +39,17 @@ def plain_label(parent: QtWidgets.QWidget, *, wrapped: bool = True) -> QtWidgets
     label.setWordWrap(wrapped)
     label.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
     label.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def faint_label(parent: QtWidgets.QWidget) -> QtWidgets.QLabel:
+    """Return a label for the name of a value: less prominent than the value."""
+    label = QtWidgets.QLabel(parent)
+    palette = label.palette()
+    colour = palette.color(QtGui.QPalette.ColorRole.WindowText)
+    colour.setAlpha(FAINT)
+    palette.setColor(QtGui.QPalette.ColorRole.WindowText, colour)
+    label.setPalette(palette)
     return label
 
 
@@ -134,8 +147,7 @@ class Detail(QtWidgets.QWidget):
 
     def _show_facts(self, pairs: list[tuple[str, str]]) -> None:
         while len(self._shown) < len(pairs):
-            label, value = QtWidgets.QLabel(self), plain_label(self)
-            label.setForegroundRole(QtGui.QPalette.ColorRole.PlaceholderText)
+            label, value = faint_label(self), plain_label(self)
             position = len(self._shown)
             self._facts.addWidget(label, position, 0, QtCore.Qt.AlignmentFlag.AlignTop)
             self._facts.addWidget(value, position, 1)

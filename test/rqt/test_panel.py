@@ -79,6 +79,20 @@ def test_the_detail_shows_reason_errors_and_warnings(window: Any) -> None:
     assert 'The temperature sensor is absent.' in window.panel.detail.complaints.text()
 
 
+def test_the_names_of_the_values_can_be_read(window: Any) -> None:
+    window.link.status(BAY, CHARGING)
+    window.redraw()
+    names = [name for name, _ in window.panel.detail._shown if name.isVisible()]
+    assert 'power' in [name.text() for name in names]
+    for name in names:
+        image = name.grab().toImage()
+        background = image.pixelColor(0, 0).lightness()
+        shades = {
+            image.pixelColor(x, y).lightness() for x in range(image.width()) for y in range(image.height())
+        }
+        assert max(abs(shade - background) for shade in shades) > 60, name.text()
+
+
 def test_numbers_are_sorted_as_numbers(window: Any) -> None:
     from evse_manager.rqt.binding import QtCore
 
