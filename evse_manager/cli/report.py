@@ -173,8 +173,9 @@ def tell(given: Namespace, path: Path, report: Report, names: list[str]) -> None
     for line in report.missing:
         print(f'evse: missing in the report: {line}', file=sys.stderr)
     boxes = sum(name.endswith('.mcap') for name in report.names())
-    counted = f'{len(names)} connectors, {boxes} black boxes'
-    print(f'{path} ({path.stat().st_size / 1024:.0f} kB): {counted}; tokens and certificates are removed')
+    size = f'{path.stat().st_size / 1024:.0f} kB'
+    counted = f'connectors: {len(names)}, black boxes: {boxes}'
+    print(f'{path} ({size}; {counted}); tokens and certificates are removed')
 
 
 def add_versions(report: Report, graph: Graph) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 
-from evse_manager.charging import inputs
+from evse_manager.charging import faults, inputs
 from evse_manager.charging.kernel import Output
 from evse_manager.interface import endpoints
 from evse_manager.interface.parameters import Config
@@ -42,6 +42,8 @@ AFTER_S = 3.0
 
 PAUSE_S = 60.0
 """Shortest time between two black boxes of a connector; faults in between share the next one."""
+
+BOARD_LOST = faults.BOARD_LOST.code
 
 SUBFOLDER = 'black_box'
 
@@ -153,8 +155,12 @@ class BlackBox:
         )
 
     def finish(self, limit_s: float) -> None:
-        """Write what is wanted, and wait for what is being written for at most so long."""
-        if self._wanted:
+        """
+        Write what is wanted, and wait for what is being written for at most so long.
+
+        A board that is lost just before the end was ended together with the manager.
+        """
+        if self._wanted and self._wanted != BOARD_LOST:
             self._write_wanted()
         end = time.monotonic() + limit_s
         while self.writing and time.monotonic() < end:

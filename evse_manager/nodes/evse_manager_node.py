@@ -356,7 +356,8 @@ class EvseManager:
         for line in self._journal.status(status):
             self._write(line)
         self._charge.observe(status)
-        self._black_box.observe(status)
+        if not self._ending:
+            self._black_box.observe(status)
         if not self._ready and status.state is not ChargerState.STARTING:
             self._ready = True
             self._publishers.relay('ready', bool_to_message(True))

@@ -181,16 +181,7 @@ class _Player:
         match turn.do:
             case 'start':
                 manager.start(now, remember=self._remember)
-            case (
-                'resume_start'
-                | 'ignore_limits'
-                | 'close'
-                | 'shut_down'
-                | 'withdraw'
-                | 'run'
-                | 'renew'
-                | 'publish_status'
-            ):
+            case _ if turn.do in OF_TIME_ALONE:
                 getattr(manager, turn.do)(now)
             case 'close':
                 manager.close(now, arguments['reason'])

@@ -10,7 +10,7 @@ from evse_manager.cli.commands import COMMANDS, SIMULATION
 from evse_manager.cli.parser import parse
 
 PAGE = (Path(__file__).parents[2] / 'docs' / 'cli.md').read_text()
-OTHER_PAGES = ('authorization.md', 'robots.md', 'views.md')
+OTHER_PAGES = ('authorization.md', 'recording.md', 'robots.md', 'views.md')
 WRONG_ON_PURPOSE = 'evse limit 99'
 TYPED = [
     line

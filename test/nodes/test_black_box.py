@@ -1,5 +1,6 @@
 """A manager writes its last minutes at a fault and when asked; they replay to the same outputs."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from evse_manager.msg import EvseStatus
 from evse_manager.recording.mcap_file import read_journal
 from evse_manager.recording.replay import Report, replay
-from harness import Connector, Probe, Site
+from harness import Connector, Probe, Process, Site
 
 pytest.importorskip('mcap', reason='the library mcap is not installed (requirements/python.txt)')
 pytestmark = pytest.mark.timeout(120)
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.timeout(120)
 TOKEN = 'SECRET-04A1B2C3'
 
 
-def start(site: Site, probe: Probe, namespace: str, folder: Path) -> tuple[Connector, object]:
+def start(site: Site, probe: Probe, namespace: str, folder: Path) -> tuple[Connector, Process]:
     connector = Connector(probe, namespace)
     site.board(namespace)
     manager = site.manager(namespace, black_box_folder=str(folder))
@@ -81,3 +82,28 @@ def test_a_connector_without_a_folder_refuses_with_the_reason(site, probe):
     site.manager(namespace, black_box_folder='""')
     connector.sees('Enabled')
     assert 'black_box_folder' in connector.refused('save_black_box')
+
+
+def test_an_end_together_with_the_board_is_no_fault(site, probe, tmp_path):
+    folder = tmp_path / 'box'
+    namespace = '/black_box/end'
+    connector = Connector(probe, namespace)
+    board = site.board(namespace)
+    manager = site.manager(namespace, black_box_folder=str(folder))
+    connector.sees('Enabled')
+    board.signal(signal.SIGTERM)
+    manager.signal(signal.SIGTERM)
+    assert manager.wait() == 0
+    assert not folder.exists()
+
+
+def test_a_fault_shortly_before_the_end_is_written(site, probe, tmp_path):
+    folder = tmp_path / 'box'
+    connector, manager = start(site, probe, '/black_box/late', folder)
+    charge(connector)
+    connector.accepted('simulation/inject_fault', fault='rcd_ac')
+    connector.reaches(lambda status: status.active_errors, 'the fault')
+    manager.signal(signal.SIGTERM)
+    assert manager.wait() == 0
+    (path,) = folder.glob('*.mcap')
+    replayed(path)

@@ -99,3 +99,10 @@ def play(bench: Bench, course: list[tuple[str, float]]) -> None:
         with suppress(SimulationError, BenchError):  # what cannot be done now is left out
             ACTIONS[name](bench)
         bench.run_for(seconds)
+
+
+def end(bench: Bench) -> None:
+    """End the manager as its node does."""
+    with suppress(BenchError):
+        bench.shut_down()
+    bench.manager.close(bench._moment(), 'the node is shutting down')

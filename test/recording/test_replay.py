@@ -10,7 +10,7 @@ from evse_manager.manager import ConnectorManager
 from evse_manager.recording.replay import Difference, ReplayError, Report, replay
 from evse_manager.recording.secrets import Pseudonyms
 from evse_manager.recording.window import Line, Window, lines_of
-from recording.tapes import COURSES, TOKEN, Tape, charging, play, recorded_bench
+from recording.tapes import COURSES, TOKEN, Tape, charging, end, play, recorded_bench
 
 
 def replayed(lines: list[Line]) -> tuple[list[Difference], list[Line], Report]:
@@ -28,6 +28,7 @@ def test_any_session_is_replayed_to_the_same_bytes(course):
     tape = Tape(snapshot_every_s=45.0)
     bench = recorded_bench(tape, Pseudonyms(b'key').hide)
     play(bench, course)
+    end(bench)
     found, lines, report = replayed(tape.lines)
     assert report.turns > 5
     assert found == []
@@ -139,6 +140,29 @@ def test_a_failure_of_the_manager_is_reproduced(monkeypatch):
     assert ('failure', 'ZeroDivisionError', '(nothing)') in {
         (it.what, it.recorded, it.replayed) for it in found
     }
+
+
+def test_a_manager_that_takes_the_place_of_another_one_is_replayed_from_its_own_state():
+    window = Window(minutes=2)
+    charging(recorded_bench(window)).run_for(20.0)
+    charging(recorded_bench(window), 'another token').run_for(20.0)
+    found, _, report = replayed([line for segment in window.copy() for line in lines_of(segment)])
+    assert found == []
+    assert report.turns > 100
+
+
+def test_a_journal_that_fails_stops_no_manager():
+    class Broken(Tape):
+        def turn(self, line: bytes, now: ClockReadings) -> None:
+            if now.steady > 20.0:
+                raise MemoryError('no memory in a test')
+            super().turn(line, now)
+
+    tape = Broken()
+    bench = charging(recorded_bench(tape))
+    bench.run_for(60.0)
+    assert bench.flows
+    assert replayed(tape.lines)[0] == [], 'what was noted before can be replayed'
 
 
 @pytest.mark.parametrize(
