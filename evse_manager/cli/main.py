@@ -28,16 +28,22 @@ MODULES = {
     'charge': 'charge',
     'record': 'recording',
     'report': 'report',
+    'sessions': 'sessions',
+    'plot': 'plot',
 }
 """Where the subcommands live; a module, and ROS with it, is imported when its subcommand runs."""
 
+OF_FILES = ('sessions', 'plot')
+"""Subcommands that need no graph with ``--file``."""
 
-def run(given: Namespace, graph: 'Graph') -> ExitCode:
-    """Run the parsed subcommand on the graph; return its exit code."""
+
+def run(given: Namespace, graph: 'Graph | None') -> ExitCode:
+    """Run the parsed subcommand, on the graph unless it reads files alone; return its exit code."""
 
     def subcommand() -> ExitCode:
         module = importlib.import_module(f'.{MODULES[given.run]}', __package__)
-        graph.enter()
+        if graph is not None:
+            graph.enter()
         code: ExitCode = getattr(module, f'run_{given.run}')(given, graph)
         return code
 
@@ -87,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_gui(given)
     if given.run == 'replay':
         return run_replay(given)
+    if given.run in OF_FILES and given.file is not None:
+        return run(given, None)
     try:
         from evse_manager.cli.graph import Graph  # noqa: PLC0415 - help and wrong usage do not wait for ROS
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from evse_manager.cli import arguments
 from evse_manager.cli.commands import COMMANDS, SIMULATION, Command
 from evse_manager.cli.errors import ExitCode
+from evse_manager.cli.record_arguments import add_sessions
 from evse_manager.interface.enums import AuthorizationType
 
 FIND_S = 5.0
@@ -425,6 +426,7 @@ def build_parser() -> ArgumentParser:
     add_views(top)
     add_site(top)
     add_recording(top)
+    add_sessions(top, add_view, common)
     for command in COMMANDS:
         add_command(top, command, parent)
     simulation = top.add_parser(

@@ -362,6 +362,8 @@ class EvseManager:
             self._ready = True
             self._publishers.relay('ready', bool_to_message(True))
         self._publish_battery(status, always=periodic)
+        if periodic:
+            self._records.note(status)
         self._publish_diagnostics(status, always=periodic)
         if 'energy/request' in self._publishers:
             self._request_energy(status, always=periodic)

@@ -8,7 +8,7 @@ from rclpy.node import Node
 
 from evse_manager.charging.kernel import Output
 from evse_manager.interface.parameters import Config
-from evse_manager.interface.types import Error
+from evse_manager.interface.types import Error, EvseStatus
 from evse_manager.nodes.runtime import Guard, NodeTime
 from evse_manager.store import (
     CourseRecorder,
@@ -159,6 +159,16 @@ class SessionRecords:
         else:
             publish()
 
+    def note(self, status: EvseStatus) -> None:
+        """Record a point in the course of the session where the last one no longer says enough."""
+        store = self._store
+        if store is None or store.is_opening:
+            return
+        now = self._clock.wall()
+        point = self._course.point(status, now)
+        if point is not None:
+            store.keep(Entry(now, course=point), _nothing)
+
     def settle(self) -> None:
         """Publish what is recorded, and what has waited for long enough."""
         if self._store is not None:
@@ -189,3 +199,7 @@ class SessionRecords:
         else:
             self._log.info('The session records are complete again.')
         self._changed()
+
+
+def _nothing() -> None:
+    """Publish nothing: a point of the course belongs to no event."""

@@ -2,8 +2,8 @@
 The course of a session: which changes of the status are worth a point, and many points in few bytes.
 
 The meter is recorded every 30 s of a transaction.  Beside it a point is kept when something discrete changes
-(pilot state, contactor, reason, whose limit binds), and when a current changes by ``STEP_A`` or more, at most
-every ``EVERY_S``: an energy manager may change a limit every second.
+(pilot state, contactor, reason, whose limit binds), and when a current changes by ``STEP_A`` or the power by
+``POWER_STEP`` or more, at most every ``EVERY_S``: an energy manager may change a limit every second.
 """
 
 import json
@@ -18,8 +18,11 @@ from evse_manager.store.codec import DecodeError
 STEP_A = 0.5
 """Smallest change of a current that is worth a point, in amperes."""
 
+POWER_STEP, POWER_STEP_W = 0.1, 200.0
+"""Smallest change of the power that is worth a point: as a share of it, and in watts."""
+
 EVERY_S = 10.0
-"""Shortest time between two points for the sake of currents alone, in seconds."""
+"""Shortest time between two points for the sake of currents and power alone, in seconds."""
 
 NAMES = tuple(field.name for field in fields(SessionRecordSample))
 ENUMERATIONS = {
@@ -81,6 +84,9 @@ def _news(last: SessionRecordSample, sample: SessionRecordSample) -> bool:
     stepped = any(
         abs((getattr(last, name) or 0.0) - (getattr(sample, name) or 0.0)) >= STEP_A for name in CURRENTS
     )
+    if last.power_w is not None and sample.power_w is not None:
+        change = abs(last.power_w - sample.power_w)
+        stepped |= change >= max(POWER_STEP_W, POWER_STEP * max(abs(last.power_w), abs(sample.power_w)))
     return stepped and not 0 <= (sample.stamp or 0) - (last.stamp or 0) < EVERY_S * 1e9
 
 

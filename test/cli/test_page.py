@@ -32,7 +32,7 @@ TYPED_ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize('name', ['token', 'reservations', 'charge'])
+@pytest.mark.parametrize('name', ['token', 'reservations', 'charge', 'sessions', 'plot'])
 def test_every_subcommand_of_a_site_is_on_the_page(name):
     assert f'| `{name}` |' in PAGE
 

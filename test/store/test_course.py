@@ -82,8 +82,14 @@ def test_a_discrete_change_is_a_point_at_once(recorder: CourseRecorder, change: 
     assert recorder.point(replace(CHARGING, **change), at(0.1)) is not None  # type: ignore[arg-type]
 
 
-def test_power_and_small_steps_are_no_points(recorder: CourseRecorder) -> None:
-    assert recorder.point(replace(CHARGING, power_w=3000.0), at(60)) is None
+def test_power_that_changes_is_a_point_every_ten_seconds(recorder: CourseRecorder) -> None:
+    assert recorder.point(replace(CHARGING, power_w=3000.0), at(5)) is None
+    assert recorder.point(replace(CHARGING, power_w=3000.0), at(10)) is not None
+    assert recorder.point(replace(CHARGING, power_w=3400.0), at(60)) is not None
+
+
+def test_small_steps_are_no_points(recorder: CourseRecorder) -> None:
+    assert recorder.point(replace(CHARGING, power_w=10_500.0), at(60)) is None
     assert recorder.point(replace(CHARGING, limit_a=16.4), at(60)) is None
 
 
