@@ -19,6 +19,7 @@ from evse_manager.charging.inputs import (
     Command,
     Disable,
     Enable,
+    EnableDisable,
     ForceUnlock,
     PauseCharging,
     Reserve,
@@ -31,6 +32,8 @@ from evse_manager.charging.inputs import (
 from evse_manager.interface.enums import (
     AuthorizationStatus,
     CertificateAction,
+    EnableSource,
+    EnableState,
     ExiStreamStatus,
     SwitchThreePhasesWhileChargingResult,
 )
@@ -72,15 +75,29 @@ def each(states: frozenset[str], events: str) -> dict[str, str]:
     return dict.fromkeys(states, events)
 
 
+def owned(state: EnableState, priority: int) -> EnableDisable:
+    """Return the say of the back end."""
+    return EnableDisable(0, EnableSource.CSMS, state, priority)
+
+
+DISABLING = {
+    **each(RUNNING, 'SC CF TF(Other) SF Disabled'), 'lost_charging': 'SC CF TF(Other) SF',
+    **each(frozenset({'idle', 'error_idle', 'faulted'}), 'Disabled'),
+    **each(frozenset({'authorized', 'plugged', 'stopped', 'welded'}), 'SF Disabled'),
+    'reserved': 'ReservationEnd Disabled', 'starting': 'Disabled Error(Internal)',
+    'stopping': 'CF TF(Remote) SF Disabled', 'shutting_down': 'CF TF(Reboot) SF Disabled',
+}  # fmt: skip
+
 RULES = (
     Rule('enable', Enable(), EVERYWHERE - FAULTED, {'disabled': 'Enabled'}),
-    Rule('disable', Disable(), EVERYWHERE - LOST, {
-        **each(RUNNING, 'SC CF TF(Other) SF Disabled'), 'lost_charging': 'SC CF TF(Other) SF',
-        **each(frozenset({'idle', 'error_idle', 'faulted'}), 'Disabled'),
-        **each(frozenset({'authorized', 'plugged', 'stopped', 'welded'}), 'SF Disabled'),
-        'reserved': 'ReservationEnd Disabled', 'starting': 'Disabled Error(Internal)',
-        'stopping': 'CF TF(Remote) SF Disabled', 'shutting_down': 'CF TF(Reboot) SF Disabled',
-    }, lasting=LOST),
+    Rule('disable', Disable(), EVERYWHERE - LOST, DISABLING, lasting=LOST),
+    Rule('enable_disable, a disable', owned(EnableState.DISABLE, 100), EVERYWHERE - LOST,
+        DISABLING, lasting=LOST),
+    Rule('enable_disable, a stronger enable', owned(EnableState.ENABLE, 99), EVERYWHERE - FAULTED,
+        {'disabled': 'Enabled'}),
+    Rule('enable_disable, a weaker enable', owned(EnableState.ENABLE, 101),
+        EVERYWHERE - FAULTED - {'disabled'}, lasting=frozenset({'disabled'})),
+    Rule('enable_disable, no say', owned(EnableState.UNASSIGNED, 0), EVERYWHERE),
     Rule('authorize_response, accepted', token('OTHER'),
         EVERYWHERE - UNAVAILABLE - RUNNING - ENDED - {'shutting_down'}, {
         **each(frozenset({'idle', 'reserved'}), 'SS(Authorized)'), 'plugged': 'TS PC'}),

@@ -33,6 +33,7 @@ from evse_manager.charging.inputs import (
     Command,
     Disable,
     Enable,
+    EnableDisable,
     EvccIdReceived,
     EvInfoReceived,
     ForceUnlock,
@@ -53,6 +54,8 @@ from evse_manager.interface.enums import (
     AuthorizationStatus,
     BoardErrorEnum,
     ContactorState,
+    EnableSource,
+    EnableState,
     OpeningReason,
     PilotMode,
     ProximityState,
@@ -107,6 +110,10 @@ COMMANDS: tuple[Command, ...] = (
     ForceUnlock(), SwitchThreePhasesWhileCharging(False), SwitchThreePhasesWhileCharging(True),
     SetGetCertificateResponse(), external(), external(entry(16.0)), external(entry(0.0)),
     external(entry(math.nan)),
+    EnableDisable(0, EnableSource.CSMS, EnableState.DISABLE, 50),
+    EnableDisable(0, EnableSource.CSMS, EnableState.ENABLE, 50),
+    EnableDisable(0, EnableSource.LOCAL_KEY_LOCK, EnableState.DISABLE, 200),
+    EnableDisable(0, EnableSource.CSMS, EnableState.UNASSIGNED, 0), EnableDisable(),
 )  # fmt: skip
 
 WITHDRAWALS: tuple[Callable[[KernelHarness], object], ...] = (
@@ -161,7 +168,7 @@ class Walk(RuleBasedStateMachine):
     @rule(command=st.sampled_from(COMMANDS))
     def command(self, command: Command) -> None:
         ticket = self.harness.send(command)
-        slow = isinstance(command, Disable | ForceUnlock)
+        slow = isinstance(command, Disable | EnableDisable | ForceUnlock)
         assert slow or ticket in self.harness.answers
 
     @rule(withdraw=st.sampled_from(WITHDRAWALS), seconds=st.sampled_from([5.0, 7.0]))
@@ -312,6 +319,8 @@ class Walk(RuleBasedStateMachine):
         harness.run(12.0)
         harness.command(external())
         harness.command(ClearFault())
+        for source in (EnableSource.CSMS, EnableSource.LOCAL_KEY_LOCK):
+            harness.command(EnableDisable(0, source, EnableState.UNASSIGNED))
         harness.command(Enable())
         harness.command(WithdrawAuthorization())
         harness.run(12.0)
