@@ -459,3 +459,13 @@ def test_a_limit_that_flutters_around_6_a_rests_3_s_in_x1() -> None:
         3.0, abs=0.01
     )
     assert harness.signalled == 6.0
+
+
+def test_published_limits_say_since_when_they_hold_and_are_published_once() -> None:
+    harness = KernelHarness()
+    harness.command(external(entry(10.0)))
+    limits, published = harness.last.limits, harness.now.wall
+    assert limits is not None
+    assert (limits.max_current_a, limits.stamp) == (10.0, published)
+    harness.run(5.0)
+    assert all(output.limits is None for _, now, output in harness.tape if now.wall > published)
