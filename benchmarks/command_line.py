@@ -7,6 +7,7 @@ but the screen is measured.
 
 import os
 import pty
+import resource
 import subprocess
 import sys
 import threading
@@ -40,20 +41,34 @@ def measure(processes: Processes, *, calls: int, seconds: float) -> dict[str, An
         'evse --help': [evse, '--help'],
     }
     took: dict[str, list[float]] = {name: [] for name in commands}
+    used: dict[str, list[float]] = {name: [] for name in commands}
     watch = Watch(processes.pids)
     for run in range(calls + 1):
         for name, command in commands.items():
-            began = time.monotonic()
+            began, before = time.monotonic(), _children_s()
             subprocess.run([sys.executable, *command], check=True, timeout=LIMIT_S, stdout=subprocess.DEVNULL)
             if run:  # before the first, files come from the disk
                 took[name].append(time.monotonic() - began)
+                used[name].append(_children_s() - before)
     figures = {
-        name: {'runs': len(each), 'median_s': quantile(each, 0.5), 'min_s': min(each), 'max_s': max(each)}
+        name: {
+            'runs': len(each),
+            'median_s': quantile(each, 0.5),
+            'min_s': min(each),
+            'max_s': max(each),
+            'cpu_s': quantile(used[name], 0.5),
+        }
         for name, each in took.items()
     }
     conditions = watch.end()
     processes.stop()
-    return {'figures': figures, 'watch': _watch(processes, evse, seconds), **conditions}
+    return {'figures': figures, 'watch': _watch(processes, evse, seconds), 'machine': conditions}
+
+
+def _children_s() -> float:
+    """Return the processor time of the processes that have ended: it hardly depends on what else runs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _watch(processes: Processes, evse: str, seconds: float) -> dict[str, Any]:

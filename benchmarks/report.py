@@ -71,10 +71,19 @@ def _commands(result: dict[str, Any]) -> str:
             str(each['runs']),
             *(f'{each[key]:.2f}' for key in ('median_s', 'min_s', 'max_s')),
             f'{each["median_s"] - bare:+.2f}',
+            f'{each["cpu_s"]:.2f}',
         ]
         for name, each in figures.items()
     ]
-    head = ['s, whole process', 'runs', 'median', 'min', 'max', 'median above bare (asked: ≤ 0.7)']
+    head = [
+        's, whole process',
+        'runs',
+        'median',
+        'min',
+        'max',
+        'median above bare (asked: ≤ 0.7)',
+        'processor time',
+    ]
     cores = f'{watch["cores"]:.2f} of a core'
     text = f'`evse watch` of {watch["connectors"]} charging connectors at 80 by 24: {cores}.'
     return '\n\n'.join(('### Command line', _table(head, rows), text, _conditions(result)))

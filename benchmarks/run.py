@@ -52,7 +52,7 @@ def parts(*, quick: bool) -> dict[str, Callable[[Processes], dict[str, Any]]]:
         'pure': lambda _: pure.measure(),
         'records': lambda _: records.measure(samples=20 if quick else 200),
         'commands': lambda processes: command_line.measure(
-            processes, calls=2 if quick else 20, seconds=5.0 if quick else 30.0
+            processes, calls=3 if quick else 20, seconds=5.0 if quick else 30.0
         ),
         'depot': lambda processes: depot.measure(
             processes,

@@ -57,7 +57,8 @@ def site_line(site: SiteView, width: int, now: float) -> Text:
     share = most_a / root.limit_a if root.limit_a else 0.0
     style = 'red' if share > 1.0 else 'yellow' if share > 0.95 else 'green'
     text.append(f'  L{phase} {most_a:.1f} of {root.limit_a:.1f} A', style=style)
-    text.append(f' ({formatting.spoken(root.limit_a_origin)})', style='dim')
+    if root.limit_a_origin:
+        text.append(f' ({formatting.spoken(root.limit_a_origin)})', style='dim')
     if root.limit_w is not None:
         text.append(f', {formatting.power(root.limit_w)} at most')
     waiting = sum(len(node.waiting) for node in site.status.nodes if not node.parent)
