@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evse_manager.authorization.saved import Saved, SavedError, from_json, to_json
+from evse_manager.store.document import replace_document
 from evse_manager.store.location import FileLock, location, set_aside
 
 LARGEST_FILE = 4_000_000
@@ -51,21 +52,7 @@ class AuthorizationFile:
 
     def save(self, saved: Saved) -> None:
         """Replace the document; raises OSError and has changed nothing then."""
-        fresh = self.path.with_name(f'{self.path.name}.new')
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)
-            with os.fdopen(descriptor, 'w', closefd=False) as file:
-                file.write(to_json(saved))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        fresh.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_document(self.path, to_json(saved))
 
     def close(self) -> None:
         """Give the file back."""

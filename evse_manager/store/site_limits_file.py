@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from evse_manager.energy.limits import RunTimeLimit, decode, encode
+from evse_manager.store.document import replace_document
 from evse_manager.store.location import location, set_aside
 
 LARGEST_FILE = 4_000_000
@@ -44,14 +45,4 @@ def save_site_limits(path: Path, limits: Iterable[RunTimeLimit]) -> None:
     The document is replaced or unchanged, whenever the process or the machine stops.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f'{path.name}.new')
-    with fresh.open('w') as file:
-        file.write(encode(limits))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_document(path, encode(limits))

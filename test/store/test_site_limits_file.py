@@ -1,5 +1,7 @@
 """The file of a site's run-time limits."""
 
+import os
+import stat
 from pathlib import Path
 
 from evse_manager.energy.limits import LimitStep, RunTimeLimit
@@ -22,6 +24,17 @@ def test_limits_come_back(tmp_path: Path) -> None:
     assert load_site_limits(path) == (LIMITS, None)
     save_site_limits(path, [])
     assert load_site_limits(path) == ([], None)
+
+
+def test_only_its_owner_may_read_and_change_it(tmp_path: Path) -> None:
+    path = tmp_path / 'deep' / 'limits.json'
+    before = os.umask(0)
+    try:
+        save_site_limits(path, LIMITS)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 def test_a_damaged_file_is_set_aside(tmp_path: Path) -> None:
