@@ -8,7 +8,7 @@ import pytest
 from rclpy.node import NodeNameNonExistentError
 
 from evse_manager.interface import security
-from harness import Probe, Process, Site
+from harness import Connector, Probe, Process, Site
 from sros2_policy import grants
 
 BAY, SITE = '/policed/bay_1', '/policed'
@@ -72,6 +72,7 @@ def policed(shared_site: Site, probe: Probe, tmp_path_factory: pytest.TempPathFa
     shared_site.start('energy_manager', SITE, site_file=site_file, limit_store='""')
     shared_site.start('authorization', SITE, tokens_file=tokens, store='""')
     shared_site.start('site_markers', SITE, site_file=site_file)
+    Connector(probe, BAY).sees('Enabled', 60.0)
     return probe
 
 
@@ -125,7 +126,7 @@ def test_the_installed_policy_allows_a_node_what_it_uses(role: str, policed: Pro
 def test_the_command_line_uses_nothing_that_its_role_may_not(
     words: tuple[str, ...], role: str, policed: Probe, tmp_path: Path
 ) -> None:
-    program = Process('evse', *words, log=tmp_path / 'evse.log')
+    program = Process('evse', *words, '--timeout', '30', log=tmp_path / 'evse.log')
     try:
         name, namespace = policed.wait(
             lambda: next(
