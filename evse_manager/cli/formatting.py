@@ -209,9 +209,9 @@ SENTENCES: dict[SessionEventEnum, str | Callable[[SessionEvent], str]] = {
     SessionEventEnum.PERMANENT_FAULT: 'the connector is out of order until clear-fault',
     SessionEventEnum.RESERVATION_START: 'the connector is reserved',
     SessionEventEnum.RESERVATION_END: 'the reservation is over',
-    SessionEventEnum.AUTHORIZED: 'a token is accepted',
-    SessionEventEnum.DEAUTHORIZED: 'the token is not accepted any more',
-    SessionEventEnum.PLUGIN_TIMEOUT: 'no car was plugged in within the time for it',
+    SessionEventEnum.AUTHORIZED: 'a token was accepted',
+    SessionEventEnum.DEAUTHORIZED: 'the token was withdrawn before a transaction began',
+    SessionEventEnum.PLUGIN_TIMEOUT: 'a car is plugged in, and no token came in time',
     SessionEventEnum.REPLUG_STARTED: 'a virtual replug began',
     SessionEventEnum.REPLUG_FINISHED: 'the virtual replug is over',
 }
