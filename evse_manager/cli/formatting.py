@@ -214,6 +214,9 @@ SENTENCES: dict[SessionEventEnum, str | Callable[[SessionEvent], str]] = {
     SessionEventEnum.PLUGIN_TIMEOUT: 'a car is plugged in, and no token came in time',
     SessionEventEnum.REPLUG_STARTED: 'a virtual replug began',
     SessionEventEnum.REPLUG_FINISHED: 'the virtual replug is over',
+    SessionEventEnum.AUTHORIZED: 'the token is accepted',
+    SessionEventEnum.DEAUTHORIZED: 'the authorization was withdrawn',
+    SessionEventEnum.PLUGIN_TIMEOUT: 'no token came in time',
 }
 
 

@@ -17,6 +17,7 @@ from evse_manager.msg import (
     StopTransactionRequest,
     ValidationResult,
 )
+from evse_manager.srv import EnableDisable
 from harness import Connector, authorization
 
 
@@ -42,6 +43,14 @@ def broken_time(sec: int, nanosec: int) -> dict:
 BAD = {
     'enable': [{'connector_id': 2}, {'connector_id': -1}],
     'disable': [{'connector_id': 99}],
+    'enable_disable': [
+        {},
+        {'state': 9},
+        {'state': EnableDisable.Request.STATE_DISABLE, 'source': 77},
+        {'state': EnableDisable.Request.STATE_DISABLE, 'priority': 10_001},
+        {'state': EnableDisable.Request.STATE_DISABLE, 'priority': -1},
+        {'state': EnableDisable.Request.STATE_DISABLE, 'connector_id': 2},
+    ],
     'force_unlock': [{'connector_id': 7}],
     'authorize_response': [
         authorization('', authorization_status=AuthorizationStatus.ACCEPTED),
