@@ -11,15 +11,22 @@ How the processes of the package use Fast DDS, unless the environment says other
   transports by its own, shared memory among them, and looks at 32.
 """
 
+import functools
 import os
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-"""What Fast DDS 2 and 3 take a file of profiles from."""
+from ament_index_python.packages import get_package_share_directory
+
+PROFILES_FILE = 'FASTDDS_DEFAULT_PROFILES_FILE'
+"""What Fast DDS 3 takes a file of profiles from."""
+
+PROFILES_FILE_2 = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+"""What Fast DDS 2 takes it from; version 3 warns of it."""
 
 CHOSEN_BY_USER = (
-    *PROFILE_VARIABLES,
+    PROFILES_FILE,
+    PROFILES_FILE_2,
     'FASTDDS_BUILTIN_TRANSPORTS',
     'RMW_FASTRTPS_USE_QOS_FROM_XML',
     'ROS_DISCOVERY_SERVER',
@@ -44,6 +51,13 @@ def is_fast_dds(environment: Mapping[str, str] = os.environ) -> bool:
     return 'fastrtps' in (environment.get('RMW_IMPLEMENTATION') or 'rmw_fastrtps_cpp')
 
 
+@functools.cache
+def profiles_variable() -> str:
+    """Return the variable of a file of profiles; what the rmw was built on tells the version of Fast DDS."""
+    manifest = Path(get_package_share_directory('rmw_fastrtps_shared_cpp')) / 'package.xml'
+    return PROFILES_FILE if '<build_depend>fastdds<' in manifest.read_text() else PROFILES_FILE_2
+
+
 def is_localhost_only(environment: Mapping[str, str] = os.environ) -> bool:
     """Return whether the environment limits discovery to this machine."""
     return (
@@ -57,7 +71,7 @@ def most_participants(environment: Mapping[str, str] = os.environ) -> int | None
     configure(configured)
     if not is_fast_dds(configured):
         return None
-    if configured.get(PROFILE_VARIABLES[0]) == str(LOOPBACK):
+    if configured.get(profiles_variable()) == str(LOOPBACK):
         return LOOPBACK_PARTICIPANTS
     return LOCALHOST_PARTICIPANTS if is_localhost_only(configured) else None
 
@@ -78,4 +92,4 @@ def configure(environment: MutableMapping[str, str] = os.environ) -> None:
         profile = NETWORK
     else:
         return
-    environment.update(dict.fromkeys(PROFILE_VARIABLES, str(profile)))
+    environment[profiles_variable()] = str(profile)

@@ -11,9 +11,9 @@ from evse_manager.nodes.middleware import (
     LOOPBACK,
     LOOPBACK_PARTICIPANTS,
     NETWORK,
-    PROFILE_VARIABLES,
     RANGE,
     configure,
+    profiles_variable,
 )
 from evse_manager.nodes.qos import profile
 from harness import Connector, Probe, Site
@@ -36,7 +36,8 @@ def test_the_discovery_range_chooses_the_profile(
     environment: dict[str, str], profile: Path, discovery_range: str | None
 ) -> None:
     configure(environment)
-    assert [environment[name] for name in PROFILE_VARIABLES] == [str(profile)] * 2
+    given = {name: value for name, value in environment.items() if 'PROFILES_FILE' in name}
+    assert given == {profiles_variable(): str(profile)}
     assert environment.get(RANGE) == discovery_range
     assert 'ROS_LOCALHOST_ONLY' not in environment
     again = dict(environment)
