@@ -1,5 +1,5 @@
 """
-What the log of a connector says: every transition once, one line, with connector, session and stable code.
+Log lines of a connector: each transition once, in one line with connector, session and stable code.
 
 A line begins with ``connector=1 session=UUID`` and a code that can be searched for: the name of the session
 event, the code of a fault (``docs/faults.md``), ``Link``, ``LimitSource``, ``Warning``, or the name of a
@@ -11,11 +11,12 @@ from enum import Enum, auto
 
 from evse_manager.interface.enums import LimitSource, LinkState, SessionEventEnum
 from evse_manager.interface.text import printable
+from evse_manager.interface.tokens import masked
 from evse_manager.interface.types import EvseStatus, SessionEvent
 
 
 class Severity(Enum):
-    """How much a line matters: INFO is the course of things, WARNING asks for a look, ERROR for help."""
+    """Severity of a line: INFO normal operation, WARNING to be looked at, ERROR to be repaired."""
 
     INFO = auto()
     WARNING = auto()
@@ -57,7 +58,7 @@ class ConnectorLog:
             case SessionEvent(session_started=started) if started is not None:
                 details = f'reason={_camel(started.reason.name)}'
             case SessionEvent(transaction_started=started) if started is not None:
-                details = f'token={_masked(started.id_tag.id_token)}'
+                details = f'token={masked(started.id_tag.id_token)}'
             case SessionEvent(transaction_finished=finished) if finished is not None:
                 energy = '' if finished.energy_wh is None else f' energy_wh={finished.energy_wh:.0f}'
                 details = f'reason={_camel(finished.reason.name)}{energy}'
@@ -101,8 +102,3 @@ class ConnectorLog:
 
 def _camel(name: str) -> str:
     return ''.join(part.capitalize() for part in name.split('_'))
-
-
-def _masked(token: str) -> str:
-    """Return a token with all but its last four characters hidden."""
-    return token if len(token) <= 4 else f'…{token[-4:]}'

@@ -6,6 +6,10 @@ import pytest
 from rcl_interfaces.msg import Log
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
+from evse_manager.interface import types
+from evse_manager.interface.enums import SessionEventEnum
+from evse_manager.interface.tokens import masked
+from evse_manager.nodes.connector_log import ConnectorLog
 from harness import Connector, Probe, Site
 
 pytestmark = pytest.mark.timeout(150)
@@ -54,7 +58,7 @@ def test_every_transition_is_logged_once_and_nothing_periodically(site: Site, pr
         'ChargingStarted',
     ):
         assert f'session={session} ' in logged(f' {code}', INFO).msg
-    assert 'token=…OKEN' in logged('TransactionStarted', INFO).msg
+    assert 'token=*****' in logged('TransactionStarted', INFO).msg
     connector.refused('reserve', reservation_id=5)
     logged('reserve refused', WARNING)
     count = len(of_manager())
@@ -70,3 +74,12 @@ def test_every_transition_is_logged_once_and_nothing_periodically(site: Site, pr
     logged('SessionFinished', INFO)
     board.stop()
     logged('Link the board does not answer.', WARNING)
+
+
+@pytest.mark.parametrize('token', ['X', 'CARD', 'TOKEN', 'ROBOT7', 'ROBOT-7', 'B0A01234567890'])
+def test_a_token_is_masked_as_everywhere_else(token: str) -> None:
+    started = types.TransactionStarted(id_tag=types.ProvidedIdToken(id_token=token))
+    event = types.SessionEvent(event=SessionEventEnum.TRANSACTION_STARTED, transaction_started=started)
+    _, line = ConnectorLog(1).event(event)
+    assert line.endswith(f'token={masked(token)}')
+    assert token not in line
