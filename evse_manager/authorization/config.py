@@ -1,4 +1,4 @@
-"""What the authorization of a site is configured with: the token list and the rules."""
+"""Configuration of a site's authorization: the token list and the rules."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class KnownToken:
 
 
 class UnknownTokens(Enum):
-    """What happens to a token that is not in the list."""
+    """Treatment of a token that is not in the list."""
 
     REJECT = 'reject'
     ASK = 'ask'

@@ -1,4 +1,4 @@
-"""What the authorization knows of one connector: its newest status and whose token is there."""
+"""State of one connector as the authorization sees it: its newest status and whose token is there."""
 
 from dataclasses import dataclass, field
 
@@ -73,7 +73,7 @@ class Connector:
     stopping: bool = False
     """A stop was called for the running transaction."""
     mark: MarkCalls = field(default_factory=MarkCalls)
-    """What was done about the mark of a reservation."""
+    """Calls that mark the connector as reserved."""
     settled: SavedTransaction | None = None
     """The newest transaction that was seen running: its reservation is used up."""
 

@@ -1,4 +1,4 @@
-"""What can happen to the authorization of a site, and what it wants done."""
+"""Inputs and outputs of a site's authorization."""
 
 from dataclasses import dataclass, field
 

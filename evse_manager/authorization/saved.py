@@ -1,5 +1,5 @@
 """
-What survives the end of the process, as plain data and as JSON text.
+The state that survives the end of the process, as plain data and as JSON text.
 
 Everything is stored before it acts: a grant before the connector is called, a cancelled reservation before
 the answer.  Times are wall time; what runs on the steady clock begins again after a restart.

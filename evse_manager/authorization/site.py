@@ -1,4 +1,4 @@
-"""What the parts of the authorization share: the connectors, the rules, the moment, the outputs."""
+"""State shared by the parts of the authorization: connectors, rules, current time, outputs."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ class Site:
         self.changed = self.changed or bool(known.keys() - self.connectors.keys())
 
     def reports(self, connector: Connector) -> bool:
-        """Return whether the connector is heard of."""
+        """Return whether the connector reports."""
         return connector.reachable(self.now)
 
     def named(self, names: Sequence[str]) -> list[Connector]:

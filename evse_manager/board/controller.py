@@ -1,5 +1,5 @@
 """
-The IEC 61851-1 loop of one board: it decides about the contactor, before anybody is told.
+The IEC 61851-1 loop of one board: it decides about the contactor before it reports.
 
 Pure: commands, observations and the time come in, the wanted outputs and the published state come out.  The
 contactor of a low-level board closes only when everything is right at once, and whatever ends that opens it
@@ -55,7 +55,7 @@ EARLY_BESIDE_A_SAMPLE = 0.4
 """When so much of its period is over, a sample of the meter takes the state along."""
 
 WHAT_IS_WANTED = all_but(BoardCommand, 'sequence_number', 'lease')
-"""What of a command is more than a sign of life."""
+"""Fields of a command that are more than a renewal of the lease."""
 
 _CHARGING_STATES = (ControlPilotState.C, ControlPilotState.D)
 _QUIET_STATES = (ControlPilotState.A, ControlPilotState.B)
@@ -86,13 +86,13 @@ class BoardController:
         self.capabilities = capabilities
         self.hardware = hardware
         self.outputs = Outputs()
-        """What the driver shall make the board have."""
+        """Outputs that the driver applies to the board."""
         self._style = style
         self._board_id = board_id
         self._lease = Lease(lease_max_s)
         self._command = _NOBODY
         self._said: tuple[object, ...] | None = None
-        """What the holder wants and what it was judged by, while a repetition of it changes nothing."""
+        """The newest command and the conditions of its validation, while its repetition changes nothing."""
         self._counters: tuple[int, int] | None = None
         self._objection = ''
         self._answered = 0
@@ -118,7 +118,7 @@ class BoardController:
 
     def renew(self, command: BoardCommand, now: ClockReadings) -> bool:
         """
-        Take a command that only says its predecessor again: it renews the lease, and nothing follows from it.
+        Take a command that only repeats its predecessor: it renews the lease, and has no other effect.
 
         Nearly all commands do; ``tick`` sees to what time brings about.  False when it may be anything more:
         then nothing was taken, and it is one for ``command``.
@@ -351,7 +351,7 @@ class BoardController:
             return None
         if self._errors_of(BLOCKING):
             return OpeningReason.PROTECTION  # the hardware did not wait for the manager's decision
-        # A firmware that was told to pause opens when the EV has stopped, which may still show C.
+        # A firmware that was ordered to pause opens when the EV has stopped, which may still show C.
         paused = self._style is BoardStyle.HIGH_LEVEL and self._command.pilot_mode is PilotMode.X1
         return OpeningReason.COMMANDED if paused else OpeningReason.BY_ITSELF
 

@@ -1,5 +1,5 @@
 """
-What a board driver is: one class behind one small protocol, found by its name.
+The protocol of a board driver: one class behind one small interface, found by its name.
 
 ``docs/writing_a_driver.md`` leads through a complete example.
 """
@@ -67,7 +67,7 @@ class BoardStyle(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DriverContext:
-    """What a driver may use of the node that runs it."""
+    """Services of the node that a driver may use."""
 
     clock: Callable[[], float]
     """The node's clock in seconds; simulated time where the node has it."""
@@ -115,7 +115,7 @@ class Driver(ABC):
         ------
         DriverError
             When it cannot work at all.  A link that is lost later is reported by ``poll`` instead, and the
-            driver reopens it for ever.
+            driver tries to reopen it without end.
 
         """
 
@@ -137,7 +137,7 @@ class Driver(ABC):
         """
         Return the oldest observation not yet returned, ``None`` when there is none.
 
-        Called until ``None`` comes; no step may be left out, because each is judged on its own.
+        Called until ``None`` comes; no step may be left out, because each is evaluated on its own.
         """
 
     @abstractmethod
@@ -164,7 +164,7 @@ class Driver(ABC):
         """
         Return what helps to find a fault of the link (counters, port), for ``/diagnostics``.
 
-        What stands under ``PROBLEM`` goes into the log too.
+        The text under ``PROBLEM`` is logged, too.
         """
         return {}
 

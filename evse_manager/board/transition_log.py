@@ -45,7 +45,7 @@ class TransitionLog:
         Return the last steps, oldest first.
 
         ``held_since`` is when, on the steady clock, a manager took the lease that it has held since; ``None``
-        while nobody holds it.  A manager that stood still finds here what happened meanwhile.
+        without a holder.  A manager that was suspended finds the steps of that time here.
         """
         if held_since is not None and held_since < now.steady - RECENT_S:
             while self._steps and self._steps[0][0] < now.steady - RECENT_S:

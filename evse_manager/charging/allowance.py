@@ -1,5 +1,5 @@
 """
-What the connector may draw at this moment, and whose limit is the lowest (docs/charging.md).
+The current and phases that the connector may draw now, and the source of the limit (docs/charging.md).
 
 Every source gives an upper bound for current and phases; the minimum counts, whatever the order of arrival.
 """

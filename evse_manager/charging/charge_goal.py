@@ -2,8 +2,8 @@
 One goal of the ``charge`` action: charge here, until, by.  A deterministic state machine without I/O.
 
 A goal waits for the car and its authorization, then follows the transaction until the first of its targets is
-reached, the car has what it wants, or something ends the transaction.  It commands the kernel like anybody
-else and knows of it what everybody knows: status and events.
+reached, the car is satisfied, or something ends the transaction.  It sends the kernel the same commands as
+any other client, and reads only the published status and events.
 """
 
 import math
@@ -52,7 +52,7 @@ NANOSECONDS = 1e9
 
 
 class KeepAliveLost(Enum):
-    """What becomes of the charging when the client of a goal is silent."""
+    """Effect on the charging when the client of a goal is silent."""
 
     CONTINUE = 'continue'
     PAUSE = 'pause'
@@ -94,7 +94,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """What the goal's transaction was; None = unknown."""
+    """Data of the goal's transaction; None = unknown."""
 
     session_uuid: str = ''
     energy_wh: float | None = None

@@ -145,7 +145,7 @@ def answer_pending(connector: Connector) -> None:
 
 
 def _addressed(connector: Connector, connector_id: int) -> Answer | None:
-    """Refuse a command for somebody else; 0 is the whole EVSE."""
+    """Refuse a command for another connector; 0 is the whole EVSE."""
     own = connector.config.connector_id
     if connector_id in (0, own):
         return None

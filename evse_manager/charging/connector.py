@@ -2,7 +2,7 @@
 The facts about one connector, and nothing that decides.
 
 Charging is described by these orthogonal facts rather than by many states; the published state follows from
-them (``status.py``).  The rooms beside this file change the facts; only ``Connector.emit`` makes events.
+them (``status.py``).  The modules beside this file change the facts; only ``Connector.emit`` makes events.
 """
 
 import math
@@ -49,7 +49,7 @@ from evse_manager.metering.energy import TransactionEnergy
 from evse_manager.metering.slow import SteadyTemperature
 
 INTERRUPTIONS = 3
-"""So many of the newest interruptions of the energy are remembered (catalogue F41)."""
+"""Number of the newest interruptions of the energy that are remembered (catalogue F41)."""
 
 
 CLOSINGS_KEPT = 1000
@@ -80,7 +80,7 @@ class Stop:
 
 @dataclass(slots=True)
 class Transaction:
-    """What is known of the one transaction of a session."""
+    """Facts about the one transaction of a session."""
 
     token: ProvidedIdToken
     begun: float
@@ -100,7 +100,7 @@ class Transaction:
     stop: Stop | None = None
     finished: bool = False
     energy: TransactionEnergy | None = None
-    """What it took, once it is finished."""
+    """Its result, once it is finished."""
 
     def stop_counting(self, steady: float) -> None:
         """End the stretch of charging time that is being counted, if there is one."""
@@ -144,7 +144,7 @@ class Offer:
 
 @dataclass(slots=True)
 class PhaseSwitch:
-    """Another number of phases is wanted: from when on the board was told, if it was."""
+    """A change to another number of phases; ``told`` is when the board was ordered, ``None`` before that."""
 
     target: int
     told: float | None = None
@@ -160,10 +160,10 @@ class Pending:
 
 @dataclass(slots=True)
 class Results:
-    """What the present step has produced so far; no fact outlives its step here."""
+    """Results of the present step; no fact outlives its step here."""
 
     outputs_before: BoardCommand = BoardCommand()
-    """What the board still does, however many of its changes the step takes."""
+    """Outputs that the board still has, however many changes the step makes."""
     events: list[SessionEvent] = field(default_factory=list)
     answers: list[tuple[int, Any]] = field(default_factory=list)
     certificate_response: ResponseExiStreamStatus | None = None
@@ -302,7 +302,7 @@ class Connector:
 
     @property
     def transaction(self) -> Transaction | None:
-        """The session's transaction while it is open, be it stopping."""
+        """The session's transaction while it is open, also while it stops."""
         if self.session is None or self.session.transaction is None or self.session.transaction.finished:
             return None
         return self.session.transaction
@@ -337,7 +337,7 @@ class Connector:
 
     @property
     def usable_capabilities(self) -> HardwareCapabilities | None:
-        """What hardware and parameters allow together; ``None`` before the board reported."""
+        """Limits of hardware and parameters together; ``None`` before the board reported."""
         return None if self.capabilities is None else usable(self.capabilities, self.config)
 
     @property

@@ -1,4 +1,4 @@
-"""What a connector asks of the energy manager of its site."""
+"""Request of a connector to the energy manager of its site."""
 
 from evse_manager.charging.allowance import Grant, usable
 from evse_manager.interface.enums import ChargerState, NodeType

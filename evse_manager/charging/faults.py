@@ -1,5 +1,5 @@
 """
-What can be wrong, what it does, and what ends it (docs/charging.md; docs/faults.md).
+Table of the faults: effect and recovery of each (docs/charging.md; docs/faults.md).
 
 The active errors are a set: each is announced once, and the last to go takes all with it.  Only what blocks
 power is an error; everything else is a warning.
@@ -14,7 +14,7 @@ from evse_manager.interface.types import Error
 
 
 class Severity(Enum):
-    """What an error does to the power."""
+    """Effect of an error on the power."""
 
     EMERGENCY = auto()
     """The contactor opens at once, whatever the state."""
@@ -23,7 +23,7 @@ class Severity(Enum):
 
 
 class Recovery(Enum):
-    """What ends an error."""
+    """Condition that ends an error."""
 
     CLEAR = auto()
     """Its cause is gone."""
@@ -37,7 +37,7 @@ class Recovery(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of error; ``code`` is stable, ``sentence`` tells people cause and mend."""
+    """One kind of error; ``code`` is stable, ``sentence`` names cause and remedy for people."""
 
     code: str
     error: ErrorEnum

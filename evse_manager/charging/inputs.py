@@ -1,4 +1,4 @@
-"""What can happen to the kernel: one small type per input, and the two clocks that come with each."""
+"""Inputs of the kernel: one small type per input, and the two clocks that come with each."""
 
 from dataclasses import dataclass
 
@@ -206,14 +206,14 @@ class CommandReceived:
 
 @dataclass(frozen=True, slots=True)
 class CapabilitiesReceived:
-    """What the power path can carry became known or changed."""
+    """The capabilities of the power path became known or changed."""
 
     capabilities: HardwareCapabilities
 
 
 @dataclass(frozen=True, slots=True)
 class BoardCapabilitiesReceived:
-    """What else the board can do became known or changed."""
+    """The other capabilities of the board became known or changed."""
 
     capabilities: BoardCapabilities
 
@@ -241,7 +241,7 @@ class LimitsEnforced:
 
 @dataclass(frozen=True, slots=True)
 class EvInfoReceived:
-    """The high-level-communication node told of the EV."""
+    """The high-level-communication node reported data of the EV."""
 
     info: EVInfo
 

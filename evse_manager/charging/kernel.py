@@ -90,12 +90,12 @@ CONTINUOUS_FIELDS = (
 )
 
 DISCRETE_FIELDS = all_but(EvseStatus, *CONTINUOUS_FIELDS)
-"""What of the status is worth a message at once; the rest moves all the time and goes out at 1 Hz."""
+"""Fields of the status that are published at once on change; the others go out at 1 Hz."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a step brought about; ``None`` means nothing new."""
+    """Result of a step; ``None`` means no change."""
 
     events: tuple[SessionEvent, ...] = ()
     outputs: BoardCommand | None = None

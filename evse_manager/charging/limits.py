@@ -1,5 +1,5 @@
 """
-The limit in force: the lowest of all sources, and what of it is signalled.
+The limit in force: the lowest of all sources, and the current that is signalled from it.
 
 Every source gives an upper bound here, and only here; ``allowance.combine`` takes the minimum.
 """

@@ -1,5 +1,5 @@
 """
-What the board reports, taken in legal order (docs/interface.md).
+Evaluation of the board's reports, in legal order (docs/interface.md).
 
 Pilot and contactor are taken step by step from the list of transitions, so that two changes in one message
 are two steps; everything else is taken from the state as it is now.

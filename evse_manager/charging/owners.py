@@ -57,7 +57,7 @@ def with_say(owners: Owners, owner: Owner) -> Owners:
 
 
 def deciding(owners: Owners) -> Owner | None:
-    """Return the owner whose word counts; ``None`` when there is none."""
+    """Return the owner that decides; ``None`` without an owner."""
     return min(owners, key=lambda owner: (owner.priority, owner.state is EnableState.ENABLE), default=None)
 
 

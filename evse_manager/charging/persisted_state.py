@@ -1,4 +1,4 @@
-"""What outlives the process: plain records of what is open, in force and wanted."""
+"""State that outlives the process: plain records of what is open, in force and wanted."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class OpenTransaction:
     reservation_id: int | None = None
     meter_value: Powermeter = Powermeter()
     reading_wh: float | None = None
-    """What the meter itself read then; the register in ``meter_value`` may have gone on from another one."""
+    """Value of the meter's own register then; the one in ``meter_value`` may have continued from another."""
     energy: TransactionEnergy = TransactionEnergy()
     """The energy up to then."""
 

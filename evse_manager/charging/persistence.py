@@ -1,7 +1,7 @@
 """
-What a connector remembers across a restart, and what becomes of it at boot (charging.md sections 3, 4 and 6).
+Persistent state of a connector across a restart, and its use at boot (docs/charging.md).
 
-The kernel tells its memory with every step that changes it; whoever keeps it gives it back with ``Start``.
+The kernel returns its state with every step that changes it; its owner stores it and passes it to ``Start``.
 """
 
 from dataclasses import replace

@@ -89,9 +89,9 @@ def _phase_switch(connector: Connector, transaction: Transaction) -> None:
 
 def _surely_open(connector: Connector) -> bool:
     """
-    Tell whether the contactor is open and stays so.
+    Return whether the contactor is open and stays so.
 
-    An opening that is told of late may be over while the board is still permitted to close.
+    An opening that is reported late may be over while the board is still permitted to close.
     """
     permitted = connector.results.outputs_before.allow_power_on or connector.outputs.allow_power_on
     return connector.contactor is ContactorState.OPEN and not permitted
@@ -99,9 +99,9 @@ def _surely_open(connector: Connector) -> bool:
 
 def _phases_differ(connector: Connector) -> bool:
     """
-    Tell whether a board that can switch connects another number of phases than it was told.
+    Return whether a board that can switch connects another number of phases than ordered.
 
-    No current may be offered then: a limit in watts was divided by the number that was told.
+    No current may be offered then: a limit in watts was divided by the ordered number.
     """
     board, capabilities = connector.board, connector.capabilities
     switches = capabilities is not None and capabilities.supports_changing_phases_during_charging

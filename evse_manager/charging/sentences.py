@@ -168,7 +168,7 @@ def disabled(connector: Connector) -> str:
 
 
 def starting(connector: Connector) -> str:
-    """Return what of the board is still awaited."""
+    """Return why the connector is still starting."""
     if connector.board is None:
         return 'Waiting for the first state of the board, 5 s at most.'
     return 'Waiting for the capabilities of the board and the first value of its meter, 5 s at most.'
@@ -253,7 +253,7 @@ def minimum_pause(connector: Connector) -> str:
 
 
 def waiting_for_contactor(connector: Connector) -> str:
-    """Return what of the contactor is awaited."""
+    """Return why the contactor is still awaited."""
     if connector.contactor is ContactorState.CLOSED:
         return 'Waiting for the board to confirm the new offer.'
     return 'Waiting for the contactor to close, 3 s at most.'

@@ -68,7 +68,7 @@ def announce(connector: Connector, availability: Availability) -> None:
 
 
 def end_reservation(connector: Connector) -> None:
-    """Drop a reservation that nobody used."""
+    """Drop a reservation that was not used."""
     if connector.reservation_id is not None:
         connector.reservation_id = None
         connector.emit(Event.RESERVATION_END)

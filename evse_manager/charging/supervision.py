@@ -21,7 +21,7 @@ from evse_manager.interface.enums import (
 from evse_manager.interface.parameters import Config
 
 LONGEST_VIEW_S = 0.6
-"""So much of the time between two states counts as seen: a contactor that matters is reported at 4 Hz."""
+"""Longer silence does not count as observed time; boards report at 4 Hz while the contactor matters."""
 
 OFFER_LOST = (OpeningReason.LEASE_LAPSED, OpeningReason.LINK_LOST, OpeningReason.BOARD_RESET)
 """
@@ -38,7 +38,7 @@ REPORTED_FAULTS = {
     for code, fault in faults.BOARD_FAULTS.items()
     if fault not in (faults.PILOT, faults.PROXIMITY, faults.WELD)
 }
-"""The faults that are just what the board says; the others are judged together with what is seen here."""
+"""Faults that are taken from the board's report; the others also depend on what is observed here."""
 
 REPORTED_CODES = {fault.code: code for code, fault in REPORTED_FAULTS.items()}
 
@@ -199,7 +199,7 @@ def _opening(connector: Connector) -> None:
 
 
 def _disagreement(connector: Connector) -> None:
-    """Watch that the board never offers more than it was told."""
+    """Watch that the board never offers more than ordered."""
     board = connector.board
     assert board is not None
     more = (

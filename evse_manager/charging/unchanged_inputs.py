@@ -1,9 +1,9 @@
 """
-Which inputs need not be looked at: board states and temperatures that say again what the last ones said.
+Inputs that can be skipped: board states and temperatures that repeat the last ones.
 
-A charging connector hears four states a second, and nearly all of them bring nothing.  To skip one costs a
-tenth of looking at it (``make benchmarks``, unchanged board state); a random walk in which some are skipped
-gives the outputs of one in which none is (``test_random_walks.py``).
+A charging connector receives four states a second, and nearly all of them are repetitions.  Skipping one
+costs a tenth of evaluating it (``make benchmarks``, unchanged board state).  A random walk gives the same
+outputs with and without skipping (``test_random_walks.py``).
 """
 
 import math
@@ -17,13 +17,13 @@ from evse_manager.lease.manager import BoardObserved
 from evse_manager.metering.validation import plausible_temperature
 
 LOOKED_AT = 2
-"""So many states of the same content, and with nothing to follow, are looked at before one is skipped."""
+"""Number of states of the same content, and without effect, that are evaluated before one is skipped."""
 
 JUMP_NS = 100_000_000
-"""The wall clock has jumped when it went on by so much more or less than the steady one."""
+"""The wall clock has jumped when it has advanced by this much more or less than the steady one."""
 
 WHAT_IS_OBSERVED = all_but(BoardState, 'stamp', 'answered_sequence_number', 'transitions')
-"""What of a board state can be news; the steps in it are told by their counter."""
+"""Fields of a board state that can be new; its transitions are covered by their counter."""
 
 
 class UnchangedInputs:

@@ -1,5 +1,5 @@
 """
-What boards whose firmware runs IEC 61851-1 have in common: what the firmware shall do, by the outputs.
+Shared by boards whose firmware runs IEC 61851-1: the target state of the firmware for given outputs.
 
 A virtual replug is played here as well: state F for a while, then the pilot steady, then as before.
 """
@@ -19,7 +19,7 @@ CURRENT_TOLERANCE_A = 0.05
 
 
 class FirmwareTarget(Enum):
-    """What the firmware shall do."""
+    """Target state of the firmware."""
 
     CHARGE = auto()
     PAUSE = auto()

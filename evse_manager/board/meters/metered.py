@@ -173,7 +173,7 @@ class MeteredDriver(Driver):
         return self._meter.take_sample()
 
     def diagnostics(self) -> Mapping[str, str]:
-        """Return what board and meter tell."""
+        """Return the diagnostic values of board and meter."""
         own = {} if self._own_bus is None else self._own_bus.diagnostics()
         return {
             **self.driver.diagnostics(),

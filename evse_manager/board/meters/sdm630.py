@@ -40,7 +40,7 @@ ENERGIES, ENERGIES_WORDS = 0x15A, 0x0C
 SERIAL_NUMBER = 0xFC00
 
 OPTIONAL = {SERIAL_NUMBER: 'serial number (0xFC00)', ENERGIES: 'energy of the phases (0x15A)'}
-"""What the meter works without."""
+"""Registers that the meter may lack."""
 
 OPTIONAL_FAILURES = 3
 """Failures in a row after which an optional register counts as missing."""

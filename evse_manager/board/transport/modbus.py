@@ -20,7 +20,7 @@ LOOKED_AT = 512
 
 
 class Function(IntEnum):
-    """What a request asks for."""
+    """Function code of a request."""
 
     READ_COILS = 1
     READ_HOLDING = 3

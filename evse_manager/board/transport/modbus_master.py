@@ -2,8 +2,8 @@
 The master of a Modbus line: one request at a time, shared by all devices on the line.
 
 A device is a ``Client`` that returns its next request; the bus sends it and hands the answer back.
-Nothing is repeated here: a client that got no answer still wants to know, and asks again, unless something
-else has become more important.
+Nothing is repeated here: a client that got no answer asks again, unless something else has become more
+important.
 
 Replies carry no number, so one that comes late could be taken for the reply to the next request of the same
 form.  Therefore after an unanswered reading the device is first asked for something of *another* length
@@ -51,9 +51,9 @@ class Client(Protocol):
     @property
     def urgent(self) -> bool:
         """
-        Return whether its next request goes before everybody else's turn.
+        Return whether its next request goes before those of all other clients.
 
-        True for a few requests in a row at most, or the others are never heard.
+        True for a few requests in a row at most, or the others would never be sent.
         """
 
     def opened(self, now: float) -> None:

@@ -55,7 +55,7 @@ OUTBOX_BYTES = 4096
 
 READ_BYTES = 4096
 LEAST_BYTES_PER_S = 262_144
-"""A line is read no faster than this, or four times its speed: a board gone mad costs no core."""
+"""A line is read no faster than this, or four times its speed: a flood does not saturate a CPU core."""
 
 CLOSE_WITHIN_S = 2.0
 
@@ -81,7 +81,7 @@ class Frames(Protocol[F_co]):
 
 @dataclass(frozen=True, slots=True)
 class PortOpened:
-    """The port is open; nothing was heard yet."""
+    """The port is open; nothing was received yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class PortLost:
 
 @dataclass(slots=True)
 class Counters:
-    """What happened on the line since the start."""
+    """Counters of the line since the start."""
 
     bytes_read: int = 0
     bytes_written: int = 0
@@ -145,7 +145,7 @@ class SerialLink(Generic[F]):
         Raises
         ------
         PortError
-            When the port cannot be opened at the start; later the link tries for ever by itself.
+            When the port cannot be opened at the start; later the link retries by itself without end.
 
         """
         port = open_port(self.settings)

@@ -1,4 +1,4 @@
-"""What the states of an OpenEVSE's firmware mean; see docs/boards/openevse.md."""
+"""Meaning of the states of an OpenEVSE's firmware; see docs/boards/openevse.md."""
 
 from collections.abc import Iterable
 
@@ -31,7 +31,7 @@ FAULT_CODES = {
         'the board does not wake up, as after a failed self-test; switch it off and on',
     ),
 }
-"""Errors by the state of the firmware; state 04 is none of its own: the pilot in D is the error."""
+"""Errors by the state of the firmware; state 04 is no error of its own: the pilot in D is the error."""
 
 RESTING = frozenset({rapi.ASLEEP, rapi.DISABLED})
 """States in which it does not charge, whatever the EV wants."""

@@ -4,7 +4,7 @@ The conversation with an OpenEVSE board: frames and time in, requests and observ
 Pure: it has no port and no thread, so that it runs in lock-step with a virtual board.  The firmware runs
 IEC 61851-1 by itself and starts charging whenever it is awake; so *asleep* is the state of rest here, and the
 firmware is awake only as long as power is allowed, and for two short looks at the contacts (``weld_check``).
-What the firmware does, and what follows for the driver, is in docs/boards/openevse.md.
+docs/boards/openevse.md describes the firmware's behaviour and its consequences for the driver.
 """
 
 import math
@@ -48,7 +48,7 @@ class OpenEvse:
         self.observations: deque[Observation] = deque()
         """Every step of what is observed, oldest first."""
         self.problem = ''
-        """What is wrong with the conversation, for people."""
+        """Problem of the conversation, for people."""
         self.known = Knowledge(self.client, meter, fallback_current_a)
         self.known.replied = self._replied
         self._readings = Readings(self.known)

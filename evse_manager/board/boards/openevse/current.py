@@ -20,7 +20,7 @@ MOST_TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What ``$GC`` reports, in A."""
+    """The reply to ``$GC``, in A."""
 
     minimum_a: int
     maximum_a: int
@@ -33,7 +33,7 @@ class CurrentInForce:
         """Begin without knowing anything."""
         self.capacity: Capacity | None = None
         self.in_force_a: int | None = None
-        """What is in force as far as known; ``None`` = may be anything."""
+        """The current in force as far as known; ``None`` = may be anything."""
         self.refusal = ''
         """Why the board has to sleep, for people; empty when it obeys."""
         self._confirmed = False

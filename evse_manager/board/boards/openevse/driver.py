@@ -78,7 +78,7 @@ class OpenEvseDriver(Driver):
         )
 
     def open(self) -> None:
-        """Open the port; the board is told to sleep by the first ``poll``."""
+        """Open the port; the first ``poll`` sends the board to sleep."""
         self._link.open()
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class OpenEvseDriver(Driver):
         )
 
     def hw_capabilities(self) -> HardwareCapabilities | None:
-        """Return what the board is configured for, once it has told."""
+        """Return the configuration that the board has reported, if it has."""
         capacity = self._board.capacity
         if capacity is None:
             return None

@@ -17,7 +17,7 @@ _MISSED = 2
 
 
 class Heartbeat:
-    """What is known of the board's heartbeat, and what has to be sent for it."""
+    """Known state of the board's heartbeat, and the requests that keep it going."""
 
     def __init__(self, fallback_a: int) -> None:
         """``fallback_a`` is the current to which the board goes down."""

@@ -1,4 +1,4 @@
-"""What the parts of the conversation with an OpenEVSE share: requests, what is known, and what is wanted."""
+"""State shared by the parts of the conversation with an OpenEVSE: requests, known facts, targets."""
 
 import math
 from collections.abc import Callable

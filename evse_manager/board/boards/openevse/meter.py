@@ -1,4 +1,4 @@
-"""What an OpenEVSE measures: one current, perhaps a voltage, counted energy, temperatures."""
+"""Measurements of an OpenEVSE: one current, perhaps a voltage, counted energy, temperatures."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ from evse_manager.interface.types import Current, Energy, Power, Powermeter, Tel
 from evse_manager.metering.validation import plausible, plausible_temperature
 
 NOMINAL_MV = frozenset({0, 120_000, 230_000, 240_000})
-"""What a board without a voltmeter reports: the nominal voltage of its build."""
+"""Voltage that a board without a voltmeter reports: the nominal voltage of its build."""
 
 WS_PER_WH = 3600
 

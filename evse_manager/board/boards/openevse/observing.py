@@ -1,4 +1,4 @@
-"""What is observed of an OpenEVSE: the pilot, the contactor, and errors, from what is known of it."""
+"""Observation of an OpenEVSE: pilot, contactor and errors, derived from its reports."""
 
 from evse_manager.board.boards.openevse import codes, rapi
 from evse_manager.board.boards.openevse.knowledge import Knowledge

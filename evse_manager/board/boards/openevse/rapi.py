@@ -21,7 +21,7 @@ RESET_DONE = 'AB'
 STATE_CHANGED = 'AT'
 REPLIES = ('OK', 'NK')
 ASYNCHRONOUS = (RESET_DONE, STATE_CHANGED, 'AN', 'WF')
-"""What a board sends unasked, at any time."""
+"""Frames that a board sends unasked, at any time."""
 
 # States of the firmware.
 STARTING, READY, CONNECTED, CHARGING, VENTILATION = 0x00, 0x01, 0x02, 0x03, 0x04
@@ -63,7 +63,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What ``$GS`` reports."""
+    """The reply to ``$GS``."""
 
     state: int
     pilot: int
@@ -131,7 +131,7 @@ class Parser:
 
 
 def parse(line: bytes) -> Frame | None:
-    """Return the frame of a line without its end, ``None`` when it is none or its check fails."""
+    """Return the frame of a line without its end, ``None`` when it is no frame or its check fails."""
     body, check = line[:-3], line[-3:]
     if len(body) < 3 or body[:1] != _START or check[:1] != _CHECK or not set(check[1:]) <= _DIGITS:
         return None
@@ -174,7 +174,7 @@ def exclusive_or(data: Iterable[int]) -> int:
 
 
 def number(word: str, base: int = 10) -> int | None:
-    """Return a number of a frame, ``None`` when it is none."""
+    """Return a number of a frame, ``None`` when it is not a number."""
     digits = word.removeprefix('-') if base == 10 else word
     if not (0 < len(digits) <= 10 and digits.isascii() and digits.isalnum()):
         return None
@@ -185,14 +185,14 @@ def number(word: str, base: int = 10) -> int | None:
 
 
 def numbers(words: Iterable[str]) -> list[int] | None:
-    """Return the decimal numbers of a frame, ``None`` when one is none."""
+    """Return the decimal numbers of a frame, ``None`` when one is not a number."""
     found = [number(word) for word in words]
     whole = [each for each in found if each is not None]
     return whole if len(whole) == len(found) else None
 
 
 def state_of(words: tuple[str, ...]) -> State | None:
-    """Return what the reply to ``$GS`` tells, ``None`` when it is malformed."""
+    """Return the state in the reply to ``$GS``, ``None`` when it is malformed."""
     if len(words) != 4 or (len(words[0]), len(words[2]), len(words[3])) != (2, 2, 4):
         return None
     state, elapsed = number(words[0], 16), number(words[1])

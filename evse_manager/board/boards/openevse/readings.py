@@ -1,4 +1,4 @@
-"""What an OpenEVSE is asked for, how often, and what becomes of the replies."""
+"""Periodic readings of an OpenEVSE, their periods, and the use of the replies."""
 
 import math
 

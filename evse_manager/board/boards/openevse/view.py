@@ -1,4 +1,4 @@
-"""What is known of an OpenEVSE from its reports: plug, pilot, relay, and a fault that is not over."""
+"""State of an OpenEVSE from its reports: plug, pilot, relay, and a fault that is not over."""
 
 import math
 

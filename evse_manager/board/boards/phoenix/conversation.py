@@ -37,20 +37,20 @@ OPTIONS_PERIOD_S = 30.0
 
 TRIES = 3
 REFUSALS = 10
-"""A board that refuses to tell its state so often in a row is as good as lost."""
+"""After this many refusals in a row to report its state the board counts as lost."""
 
 DOUBTS = 3
-"""A state that changes with each reading is believed after so many."""
+"""A state that changes with each reading is accepted after this many."""
 
 PROBE_PERIOD_S = 1.0
 OUTDATED_S = 0.6
-"""A state that was read longer ago says nothing of a contactor that shall open."""
+"""An older reading proves nothing about a contactor that is to open."""
 
 LOCKING_S = 1.0
-"""What a lock is given to move before the board's word on it counts."""
+"""Time that a lock has to move before its reported state counts."""
 
 OVER_SIGNALLED_S = 2.0
-"""A current above the ordered one for so long is a fault (catalogue L15)."""
+"""A current above the ordered one for this long is a fault (catalogue L15)."""
 
 RETRY_CURRENT_S = 5.0
 REPEAT_ORDER_S = 1.0
@@ -69,7 +69,7 @@ class Phoenix:
         self.observations: deque[Observation] = deque()
         """Every step of what is observed, oldest first."""
         self.problem = ''
-        """What is wrong with the conversation, for people."""
+        """Problem of the conversation, for people."""
         self.known = False
         """Whether the board's switches and limits were read."""
         self.maximum_a = maximum_a
@@ -107,14 +107,14 @@ class Phoenix:
         self._doubts = 0
         self._doubted: tuple[int, int] | None = None
         """
-        A state that has just changed and is read once more: of the frames that noise has spoilt one in 65536
-        passes its check.
+        A state that has just changed and is read once more: one in 65536 of the frames that noise has
+        damaged passes its check.
         """
         self._first: tuple[int, ...] | None = None
         self._first_doubts = 0
         self._errors_doubts = 0
         self._errors_doubted: int | None = None
-        """The same for the error bits: two of them tell of the lock."""
+        """The same for the error bits: two of them report the lock."""
         self._options: tuple[int, ...] = (0,) * reg.OPTION_WORDS
         self._refused = ''
         self._retry_current_at = math.inf
@@ -192,7 +192,7 @@ class Phoenix:
         return min(times)
 
     def farewell(self) -> tuple[Request, ...]:
-        """Return the last orders for a board: not enabled, and a current that harms nobody."""
+        """Return the last orders for a board: not enabled, and a current that is safe by itself."""
         if not self._open:
             return ()
         off = self._coil(reg.ENABLE, 0)
@@ -353,7 +353,7 @@ class Phoenix:
         return self._request(Function.READ_HOLDING, reg.OPTIONS, reg.OPTION_WORDS)
 
     def _step(self, request: Request, handle: Handler) -> Order:
-        """Return a step of getting to know the board; ``handle`` raises nothing and may start anew."""
+        """Return a step of the setup; ``handle`` raises nothing and may restart the setup."""
         step = self._setup[0]
 
         def answered(answer: Answer, now: float) -> None:
@@ -420,7 +420,7 @@ class Phoenix:
         self._retry_current_at = now + RETRY_CURRENT_S
         self._observe(now)
 
-    # --- what the board tells -------------------------------------------------------------------------------
+    # --- reports of the board -------------------------------------------------------------------------------
 
     def _answered_again(self, answer: Answer, now: float) -> None:
         self._begin(now)
@@ -674,7 +674,7 @@ class Phoenix:
             if bit == reg.NOT_AVAILABLE_BIT and (ours or reg.letter(state) != 'F'):
                 continue  # ordered by us, or over
             if bit == reg.D_REJECTED_BIT and reg.letter(state) == 'D':
-                continue  # told by the state
+                continue  # the state reports it already
             code, text = reg.ERROR_BITS.get(bit, (BoardErrorEnum.VENDOR_WARNING, 'unknown error'))
             errors.append(BoardError(code, f'{text} (error bit {bit}).'))
         if not reg.is_known(state):

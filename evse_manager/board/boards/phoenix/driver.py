@@ -16,7 +16,7 @@ from evse_manager.interface.parameters import parameter
 from evse_manager.interface.types import BoardCapabilities, HardwareCapabilities
 
 FRAME_GAP_S = 0.02
-"""Between the last two frames, which nobody answers any more."""
+"""Pause between the last two frames, whose replies are no longer read."""
 
 
 @dataclass(frozen=True, slots=True)

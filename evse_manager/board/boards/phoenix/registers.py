@@ -22,7 +22,7 @@ OPTION_WORDS = 7
 PRESET_CURRENT = 24027
 
 BY_REGISTER = (3, 2, 3)
-"""What registers 4000 to 4002 hold when coils 20000 to 20002 rule."""
+"""Contents of registers 4000 to 4002 with which coils 20000 to 20002 take effect."""
 
 MIRROR, CASE_C, VENTILATION, MONITOR, CURRENT_BY_INPUT = 0, 3, 4, 5, 6
 """
@@ -107,7 +107,7 @@ def pilot_mode(state: int) -> PilotMode:
 
 
 def proximity(value: int) -> tuple[ProximityState, float | None]:
-    """Return what register 24001 tells of the cable, and its ampacity in A."""
+    """Return the state of the cable in register 24001, and its ampacity in A."""
     if value in _CABLES_A:
         return ProximityState.PLUG, float(value)
     return (ProximityState.INVALID if value else ProximityState.NO_PLUG), None

@@ -1,4 +1,4 @@
-"""What the codes of a Yeti board mean, one by one (docs/sources.md, Yeti)."""
+"""Meaning of the codes of a Yeti board, one by one (docs/sources.md, Yeti)."""
 
 from evse_manager.board.boards.yeti.messages import ErrorFlags
 from evse_manager.interface.enums import BoardErrorEnum, ControlPilotState, LockState, ProximityState
@@ -31,7 +31,7 @@ _FLAGS = (
     ('pilot', _E.PILOT_FAULT, 'the signal on the pilot is faulty'),
     ('over_current', _E.OVER_CURRENT, 'the EV draws more than the board allows'),
 )
-"""Flags, errors and their texts; the lock's depends on what it was told."""
+"""Flags, errors and their texts; the lock's text depends on its last order."""
 
 
 def pilot_state(code: int) -> ControlPilotState:
@@ -66,7 +66,7 @@ def flagged(flags: ErrorFlags) -> list[BoardError]:
 
 
 def coded(pilot: int, proximity: int | None) -> list[BoardError]:
-    """Return the errors of codes that are none."""
+    """Return the errors that invalid codes mean."""
     errors = []
     if proximity is not None and cable(proximity)[0] is ProximityState.INVALID:
         errors.append(BoardError(_E.PROXIMITY_FAULT, f'proximity code {proximity}.'))

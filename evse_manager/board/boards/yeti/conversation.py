@@ -126,7 +126,7 @@ class Yeti:
     """
     See the module's description; every method takes the time in seconds of one clock.
 
-    It has many attributes because line, board and orders meet here; what can be judged by itself is in
+    It has many attributes because line, board and orders meet here; parts that work alone are in
     ``Reported``, ``Orders``, ``Losses`` and ``WeldFinder``.
     """
 
@@ -136,10 +136,10 @@ class Yeti:
         """Every step of what is observed, oldest first."""
         self.hardware: HardwareCapabilities | None = None
         self.has_lock = self.has_proximity = False
-        """What the board has reported since the port was opened."""
+        """Reports of the board since the port was opened."""
         self.meter = meter
         self.problem = ''
-        """What is wrong with the conversation, for people."""
+        """Problem of the conversation, for people."""
         self.echoes = self.resets = 0
         self._send = send
         self._socket = socket

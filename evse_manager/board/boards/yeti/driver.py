@@ -118,7 +118,7 @@ class YetiDriver(Driver):
         )
 
     def hw_capabilities(self) -> HardwareCapabilities | None:
-        """Return what the board carries, once it has told."""
+        """Return the capabilities that the board has reported, if it has."""
         return self._board.hardware
 
     def diagnostics(self) -> Mapping[str, str]:

@@ -41,7 +41,7 @@ ROUNDED_UP_CYCLES = 0.25
 """A switching of the contactor delays a cycle by half; less than this rounds up to one more cycle."""
 
 JUDGED_AFTER_S, JUDGED_AT_LAST_S = 0.8, 3.0
-"""Damage is judged after this time without more, and after a keep-alive; at the latest after the second."""
+"""Damage is evaluated after the first time without more and a keep-alive; at the latest after the second."""
 
 LARGEST_PIECE = 128
 """A longer piece is compared by its length only."""
@@ -49,11 +49,11 @@ LARGEST_PIECE = 128
 
 class Losses:
     """
-    Judges the damage on one line; times are seconds of one clock.
+    Evaluates the damage on one line; times are seconds of one clock.
 
     The board sends one message of each periodic kind in a cycle, and stamps the keep-alive with its own
     clock.  So it is known how many should have come between two keep-alives, however late they were read.  A
-    board that does not stamp them is judged by resemblance alone.
+    board that does not stamp them is evaluated by resemblance alone.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Losses:
 
     @property
     def deadline(self) -> float:
-        """Return when the damage can be judged, infinite without any."""
+        """Return when the damage can be evaluated, infinite without any."""
         if self._stamped or not self._stamp_ms:
             return self._judge_at
         return self._first_at + JUDGED_AT_LAST_S

@@ -46,7 +46,7 @@ def _part(number: int, kind: _Kind) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
-    """The board lives; what it can."""
+    """Keep-alive of the board, with its capabilities."""
 
     time_stamp: int = _part(1, _Kind.UINT)
     hw_type: int = _part(2, _Kind.UINT)
@@ -89,7 +89,7 @@ class PilotVoltages:
 
 @dataclass(frozen=True, slots=True)
 class PowerMeter:
-    """What the board measures: V, A, Wh, °C, W, Hz; NaN is what was no number."""
+    """Measurements of the board: V, A, Wh, °C, W, Hz; an invalid number is NaN."""
 
     time_stamp: int = _part(1, _Kind.UINT)
     v_l1: float = _part(2, _Kind.FLOAT)
@@ -121,7 +121,7 @@ class ResetDone:
     """The board has started."""
 
     value: int
-    """0 it was told to, 1 by its watchdog."""
+    """0 by order, 1 by its watchdog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class LockPosition:
 
 @dataclass(frozen=True, slots=True)
 class HostKeepAlive:
-    """The host lives."""
+    """Keep-alive of the host."""
 
     time_stamp: int = _part(1, _Kind.UINT)
     hw_type: int = _part(2, _Kind.UINT)
@@ -209,7 +209,7 @@ BoardMessage = (
     | PowerMeter
     | HostKeepAlive
 )
-"""What a host may receive; ``HostKeepAlive`` only where the line is looped."""
+"""Messages that a host may receive; ``HostKeepAlive`` only where the line is looped."""
 
 HostMessage = HostKeepAlive | Lock | Duty | AllowPower | ResetOrder | ThreePhases
 Message = BoardMessage | HostMessage
@@ -295,7 +295,7 @@ class Parser:
         return [damaged.popleft() for _ in range(len(damaged))]
 
     def parse(self, payload: bytes) -> Any:
-        """Return the message of a payload, ``None`` when it is none, or an unknown one."""
+        """Return the message of a payload, ``None`` when it is malformed or unknown."""
         try:
             known = []
             for number, wire, value in _fields(payload):
@@ -415,7 +415,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _value(kind: _Kind, wire: int, raw: Any) -> Any:
-    """Return a value of its kind; a boolean is 0 or 1, a float that is none is NaN."""
+    """Return a value of its kind; a boolean is 0 or 1, an unparsable float becomes NaN."""
     if wire != _WIRE[kind]:
         raise MalformedError('wrong type')
     match kind:

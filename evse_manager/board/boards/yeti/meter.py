@@ -1,4 +1,4 @@
-"""What a Yeti board measures, as samples of a meter."""
+"""Measurements of a Yeti board, as samples of a meter."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a Yeti board has reported and was ordered, as an observation for the control loop."""
+"""Observation for the control loop, from the reports of a Yeti board and the orders to it."""
 
 from evse_manager.board.boards.yeti.codes import coded, flagged, pilot_state
 from evse_manager.board.boards.yeti.messages import F_DUTY

@@ -1,5 +1,5 @@
 """
-What a Yeti board was ordered, and what has to be ordered now.
+Orders to a Yeti board: the last ones, and those that are due.
 
 Nothing is acknowledged on this line.  So what takes power away is repeated, at once and with each keep-alive.
 An order to close stands only for as long as the controller wants it and the pilot asks, and is taken back
@@ -54,13 +54,13 @@ class Orders:
     def __init__(self) -> None:
         """Begin without any order."""
         self.wanted = Outputs()
-        """What the controller wants."""
+        """Outputs that the controller has set."""
         self.lock_ordered: bool | None = None
         self._revoked = False
         self.forget()
 
     def forget(self) -> None:
-        """Begin again with a board that has forgotten everything; a permission needs to be wanted anew."""
+        """Begin again with a board that has forgotten everything; a permission has to be given again."""
         self._revoked = self._revoked or self.wanted.power
         self.duty = X1_DUTY
         """Duty cycle ordered last, in 0.01 %."""
@@ -141,7 +141,7 @@ class Orders:
         return orders
 
     def refreshed(self) -> list[HostMessage]:
-        """Return what goes with each keep-alive; a closing is never ordered by habit."""
+        """Return the orders that go with each keep-alive; a closing is never repeated."""
         permitted = self.power is True and self._pulse_ends == math.inf
         return [*([] if permitted else [AllowPower(False)]), Duty(self.duty)]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from evse_manager.board.boards.yeti.codes import F_CODE, STATE_BY_VOLTAGE, volts
 
 AGREEING = 3
-"""So many readings in a row that agree with each other outvote the reported state."""
+"""Readings in a row that must agree with each other to outvote the reported state."""
 
 SAFER: Mapping[int, frozenset[int]] = {
     0: frozenset({0, 1, 2, 3, 4}),
@@ -14,7 +14,7 @@ SAFER: Mapping[int, frozenset[int]] = {
     3: frozenset({2}),
     4: frozenset({0, 1, 2, 3, 4}),
 }
-"""States that a voltage may replace: none is taken for C or D (a request for power) by its voltage alone."""
+"""States that a voltage may replace; a voltage alone never becomes C or D (a request for power)."""
 
 
 class PilotCheck:

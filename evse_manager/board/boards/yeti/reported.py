@@ -1,4 +1,4 @@
-"""What a Yeti board has reported since its last restart."""
+"""Reports of a Yeti board since its last restart."""
 
 import math
 from dataclasses import dataclass, field

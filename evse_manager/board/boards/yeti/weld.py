@@ -1,9 +1,9 @@
 """
 Finds a welded contactor on a board that does not report it.
 
-Firmware 2.2 reports the order to the coil as the contactor.  What it cannot hide is current without an order,
-and voltage, where it is measured behind the contactor.  After a weld it refuses to close the contactor, and
-reports nothing: current in spite of that is one too.
+Firmware 2.2 reports the order to the coil as the contactor.  It cannot hide current without an order, and
+voltage, where it is measured behind the contactor.  After a weld it refuses to close the contactor, and
+reports nothing: current in spite of that is a weld, too.
 """
 
 import math
@@ -15,14 +15,14 @@ FLOWS_A = 1.0
 
 LIVE_V, DEAD_V = 80.0, 50.0
 OPENS_WITHIN_S = 1.0
-"""What is measured sooner after an opening says nothing."""
+"""A measurement sooner after an opening is ignored."""
 
 AGREEING = 3
 LEARNED = 2
 """Openings with which the voltage has gone, before its staying counts as a weld."""
 
 KEPT_S = 10.0
-"""So long the finding is reported after it was last seen."""
+"""The finding is reported for this long after it was last seen."""
 
 
 class WeldFinder:
