@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -12,8 +14,11 @@ import pytest
 
 from evse_manager.interface.enums import StopTransactionReason
 from evse_manager.interface.types import SessionEvent
+from evse_manager.store.archive import Archive
 from evse_manager.store.codec import decode
+from evse_manager.store.record_rows import HISTORY, JOURNAL, whole
 from store.ledger import check_file, check_told
+from store.owner import EPOCH
 
 KILLS = int(os.environ.get('EVSE_MANAGER_KILLS', '20'))
 TESTS = Path(__file__).parent.parent
@@ -25,6 +30,18 @@ def events(path: Path) -> list[SessionEvent]:
         return []
     lines = path.read_text().split('\n')
     return [decode(line, SessionEvent) for line in lines[:-1]]
+
+
+def check_copies(journal: Path, history: Path) -> None:
+    """The file of all connectors has every session of the connector once, whole."""
+    copier = Archive(history, 36500, lambda: EPOCH)  # the next process copies what the last kill kept back
+    copier.copy_from(journal)
+    assert copier.wait_until_idle(30.0), copier.warning
+    with closing(sqlite3.connect(journal)) as own, closing(sqlite3.connect(history)) as common:
+        uuids = [uuid for (uuid,) in own.execute('SELECT uuid FROM sessions ORDER BY 1')]
+        assert [uuid for (uuid,) in common.execute('SELECT uuid FROM sessions ORDER BY 1')] == uuids
+        for uuid in uuids:
+            assert whole(common, HISTORY, uuid) == whole(own, JOURNAL, uuid)
 
 
 @pytest.mark.timeout(60 + 3 * KILLS)
@@ -56,5 +73,6 @@ def test_killed_at_any_moment_no_transaction_is_lost_and_none_counted_twice(tmp_
     everything = events(told)
     check_told(everything, all_closed=True)
     check_file(records, everything, all_closed=True)
+    check_copies(records, records.with_name('all-connectors.sqlite3'))
     ends = [event.transaction_finished for event in everything if event.transaction_finished is not None]
     assert sum(end.reason is StopTransactionReason.POWER_LOSS for end in ends) >= KILLS // 10

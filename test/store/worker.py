@@ -8,7 +8,7 @@ from random import Random
 
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import SessionEvent
-from evse_manager.store import Entry, SessionStore, session_store
+from evse_manager.store import Entry, SessionStore, archive, session_store
 from evse_manager.store.codec import encode
 
 from .life import ACTIONS, EPOCH, Life
@@ -20,8 +20,13 @@ def main(records: str, told: str, seed: str, orderly: bool) -> None:
     random = Random(seed)
     awake: queue.SimpleQueue[None] = queue.SimpleQueue()
     life: Life | None = None
+    archive.GATHER_S = 0.01  # so that kills meet the copying, too
     store = SessionStore(
-        Path(records), 36500, now=lambda: life.now.wall if life else EPOCH, wake=lambda: awake.put(None)
+        Path(records),
+        36500,
+        now=lambda: life.now.wall if life else EPOCH,
+        wake=lambda: awake.put(None),
+        history=Path(records).with_name('all-connectors.sqlite3'),
     )
     output = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
