@@ -166,9 +166,17 @@ def answer_to_response(answer: Outcome, response: Any) -> Any:
     return response
 
 
-def records_to_response(page: RecordPage, response: Any) -> Any:
-    """Fill in and return the response of ``records/list`` or ``records/get`` with one page."""
-    messages = [to_message(record) for record in page.records]
+def records_to_response(page: RecordPage, response: Any, pause: Callable[[], object] | None = None) -> Any:
+    """
+    Fill in and return the response of ``records/list`` or ``records/get`` with one page.
+
+    ``pause`` is called after each record: where another thread must not wait for the whole page.
+    """
+    messages = []
+    for record in page.records:
+        messages.append(to_message(record))
+        if pause is not None:
+            pause()
     if hasattr(response, 'records'):
         response.records = messages
     else:

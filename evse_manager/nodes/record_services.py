@@ -5,6 +5,7 @@ Files are read, and messages built, in one thread of the process for all its con
 takes the request and sends the answer.
 """
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +25,8 @@ Request = TypeVar('Request')
 
 WAITING_MAX = 16
 """Most requests of one connector that wait for an answer."""
+
+GIVE_WAY_S = 0.0002
 
 NO_RECORDS = 'this connector keeps no session records (parameter session_store).'
 BUSY = f'{WAITING_MAX} requests wait already; ask again when they are answered.'
@@ -83,7 +86,7 @@ class RecordServices:
     ) -> None:
         try:
             with Reader(files, missing_is_empty=True) as reader:
-                records_to_response(read(reader), reply.response)
+                records_to_response(read(reader), reply.response, _give_way)
         except (RecordsError, ConversionError) as error:
             refuse(reply.response, f'{name} refused: {error}')
         except Exception as error:  # noqa: BLE001 - an entry point: the caller gets an answer
@@ -98,6 +101,11 @@ class RecordServices:
     def _give(self, reply: Reply) -> None:
         self._waiting -= 1
         reply.give()
+
+
+def _give_way() -> None:
+    """Let the executor have the interpreter at once, which a busy thread would keep for 5 ms each time."""
+    time.sleep(GIVE_WAY_S)
 
 
 @cache
