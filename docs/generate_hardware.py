@@ -30,7 +30,8 @@ WORDS = {
     'supports_rcd_reset': 'residual current device reset by command',
     'supports_phase_switch': 'phase switch',
     'supports_replug': 'virtual replug',
-    'has_watchdog': 'opens when left alone',
+    'has_watchdog': 'opens by a watchdog of its own',
+    'simulated': 'simulated',
 }
 
 
@@ -44,19 +45,19 @@ def _driver(name: str) -> Driver:
 
 
 def capabilities(name: str) -> BoardCapabilities | None:
-    """Return what a driver tells of itself before it has met a board."""
+    """Return the data of a driver before it has connected to a board."""
     return _driver(name).capabilities()
 
 
 def capability_table() -> str:
     """Return the table of all drivers."""
-    told = {name: capabilities(name) for name in sorted(DRIVERS)}
-    lines = [_row('', *(f'`{name}`' for name in told)), _row('---', *('---' for _ in told))]
+    found = {name: capabilities(name) for name in sorted(DRIVERS)}
+    lines = [_row('', *(f'`{name}`' for name in found)), _row('---', *('---' for _ in found))]
     for field in fields(BoardCapabilities):
         if field.type is bool:
-            cells = ['?' if each is None else _YES[getattr(each, field.name)] for each in told.values()]
+            cells = ['?' if each is None else _YES[getattr(each, field.name)] for each in found.values()]
             lines.append(_row(WORDS[field.name], *cells))
-    differing = (', '.join(f'{number}' for number in driver_class(name).differs) for name in told)
+    differing = (', '.join(f'{number}' for number in driver_class(name).differs) for name in found)
     cells = [f'all but {numbers}' if numbers else 'all' for numbers in differing]
     lines.append(_row('sequences of [charging.md](charging.md#sequences) as they are written', *cells))
     return '\n'.join(lines)
@@ -92,7 +93,7 @@ def definition_list(entries: Mapping[str, str]) -> str:
 def virtual_board(name: str) -> str:
     """Return what can be made wrong on a virtual board beyond the line's faults."""
     board = board_class(name)()
-    values = {value: told.description for value, told in board.values.items()}
+    values = {value: found.description for value, found in board.values.items()}
     faults, wrong = definition_list(board.known_faults()), definition_list(values)
     return f'`inject` knows:\n\n{faults}\n\n`wrong` knows:\n\n{wrong}'
 
