@@ -1,5 +1,5 @@
 """
-What ROS 2 itself costs: the smallest rclpy nodes, on the executor that the package uses.
+Cost of ROS 2 itself: the smallest rclpy nodes, on the executor that the package uses.
 
 Run as a process of its own: ``bare.py echo|idle|latched``.  It imports nothing of the package, so that its
 start, its memory and its processor time are those of rclpy alone.

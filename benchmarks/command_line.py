@@ -26,7 +26,7 @@ NAMESPACE = '/called'
 SERVICE = 'external_ready_to_start_charging'
 LIMIT_S = 30.0
 SETTLE_S = 15.0
-"""By then every connector is found, and the history of events is heard."""
+"""By then every connector is found, and the history of events has arrived."""
 
 
 def measure(processes: Processes, *, calls: int, seconds: float) -> dict[str, Any]:

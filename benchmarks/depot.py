@@ -22,7 +22,7 @@ from evse_manager.nodes.qos import profile
 
 NAMESPACE = '/depot'
 SHARE_A = 10.0
-"""What the grid connection carries per connector; each car could take 32 A."""
+"""Current of the grid connection per connector; each car could take 32 A."""
 
 START_LIMIT_S = 120.0
 SETTLE_S = 12.0
@@ -102,7 +102,7 @@ def _children(parent: int) -> list[int]:
 
 
 class _View:
-    """What is seen of a depot: the offers of its boards, and the states of its connectors."""
+    """Observation of a depot: the offers of its boards, and the states of its connectors."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.stage = Stage()

@@ -72,7 +72,7 @@ class Watch:
     """Tells what other processes than ours used while something was measured."""
 
     def __init__(self, pids: Iterable[int] = ()) -> None:
-        """``pids`` are the living processes of ours; they have to live until the end."""
+        """``pids`` are our running processes; they have to run until the end."""
         self._pids = list(pids)
         self._began, self._busy, self._own = time.monotonic(), _busy_s(), self._own_s()
 

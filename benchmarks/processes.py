@@ -28,7 +28,7 @@ class Processes:
 
     @property
     def pids(self) -> list[int]:
-        """The processes that live."""
+        """The running processes."""
         return [process.pid for process in self._running if process.poll() is None]
 
     def node(self, executable: str, namespace: str, **parameters: object) -> Child:

@@ -1,5 +1,5 @@
 """
-What the parts cost in one process: the kernel, the board's loop, the conversions, the simulated world.
+Cost of the parts in one process: the kernel, the board's loop, the conversions, the simulated world.
 
 Times are processor time of the thread, so that other processes hardly disturb them.
 """
@@ -48,7 +48,7 @@ FLIP_S = 12.0
 SIMULATED_S = 600.0
 
 PIECE_BYTES = 64
-"""So much a port gives at once."""
+"""Bytes that a port returns at once."""
 PARSED_BYTES = 200_000
 
 COMMAND = BoardCommand(
@@ -125,7 +125,7 @@ def _flips(bench: Bench) -> Iterator[Input]:
 
 
 def _mixed(bench: Bench) -> Iterator[Input]:
-    """Everything that a busy connector hears of."""
+    """All inputs of a busy connector."""
     sample = bench.sample
     assert sample is not None
     flips = _flips(bench)

@@ -24,7 +24,7 @@ from evse_manager.nodes.runtime import new_executor
 
 PATIENCE_S = 20.0
 SETTLE_S = 0.003
-"""Before each measurement everybody comes to rest for so long, the boards' states that are due among them."""
+"""Rest before each measurement, in which the boards' due states go out as well."""
 
 X1_S = 3.05
 """Once X1 is set it lasts 3 s."""
@@ -90,7 +90,7 @@ class Stage:
 
 
 class Turns:
-    """What one connector does, again and again: a charging session with everything to measure."""
+    """The cycle of one connector: a charging session with everything to measure."""
 
     def __init__(self, stage: Stage, namespace: str) -> None:
         self._stage = stage

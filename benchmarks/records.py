@@ -1,4 +1,4 @@
-"""What a session record costs: from the moment a step is kept to the moment it may be told."""
+"""Cost of a session record: from the moment a step is kept to the moment it may be published."""
 
 import queue
 import time

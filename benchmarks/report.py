@@ -33,7 +33,7 @@ DEPOT: Sequence[tuple[str, str, str]] = (
     ('new site limit → every offer reduced, s, median', 'limit_p50_s', ''),
     ('new site limit → every offer reduced, s, highest', 'limit_max_s', '100: < 0.5'),
 )
-"""What is measured of a depot, its key, and what was asked for."""
+"""Measured values of a depot, their keys, and the requirements."""
 
 
 def write(results: dict[str, Any]) -> None:
@@ -176,7 +176,7 @@ def _startup(result: dict[str, Any]) -> str:
         for name, figure in figures.items()
     ]
     spread = ['median', 'min', 'max', '/ bare']
-    head = ['s', 'runs', 'said: ' + spread[0], *spread[1:], 'heard: ' + spread[0], *spread[1:], 'EVerest']
+    head = ['s', 'runs', 'stamp: ' + spread[0], *spread[1:], 'arrival: ' + spread[0], *spread[1:], 'EVerest']
     return '\n\n'.join(('### Process start → first `Enabled`', _table(head, rows), _conditions(result)))
 
 
@@ -254,5 +254,5 @@ def _pure(result: dict[str, Any]) -> str:
 
 def _records(result: dict[str, Any]) -> str:
     rows = [[name, *_times(figure)] for name, figure in result['figures'].items()]
-    table = _table(['ms until it may be told', 'samples', 'p50', 'p99', 'max'], rows)
+    table = _table(['ms until it may be published', 'samples', 'p50', 'p99', 'max'], rows)
     return '\n\n'.join(('### Session records', table, _conditions(result)))

@@ -1,7 +1,7 @@
 """
 Processor time and memory of a connector: idle, charging, and of as many empty rclpy nodes.
 
-All pairs live side by side and are counted over the same seconds.
+All pairs run side by side and are counted over the same seconds.
 """
 
 import time

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-# Before anything of ROS is imported: nobody else's nodes are on the graph of a run.
+# Before anything of ROS is imported: no foreign nodes are on the graph of a run.
 os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(80, 99))
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ.pop('ROS_PYTHON_CHECK_FIELDS', None)

@@ -1,4 +1,4 @@
-"""Samples and what is told of them."""
+"""Samples and their statistics."""
 
 from collections import defaultdict
 from collections.abc import Sequence

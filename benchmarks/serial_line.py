@@ -1,5 +1,5 @@
 """
-What a serial line costs: reactions through a real port, recovery of a pulled one, processor time.
+Cost of a serial line: reactions through a real port, recovery of a pulled one, processor time.
 
 Manager and board node are processes as installed; the virtual boards live in this process, so that what
 passes on their pseudo-terminals is stamped by the clock that stamps what the manager publishes.
@@ -28,9 +28,9 @@ from evse_manager.simulation.world import WorldSettings
 Event = SessionEventEnum
 
 LOW_LEVEL = 'yeti'
-"""The board that this package leads itself; the firmware of the others opens before anybody is told."""
+"""The board whose loop is in this package; the firmware of the others opens before it reports."""
 PILOT_C = 2
-"""How a Yeti board tells C."""
+"""Code of state C on a Yeti board."""
 
 BOARDS: Mapping[str, Mapping[str, object]] = {
     'yeti': {'driver': 'yeti'},
@@ -43,7 +43,7 @@ BOARDS: Mapping[str, Mapping[str, object]] = {
 REST_S = 3.0
 """After each act boards, cars and the rules of charging get so much time."""
 OUT_S = 1.0
-"""So long a port stays pulled out once its loss is known."""
+"""A port stays pulled out for this long once its loss is known."""
 SETTLED_S = 5.0
 
 OFF_IN = 'pilot leaves C on the wire → contactor off on the wire'
@@ -152,7 +152,7 @@ class ConnectorView:
         assert self._left_c is not None
         self._samples.add(f'{self.name}: {TOLD_IN}', told - self._left_c)
         if self.name == LOW_LEVEL:
-            # The event may be heard before the board's thread has read the frame.
+            # The event may arrive before the board's thread has read the frame.
             off = self._stage.wait(self._time_to_off, f'the order to open for {self.name}')
             self._samples.add(f'{self.name}: {OFF_IN}', off)
 
@@ -206,7 +206,7 @@ def measure(processes: Processes, *, sessions: int, pulls: int, seconds: float) 
             if pause is not None:
                 waiting.append((time.monotonic() + pause, number, script))
             stage.measure_echo()
-        stage.close()  # nobody listens while processor time is counted
+        stage.close()  # no reader while processor time is counted
         pairs = {view.name: view.processes for view in bays}
         time.sleep(SETTLED_S)
         used = {'charging': usage(pairs, seconds=seconds)}

@@ -42,7 +42,7 @@ HEARTBEAT_S = 0.2
 """The state goes out so often at least, as from a real board while it allows power."""
 
 TOLD = 2
-"""So many of the last steps are in each state: a car that charges changes them seldom."""
+"""Number of the last steps in each state: a car that charges changes them rarely."""
 
 A, B, C = ControlPilotState.A, ControlPilotState.B, ControlPilotState.C
 
@@ -86,7 +86,7 @@ class StagedBoard:
     # --- what the EV does ---
 
     def shows(self, cp_state: ControlPilotState) -> Callable[[], None]:
-        """Return what tells the manager of a new pilot state; everything is prepared but the sending."""
+        """Return a function that sends a new pilot state; everything is prepared but the sending."""
         self._change(replace(self._state, cp_state=cp_state))
         message = self._message()
         publish = self._publishers['board/state'].publish

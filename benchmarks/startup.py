@@ -1,8 +1,8 @@
 """
 From the start of a process to its first word, beside a bare rclpy node.
 
-A word has two times: when it was said, by the stamp in it, and when the watcher heard it.  In between lies
-the discovery of the watcher, which is none of the speaker's doing; the same watcher hears both.
+A message has two times: its stamp, and its arrival at the watcher.  In between lies
+the discovery of the watcher, which is independent of the sender; the same watcher receives both.
 """
 
 import time
@@ -106,7 +106,7 @@ def _first_word(
     start: Callable[[], list[Child]],
     processes: Processes,
 ) -> Word:
-    """Start processes, wait for their first word, end them; return how long it took, said and heard."""
+    """Start processes, wait for their first message, end them; return the times of its stamp and arrival."""
     words.pop(key, None)
     began = time.time()
     started = start()

@@ -80,7 +80,7 @@ EXAMPLES = {
     'charge': '{token: ROBOT-7, energy_wh: 20.0}',
     'tokens': '{id_token: DEADBEEF, authorization_type: 2}',
 }
-"""What to type behind the type in an example line; nothing for those that are not listed."""
+"""Return the text behind the type in an example line; nothing for types that are not listed."""
 
 SITE_EXAMPLES = {
     'SetSiteLimit': '{node: grid, source: operator, limit_a: 40.0}',

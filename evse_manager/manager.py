@@ -48,7 +48,7 @@ both nodes then wake for the same few exchanges instead of each for its own.
 """
 
 HOLD_AFTER_FAILURE_S = 10.0
-"""After a failure of the manager the kernel hears no board state for this long: power stays withdrawn."""
+"""After a failure of the manager the kernel gets no board state for this long: power stays withdrawn."""
 
 NOT_HEARD = 'the board node has not reported yet; try again in a moment.'
 
@@ -59,7 +59,7 @@ Remember = Callable[[], tuple[PersistedState, int] | None]
 
 
 class ManagerCallbacks(Protocol):
-    """What a manager asks of its owner; every call comes from within one of the manager's methods."""
+    """Callbacks of a manager to its owner; every call comes from within one of the manager's methods."""
 
     def send_command(self, command: BoardCommand, *, renewal: bool) -> None:
         """
@@ -87,7 +87,7 @@ class Records(Protocol):
 
     @property
     def warning(self) -> str:
-        """What is wrong with the records, one sentence for people; empty when nothing is."""
+        """Problem of the records, one sentence for people; empty when there is none."""
 
     @property
     def overdue_at(self) -> float | None:
@@ -164,7 +164,7 @@ class ConnectorManager:
         self._limits_ignored_at = -NEVER
         self._held_until = -NEVER
         self._remember: Remember | None = None
-        """What asks for the memory of an earlier process, while the start of the kernel waits."""
+        """Returns the memory of an earlier process, while the start of the kernel waits for it."""
         self._begun_at = NEVER
 
     # --- life ----------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ class ConnectorManager:
 
         ``last_sequence_number`` is that of the newest event on record; events go on from there.  ``remember``
         returns both when the kernel starts, in place of the arguments: whose records they are may depend on
-        the board.  The kernel starts when the board is heard, or has been silent for ``BOARD_SILENCE_S``;
+        the board.  The kernel starts when the board reports, or has been silent for ``BOARD_SILENCE_S``;
         while another manager is in command this one stands by: nothing is published, commands are refused.
         """
         self._begun_at = self._renewed_at = now.steady

@@ -50,7 +50,7 @@ class Robot(Node):
         self._free: list[str] = []
 
     def find_free_connector(self) -> str:
-        """Return the first connector whose status says that nobody uses it; raises TimeoutError."""
+        """Return the first connector whose status shows that it is free; raises TimeoutError."""
         watched = {}
 
         def look() -> bool:
@@ -79,7 +79,7 @@ class Robot(Node):
 
     @property
     def is_charging(self) -> bool:
-        """What ``ChargingDock.isCharging`` returns."""
+        """The result of ``ChargingDock.isCharging``."""
         return self.current_a > CHARGING_THRESHOLD_A
 
     def _on_battery(self, battery: BatteryState) -> None:

@@ -1,5 +1,5 @@
 """
-What an operator does to a connector with a key or a button, and what has to be confirmed before.
+Actions of an operator on a connector, by a key or a button, and which of them need confirmation.
 
 One table for every screen; nothing here imports ROS.
 """
@@ -21,7 +21,7 @@ class Action:
     label: str
     """One or two words for a button."""
     effect: str
-    """What it does, as a question for people; ``{connector}`` stands for the name."""
+    """The effect, as a question for people; ``{connector}`` stands for the name."""
     confirmed: bool = True
     """Whether it is asked for before: energy may flow, a session ends, or a lock opens."""
     fields: Mapping[str, Any] = field(default_factory=dict)

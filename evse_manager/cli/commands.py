@@ -64,7 +64,7 @@ class Command:
 
     @property
     def words(self) -> str:
-        """What stands behind ``evse`` on the command line."""
+        """One subcommand of ``evse``."""
         return f'sim {self.name}' if self.simulated else self.name
 
     @property

@@ -1,7 +1,7 @@
 """
 The limits and times of one connector, for the details of ``evse watch``.
 
-The status names the lowest limit alone; the others come from topics and parameters that are heard while the
+The status names the lowest limit alone; the others come from topics and parameters that are read while the
 connector is looked at.
 """
 
@@ -19,7 +19,7 @@ PARAMETERS = (PARAMETER, FAILSAFE)
 
 @dataclass
 class LimitsView:
-    """What is known of the limits of the connector that is looked at; times are of the steady clock."""
+    """Limits of the selected connector as far as known; times are of the steady clock."""
 
     connector: str
     hardware: HardwareCapabilities | None = None

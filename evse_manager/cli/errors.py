@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What ``evse`` returns to the shell."""
+    """Exit codes of ``evse``."""
 
     OK = 0
     """Done; a command was accepted by the charger."""

@@ -31,7 +31,7 @@ def run_events(given: Namespace, graph: Graph) -> ExitCode:
 
 
 class Follower:
-    """Prints the events that a watcher hears: the history in order of time, then each as it comes."""
+    """Prints the events that a watcher receives: the history in order of time, then each as it comes."""
 
     def __init__(self, watcher: Watcher, given: Namespace) -> None:
         self.watcher = watcher

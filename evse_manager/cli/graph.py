@@ -47,7 +47,7 @@ SIMULATION = 'simulation/plug_in'
 
 @dataclass(frozen=True)
 class Reply:
-    """What a service answered."""
+    """The answer of a service."""
 
     connector: str
     service: str
@@ -211,7 +211,7 @@ class Graph:
         heard: Callable[[T], None],
         garbled: Callable[[str], None] | None = None,
     ) -> Subscription:
-        """Hand messages to ``heard`` as plain data, and to ``garbled`` why one can't be understood."""
+        """Hand messages to ``heard`` as plain data, and to ``garbled`` why one can't be decoded."""
 
         def received(message: Any) -> None:
             try:

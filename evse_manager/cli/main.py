@@ -31,7 +31,7 @@ MODULES = {
     'sessions': 'sessions',
     'plot': 'plot',
 }
-"""Where the subcommands live; a module, and ROS with it, is imported when its subcommand runs."""
+"""Package of the subcommands; a module, and ROS with it, is imported when its subcommand runs."""
 
 OF_FILES = ('sessions', 'plot')
 """Subcommands that need no graph with ``--file``."""

@@ -1,4 +1,4 @@
-"""What a monitor knows of connectors: their last status, their events, and whether they are still there."""
+"""State of connectors as a monitor sees it: last status, events, and whether they still report."""
 
 import math
 import re
@@ -26,7 +26,7 @@ SAMPLE_S = 0.9
 BLOCKED = frozenset({
     StatusReason.BOARD_LOST, StatusReason.ERROR, StatusReason.FAULTED,
 })  # fmt: skip
-"""Somebody has to repair something."""
+"""A repair is needed."""
 
 HELD_UP = frozenset({
     StatusReason.EV_TOGGLES, StatusReason.LIMIT_EXPIRED, StatusReason.NO_ENERGY, StatusReason.TOO_FEW_PHASES,
@@ -37,14 +37,14 @@ HELD_UP = frozenset({
 AT_REST = frozenset({
     StatusReason.AVAILABLE, StatusReason.DISABLED, StatusReason.RESERVED, StatusReason.TRANSACTION_FINISHED,
 })  # fmt: skip
-"""Nobody waits for anything."""
+"""Nothing to wait for."""
 
 
 class Attention(IntEnum):
     """How much a connector needs to be looked at, most first."""
 
     BROKEN = 0
-    """An error, or nothing heard."""
+    """An error, or silence."""
     HELD_UP = 1
     """A car is there and gets nothing, or a warning is shown."""
     WAITING = 2
@@ -73,7 +73,7 @@ class ConnectorView:
         self.key = natural(self.name)
 
     def silence(self, now: float) -> float | None:
-        """Return for how many seconds nothing has been heard, or None while the connector speaks."""
+        """Return for how many seconds the connector has been silent, or None while it reports."""
         if self.heard_at is None:
             return None
         quiet = now - self.heard_at
@@ -132,7 +132,7 @@ class SiteView:
 
 
 def loads(node: SiteNodeStatus) -> tuple[float, float, float]:
-    """Return what flows at a node per phase [A]: connectors and house load; negative is export."""
+    """Return the current at a node per phase [A]: connectors and house load; negative is export."""
     drawn, house = node.measured_a, node.house_load_a
     pairs = ((drawn.l1, house.l1), (drawn.l2, house.l2), (drawn.l3, house.l3))
     first, second, third = (sum(value or 0.0 for value in pair) for pair in pairs)
@@ -167,7 +167,7 @@ class Monitor:
         view.status, view.heard_at, view.trouble = status, now, ''
 
     def event(self, name: str, event: SessionEvent) -> bool:
-        """Take an event; return whether it is new (after an interruption the history is heard again)."""
+        """Take an event; return whether it is new (after an interruption the history arrives again)."""
         view = self._view(name)
         key = (event.stamp, event.sequence_number)
         if key in view.known:

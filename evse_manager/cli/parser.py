@@ -1,4 +1,4 @@
-"""What ``evse`` understands: the parser, made from the table of commands."""
+"""The argument parser of ``evse``, made from the table of commands."""
 
 import argparse
 import difflib
@@ -71,7 +71,7 @@ class Version(argparse.Action):
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the examples as they are and leaves room for long names."""
+    """Keeps the examples as they are and leaves space for long names."""
 
     def __init__(self, prog: str, **options: Any) -> None:
         options.setdefault('max_help_position', 30)

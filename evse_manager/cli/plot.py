@@ -37,7 +37,7 @@ COLOURS = {
     LimitSource.EXTERNAL: '#E69F00',
     LimitSource.TEMPERATURE: '#D55E00',
 }
-"""Colours of Okabe and Ito, which people with any common colour blindness tell apart."""
+"""Colours of Okabe and Ito, distinct with any common colour blindness."""
 
 BLUE, GREY, RED = '#0072B2', '#555555', '#D55E00'
 

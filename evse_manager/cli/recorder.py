@@ -57,7 +57,7 @@ class Recorder:
         show_tokens: bool,
         tell: Callable[[str], None],
     ) -> None:
-        """``connectors`` are namespaces, none for all; ``tell`` gets sentences for people."""
+        """``connectors`` are namespaces, empty for all; ``tell`` gets sentences for people."""
         self.messages = 0
         self.paths: list[Path] = []
         self.topics: dict[str, str] = {}
@@ -114,7 +114,7 @@ class Recorder:
     def _subscribe(self, topic: str, kind: str) -> None:
         offers = self._graph.node.get_publishers_info_by_topic(topic)
         if not offers:
-            return  # nobody publishes there yet
+            return  # no publisher yet
         try:
             text, message_class = definition(kind), endpoints.load(kind)
         except (DefinitionError, ImportError, AttributeError, ValueError):

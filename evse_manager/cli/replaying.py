@@ -12,7 +12,7 @@ from evse_manager.recording.mcap_file import McapError, read_journal
 from evse_manager.recording.replay import Difference, ReplayError, Report, replay
 
 SHOWN = 20
-"""Differences that are printed unless all are asked for; the first tells most."""
+"""Differences that are printed unless all are asked for; the first is the most important."""
 
 
 def run_replay(given: Namespace) -> ExitCode:

@@ -42,10 +42,10 @@ BLACK_BOXES = 3
 
 LOG_BYTES = 512 * 1024
 LOG_FILES = 40
-"""So much of the end of so many of the newest log files."""
+"""Bytes from the end of a log file, and number of the newest log files, that go into a report."""
 
 LOGGER = re.compile(r'\[[^\]]*\b(evse_manager|board_support|energy_manager|authorization|depot)\b[^\]]*\]')
-"""What a line of a log of this package has."""
+"""Lines of a log that come from this package."""
 
 VARIABLES = ('ROS_', 'RMW_', 'FASTRTPS_', 'FASTDDS_', 'CYCLONEDDS_', 'ZENOH_')
 """Beginnings of the environment variables that decide how nodes see each other."""

@@ -1,4 +1,4 @@
-"""``evse watch``: every connector on the graph at a glance, live."""
+"""``evse watch``: every connector on the graph at a glance, updated as it changes."""
 
 import time
 from argparse import Namespace
@@ -44,7 +44,7 @@ def run_watch(given: Namespace, graph: Graph) -> ExitCode:
 
 
 def once(watcher: Watcher, console: Console, given: Namespace) -> None:
-    """Print the screen once everybody on the graph has spoken."""
+    """Print the screen once every connector on the graph has reported."""
     limit_s = given.timeout or FIND_S
     found = watcher.graph.discover(limit_s)
     for name in given.connectors:
@@ -97,7 +97,7 @@ def follow(watcher: Watcher, console: Console, given: Namespace) -> None:
     """Print a line for each change, or JSON for each status: for pipes, files and logs."""
     statuses: list[tuple[str, EvseStatus]] = []
     events: list[tuple[str, SessionEvent]] = []
-    # Nothing is printed where it is heard: a reader who has left would break the executor, not this loop.
+    # Printing in the callback would break the executor, not this loop, when the reader has left.
     watcher.on_status = lambda name, status: statuses.append((name, status))
     watcher.on_event = lambda name, event: events.append((name, event))
     last: dict[str, tuple[object, ...]] = {}

@@ -35,7 +35,7 @@ LOOKING_S = 4.0
 NO_CONNECTOR = 'No connector on the graph yet; waiting for one.'
 MOST_SITES = 3
 CARD_LINES = 14
-"""One connector alone is shown with all details where there is room for them."""
+"""One connector alone is shown with all details where the screen is high enough."""
 EVENT_LINES = 5
 """Lines that the last events keep, with their heading, when the connectors do not fit."""
 
@@ -207,7 +207,7 @@ def _compact(
 
 
 def _events(monitor: Monitor, width: int, room: int, of: Sequence[ConnectorView] | None) -> list[Text]:
-    """Return the newest events (of some connectors), as many as there is room for."""
+    """Return the newest events (of some connectors), as many as fit."""
     count = min(room - 2, 40)
     if count <= 0:
         return []

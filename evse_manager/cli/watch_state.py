@@ -1,5 +1,5 @@
 """
-What the keys of ``evse watch`` do: selection, pages, filter, details, and commands that are confirmed.
+Key handling of ``evse watch``: selection, pages, filter, details, and commands that are confirmed.
 
 Pure: ``press`` takes a key and returns the order that it gives, if any; ``watch_screen.py`` draws the state.
 """
@@ -16,7 +16,7 @@ LONGEST_FILTER = 40
 
 
 class Mode(Enum):
-    """What the keys mean at present."""
+    """Meaning of the keys at present."""
 
     LIST = auto()
     DETAILS = auto()
@@ -35,7 +35,7 @@ KEY_ACTIONS = {
     'd': actions.DISABLE,
     'c': actions.CLEAR_FAULT,
 }
-"""What keys do to the selected connector; all are confirmed: a key is hit by mistake sooner than a button."""
+"""Commands of the keys for the selected connector; all are confirmed: a key is easily hit by mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,12 @@ class WatchState:
         self.by_name = False
         """Whether the list is in the order of names, not of attention."""
         self.page_size = 10
-        """Rows of the list that the screen has room for; the screen sets it."""
+        """Rows of the list that fit on the screen; the screen sets it."""
         self.ends = False
         self.message = ''
-        """What became of the last command."""
+        """Result of the last command."""
         self.order: Order | None = None
-        """What waits for confirmation."""
+        """The command that waits for confirmation."""
         self._before = Mode.LIST
         self._position = 0
 

@@ -2,7 +2,7 @@
 The demonstration (``evse_demo``): one simulated connector goes through a whole session, in real time.
 
 It starts the real nodes, plays operator and EV through their services, and returns 0 only when everything
-that it tells has really happened.
+that it prints has really happened.
 """
 
 import os
@@ -83,7 +83,7 @@ def interrupt(number: int, frame: object) -> None:
 
 
 def refuse_company(given: Namespace, domain: int) -> None:
-    """Raise UsageError where the namespace is somebody's: a real charger must not be played with."""
+    """Raise UsageError where the namespace is in use: a real charger must not be played with."""
     from evse_manager.cli.graph import Graph  # noqa: PLC0415
 
     with Graph() as graph:
@@ -95,7 +95,7 @@ def refuse_company(given: Namespace, domain: int) -> None:
 
 
 def perform(given: Namespace, domain: int, screen: DemoScreen) -> None:
-    """Start the nodes, tell the story, end the nodes; raises what goes wrong."""
+    """Start the nodes, run the scenario, end the nodes; raises what goes wrong."""
     # Not before the domain is chosen and the help printed: this is where ROS comes in.
     from evse_manager.cli.graph import Graph  # noqa: PLC0415
     from evse_manager.demo.scenario import Scenario, StepFailedError  # noqa: PLC0415

@@ -19,14 +19,14 @@ from evse_manager.cli.errors import CliError, ExitCode
 from evse_manager.simulation.virtual.board import BOARDS, board_class
 
 DOMAINS = range(60, 100)
-"""Domains to choose from: nobody's default, and with ports below the ephemeral ones (101 is the last)."""
+"""Domains to choose from: not a usual default, with ports below the ephemeral ones (101 is the last)."""
 PATIENCE_S = 4.0
 """A node ends within 3 s by itself; after this it is killed."""
 PACKAGE = 'evse_manager'
 
 
 def is_free(domain: int) -> bool:
-    """Return whether nobody on this machine uses a domain: its first participant's ports are not taken."""
+    """Return whether no process on this machine uses a domain: its first participant's ports are free."""
     for offset in (10, 11):  # RTPS 2.2, section 9.6.1: unicast discovery and data ports of participant 0
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
@@ -37,13 +37,13 @@ def is_free(domain: int) -> bool:
 
 
 def free_domain() -> int:
-    """Return a domain that nobody uses."""
+    """Return a domain that is not in use."""
     candidates = random.sample(DOMAINS, len(DOMAINS))
     return next((domain for domain in candidates if is_free(domain)), candidates[0])
 
 
 def prefix() -> Path | None:
-    """Return the prefix that the package is installed in, where an index tells."""
+    """Return the prefix that the package is installed in, where an index names it."""
     try:
         # Not needed where the executables are on PATH.
         from ament_index_python.packages import PackageNotFoundError, get_package_prefix  # noqa: PLC0415
@@ -150,7 +150,7 @@ class Nodes:
         return Path(self.folder.name) / f'{name}.log'
 
     def dead(self) -> str | None:
-        """Return which node has ended although nobody asked it to, and how."""
+        """Return which node has ended without being asked to, and how."""
         for name, child in self.children.items():
             if child.poll() is not None:
                 return f'{name} ended with exit code {child.returncode}'

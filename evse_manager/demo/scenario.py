@@ -1,4 +1,4 @@
-"""The demonstration's story: each step does something and waits until what must follow has been seen."""
+"""The scenario of the demonstration: each step acts and waits until its effect has been observed."""
 
 import time
 from collections.abc import Callable
@@ -62,7 +62,7 @@ class Snapshot:
 
 
 class Scenario:
-    """One session, told step by step; ``tell`` returns when it is over, or raises ``StepFailedError``."""
+    """One session, step by step; ``tell`` returns when it is over, or raises ``StepFailedError``."""
 
     def __init__(self, graph: Graph, nodes: Nodes, namespace: str, screen: DemoScreen, driver: str) -> None:
         self.graph = graph
@@ -96,7 +96,7 @@ class Scenario:
         graph.listen(namespace, 'board/state', BoardState, self.on_board, self.on_garbled)
         graph.listen(namespace, 'powermeter', Powermeter, self.on_meter, self.on_garbled)
 
-    # --- what is heard ----------------------------------------------------------------------------------
+    # --- subscriptions ----------------------------------------------------------------------------------
 
     def on_event(self, event: SessionEvent) -> None:
         """Keep each event; it is printed by whoever waits."""
@@ -136,7 +136,7 @@ class Scenario:
         )
 
     def reading(self) -> str:
-        """Return the live numbers in one line."""
+        """Return the current values in one line."""
         status, board = self.heard.status, self.heard.board
         contactor = formatting.spoken(board.contactor) if board.contactor else formatting.ABSENT
         energy = formatting.energy(status.session_energy_wh)
@@ -205,7 +205,7 @@ class Scenario:
             raise self.failure(f'{service} was refused: {reply.message}')
 
     def measured(self) -> None:
-        """Print the live numbers so that they stay."""
+        """Print the current values so that they stay."""
         self.screen.measured(self.reading())
 
     def require(self, truth: bool, what: str) -> None:
@@ -292,14 +292,14 @@ class Scenario:
         self.wait_for_power()
 
     def fail(self) -> None:
-        """The car asks for ventilation, which there is none of, and then no longer."""
+        """The car asks for ventilation, which the site does not have, and then no longer."""
         self.fail_until_unplug()
         self.expect(Seen.ALL_ERRORS_CLEARED, Seen.CHARGING_RESUMED)
         self.wait_for_power()
         self.require(not self.active_errors(), 'an error is still active')
 
     def fail_until_unplug(self) -> None:
-        """The car asks for ventilation, which there is none of; without an offer it leaves state D."""
+        """The car asks for ventilation, which the site does not have; without an offer it leaves state D."""
         self.call('simulation/inject_fault', fault='ventilation')
         (event,) = self.expect(Seen.ERROR)
         code = event.error.error_code if event.error else ErrorEnum.UNSPECIFIED

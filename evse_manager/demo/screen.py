@@ -1,4 +1,4 @@
-"""What the demonstration shows: the story so far, and a live line below it on a terminal."""
+"""Output of the demonstration: the steps so far, and a live line below them on a terminal."""
 
 import time
 from types import TracebackType
@@ -19,7 +19,7 @@ REDRAW_S = 0.1
 
 
 class DemoScreen:
-    """Prints the story; on a terminal with a live line, in a pipe as plain text; records it for a picture."""
+    """Prints the steps, with a live line on a terminal, and records them for a picture."""
 
     def __init__(self, console: Console, picture: Console | None) -> None:
         self.console = console

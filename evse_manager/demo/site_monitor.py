@@ -52,7 +52,7 @@ class _Limit:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What counts on the phases of a node [A]."""
+    """Current that counts on the phases of a node [A]."""
 
     offered_a: Mapping[Phase, float] = field(default_factory=dict)
     measured_a: Mapping[Phase, float] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class SiteMonitor:
         }
         self.violations: list[str] = []
         self.messages = 0
-        """How many messages were judged."""
+        """Number of checked messages."""
         self.highest_a = 0.0
         """Highest sum of measured currents at the root, on any phase [A]."""
 

@@ -28,7 +28,7 @@ reductions (5 s) and the energy manager has seen it.
 CAR_A = 32.0
 LEAST_SHARE_A = 6.0
 SHARE_A = 10.0
-"""What the grid connection carries per connector; each car could take ``CAR_A``."""
+"""Current of the grid connection per connector; each car could take ``CAR_A``."""
 
 REDUCED = 0.6
 """Share of the grid connection that is left by the limit from outside."""
@@ -95,7 +95,7 @@ class SiteScenario:
             ('All cars leave', self.all_leave),
         )
 
-    # --- what is heard ---------------------------------------------------------------------------------
+    # --- subscriptions ---------------------------------------------------------------------------------
 
     def on_status(self, name: str, status: EvseStatus) -> None:
         """Keep the newest status."""
@@ -104,12 +104,12 @@ class SiteScenario:
         seen.energy_wh = max(seen.energy_wh, status.session_energy_wh or 0.0)
 
     def on_board(self, name: str, state: BoardState) -> None:
-        """Keep the newest state of the board, and judge it."""
+        """Keep the newest state of the board, and check it."""
         self.seen[name].board = state
         self.monitor.board(name, state, time.monotonic())
 
     def on_meter(self, name: str, sample: Powermeter) -> None:
-        """Keep the newest sample of the meter, and judge it."""
+        """Keep the newest sample of the meter, and check it."""
         seen, current, power = self.seen[name], sample.current_a, sample.power_w
         seen.current_a = max(current.l1 or 0.0, current.l2 or 0.0, current.l3 or 0.0) if current else 0.0
         seen.power_w = (power.total if power else None) or 0.0

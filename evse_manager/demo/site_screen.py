@@ -1,4 +1,4 @@
-"""What the demonstration of a depot shows: the steps so far, and a live table below them on a terminal."""
+"""Output of the demonstration of a depot: the steps so far, and a live table below them on a terminal."""
 
 import time
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 FIRST_S, LONGEST_S = 0.5, 10.0
 
 STEADY_S = 30.0
-"""What has run for so long begins with the shortest delay again."""
+"""After a run of this length the shortest delay applies again."""
 
 
 class Backoff:

@@ -36,7 +36,7 @@ class Child:
         self.name = f'{kind} {number + 1}' if kind in (Kind.MANAGERS, Kind.BOARDS) else str(kind)
         self.kind = kind
         self.orders: dict[str, Start] = {}
-        """What it is to host, by key; ordered again after each start."""
+        """Connectors to host, by key; ordered again after each start."""
         self.reports: int | None = None
         """Descriptor of its reports while it runs."""
         self.running = 0

@@ -44,7 +44,7 @@ NOT_YOURS = {'energy_source': 'every connector of a site gets its energy from th
 
 @dataclass(frozen=True, slots=True)
 class ConnectorFacts:
-    """What the keys of a connector say, the defaults included."""
+    """Values of the keys of a connector, the defaults included."""
 
     name: str = ''
     host: str = ''

@@ -25,7 +25,7 @@ Point = tuple[float, float, float]
 
 
 class Shape(Enum):
-    """What is drawn, or that what was drawn goes."""
+    """Action on a marker: draw it, or remove it."""
 
     CUBE = 'cube'
     LINE = 'line'

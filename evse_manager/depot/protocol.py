@@ -1,5 +1,5 @@
 """
-What the depot and its workers say to each other: lines of JSON on pipes.
+The protocol between the depot and its workers: lines of JSON on pipes.
 
 Orders go to the standard input of a worker, reports come from a pipe of their own.  The end of the orders
 means that the depot is dead.
@@ -16,7 +16,7 @@ HEARTBEAT_S = 1.0
 
 
 class Kind(StrEnum):
-    """What a worker hosts; the manager and the board of a connector are never in one process."""
+    """Kind of node that a worker hosts; manager and board of a connector are never in one process."""
 
     BOARDS = 'boards'
     MANAGERS = 'managers'
@@ -65,6 +65,6 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Message:
-    """Return the message of a line; raises ValueError, TypeError or KeyError for one that is none."""
+    """Return the message of a line; raises ValueError, TypeError or KeyError for a malformed one."""
     name, values = json.loads(line)
     return _KINDS[name](**values)

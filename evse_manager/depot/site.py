@@ -1,5 +1,5 @@
 """
-What a site is: the values that a site file (docs/depot.md) stands for.
+The values of a site: the content of a site file (docs/depot.md).
 
 Lines of the file are kept for messages and do not count in comparisons: a connector equals another one when
 both mean the same.
@@ -27,7 +27,7 @@ class Phase(StrEnum):
 
 
 class Measures(StrEnum):
-    """What a meter of the tree measures."""
+    """Quantity that a meter of the tree measures."""
 
     HOUSE_LOAD = 'house_load'
     """Everything below its node but the connectors."""

@@ -160,7 +160,7 @@ def _site(root: yaml.Node | None, mistakes: Mistakes) -> Site | None:
 
 
 def _with_rights(connector: Connector, rights: Authorization) -> Connector:
-    """Return a connector whose manager knows who authorizes: nobody, the authorization node, or itself."""
+    """Return a connector with the source of its authorization: nothing, the authorization node, or itself."""
     given = dict(connector.manager_parameters)
     if connector.name in rights.plug_and_go:
         given.setdefault('disable_authentication', True)

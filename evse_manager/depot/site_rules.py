@@ -1,4 +1,4 @@
-"""What the parts of a site must agree on; every disagreement is a mistake at its line."""
+"""Rules that the parts of a site must satisfy together; every violation is reported at its line."""
 
 from collections.abc import Iterator
 

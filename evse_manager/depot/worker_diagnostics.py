@@ -1,4 +1,4 @@
-"""What ``/diagnostics`` shows of a worker process: whether it hosts all that it was ordered to."""
+"""Diagnostics of a worker process: whether it hosts all that it was ordered to."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""What each node of the tree leaves to the connectors below it: its limits, less the house load."""
+"""Current that each node of the tree leaves to the connectors below it: its limits, less the house load."""
 
 import math
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""What the energy manager knows of one connector, and what it counts for it."""
+"""State of one connector in the energy manager, and the current that is counted for it."""
 
 import math
 from collections import deque
@@ -108,10 +108,10 @@ class Connector:
         self.obedience = Obedience()
         self.choice = PhaseChoice()
         self.count = (0.0, 0.0, 0.0)
-        """What is counted on its own L1, L2, L3 [A]."""
+        """Current that is counted on its own L1, L2, L3 [A]."""
 
     def silent(self, steady: float) -> bool:
-        """Return whether nothing was heard of it for ``SILENT_AFTER_S``."""
+        """Return whether the connector has been silent for ``SILENT_AFTER_S``."""
         return steady - self.heard > SILENT_AFTER_S
 
     @property
@@ -146,7 +146,7 @@ class Connector:
         """
         Take a request; ``manager_id`` is this energy manager.
 
-        An older request than the newest one is ignored while the connector is heard.  Returns whether it asks
+        An older request than the newest one is ignored while the connector reports.  Returns whether it asks
         for something else than before.
         """
         before = self.demand

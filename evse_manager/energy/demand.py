@@ -1,4 +1,4 @@
-"""What a connector asks for and how it uses what it has got."""
+"""Demand of a connector, and its use of a grant."""
 
 import math
 from dataclasses import dataclass, field

@@ -1,5 +1,5 @@
 """
-What is handed out counts until it has certainly ended.
+Every grant counts until it has certainly ended.
 
 A connector may draw what any grant allows that it may still be following.  A grant has certainly ended
 
@@ -7,7 +7,7 @@ A connector may draw what any grant allows that it may still be following.  A gr
 - at once when that report also says that the contactor is open, or
 - ``OUTLIVES_VALIDITY_S`` after its validity (the EV has followed, and the contactor has opened).
 
-Grants are told apart by their stamps, which only rise; a connector ignores a grant that is older than the
+Grants are distinguished by their stamps, which only rise; a connector ignores a grant that is older than the
 one that it follows, so that late, repeated and reordered messages cannot raise what counts.
 """
 

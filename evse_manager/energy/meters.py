@@ -1,5 +1,5 @@
 """
-What the meter of a node says of the house load: all consumers below the node except the connectors.
+House load from the meter of a node: all consumers below the node except the connectors.
 
 Everything doubtful counts against the site: a sample that is no number, impossible or the same as before
 is ignored, and a meter without a good sample for its time-out is silent.

@@ -1,8 +1,8 @@
 """
 Which of several energy managers of a site is in charge.
 
-One that starts listens first.  It takes charge when no other one has been heard for ``TAKE_OVER_S``.  Where
-two are in charge at once, because they did not hear each other, the one with the greater identity stands
+A new one listens first.  It takes charge when no other one has reported for ``TAKE_OVER_S``.  Where
+two are in charge at once, because they did not receive each other, the one with the greater identity stands
 back.
 """
 
@@ -14,7 +14,7 @@ TAKE_OVER_S = 3.0
 
 
 class Change(Enum):
-    """What has become of this energy manager."""
+    """Change of the role of this energy manager."""
 
     NOTHING = 'nothing'
     TAKES_CHARGE = 'takes charge'
@@ -31,7 +31,7 @@ class Standby:
         self._heard = -math.inf
         self.in_charge = False
         self.other = ''
-        """The other energy manager that was heard last; empty = none was heard."""
+        """The other energy manager that reported last; empty = no other one."""
 
     def hear(self, manager_id: str, steady: float) -> Change:
         """Another energy manager, or this one itself, reports to be in charge."""

@@ -20,7 +20,7 @@ class TreeError(ValueError):
 
 
 class Measures(IntEnum):
-    """What the meter of a node measures."""
+    """Quantity that the meter of a node measures."""
 
     HOUSE_LOAD = 1
     """Everything below the node except the connectors."""

@@ -15,14 +15,14 @@ Colour = tuple[int, int, int]
 
 
 class StateKind(StrEnum):
-    """What a person wants to know first of a connector."""
+    """The state of a connector in one word, for people."""
 
     CHARGING = 'charging'
     """Energy flows."""
     PREPARING = 'preparing'
     """Power is offered, or about to be; energy may flow at any moment."""
     WAITING = 'waiting'
-    """An EV is there and does not charge: somebody or something is waited for."""
+    """An EV is there and does not charge: it waits for something."""
     IDLE = 'idle'
     """Nothing is wanted: no EV, or the transaction is over."""
     OFF = 'off'
@@ -30,7 +30,7 @@ class StateKind(StrEnum):
     TROUBLE = 'trouble'
     """An error or a fault blocks power."""
     SILENT = 'silent'
-    """Nothing is heard of the connector, so that its state is unknown."""
+    """The connector is silent, so that its state is unknown."""
 
 
 COLOURS: dict[StateKind, Colour] = {

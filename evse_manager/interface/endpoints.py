@@ -28,7 +28,7 @@ class Party(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a publisher keeps: the newest ``depth`` messages; when ``latched``, for late readers too."""
+    """Messages that a publisher keeps: the newest ``depth``; when ``latched``, for late readers too."""
 
     depth: int
     latched: bool
@@ -208,15 +208,15 @@ MARKERS = Topic(
     _ANY,
     'on change and every 2 s: bays, cables, power and reasons for RViz',
 )
-"""Published where somebody has started the node for it, in the namespace of the site."""
+"""Published where the node for it runs, in the namespace of the site."""
 
 SITE_TOPICS = (Topic('site/status', _MSG + 'SiteStatus', Qos.LATCHED, _E, _ANY, 'on change and at 1 Hz'),)
-"""What the energy manager publishes for everybody, in the namespace of the site."""
+"""Published by the energy manager for all readers, in the namespace of the site."""
 
 _A = Party.AUTHORIZATION
 
 TOKEN = Topic('token', _MSG + 'ProvidedIdToken', Qos.STREAM, _ANY, _A, "each token at the connector's reader")
-"""What a reader at a connector says, in the connector's namespace."""
+"""Tokens from a reader at a connector, in the connector's namespace."""
 
 KEEP_ALIVE = Topic(
     'charge/keep_alive', 'std_msgs/msg/Empty', Qos.STREAM, _ANY, _M, 'by the client of a charge goal'

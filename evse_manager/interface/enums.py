@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class SessionEventEnum(IntEnum):
-    """What happened (``SessionEvent.event``), in the order of the original interface."""
+    """Kinds of events (``SessionEvent.event``), in the order of the original interface."""
 
     UNSPECIFIED = 0
     ENABLED = 1
@@ -83,7 +83,7 @@ class StopTransactionReason(IntEnum):
 
 
 class StartSessionReason(IntEnum):
-    """What began the session (``SessionStarted.reason``)."""
+    """Cause of the beginning of a session (``SessionStarted.reason``)."""
 
     UNSPECIFIED = 0
     EV_CONNECTED = 1
@@ -104,7 +104,7 @@ class EnableSource(IntEnum):
 
 
 class EnableState(IntEnum):
-    """What an owner wants of a connector (``enable_disable``)."""
+    """State that an owner requests for a connector (``enable_disable``)."""
 
     UNSPECIFIED = 0
     UNASSIGNED = 1
@@ -208,7 +208,7 @@ class IdTokenType(IntEnum):
 
 
 class TokenResultEnum(IntEnum):
-    """What became of a token that was presented at a site (``TokenResult.result``)."""
+    """Result of a token that was presented at a site (``TokenResult.result``)."""
 
     UNSPECIFIED = 0
     ACCEPTED = 1
@@ -509,7 +509,7 @@ class GrantReason(IntEnum):
     STARTING = 8
     """The energy manager has just started and gives no increase yet."""
     SILENT = 9
-    """It is not heard; what it may still use is reserved."""
+    """It is silent; what it may still use is reserved."""
     CONTACTOR_UNKNOWN = 10
     """Its contactor is unknown; its last grant stays reserved."""
     NOT_FOLLOWING = 11

@@ -41,7 +41,7 @@ def masked(id_token: str) -> str:
 
 
 def hidden_length(id_token: str) -> int:
-    """Return how many characters of a token nobody may read; the rest, its end, may be shown."""
+    """Return how many characters of a token must stay hidden; the rest, its end, may be shown."""
     return len(id_token) - 4 if len(id_token) > 6 else len(id_token)
 
 

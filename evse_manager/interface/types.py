@@ -279,7 +279,7 @@ class OptimizerTarget:
 
 @dataclass(frozen=True, slots=True)
 class EnergyFlowRequest:
-    """What a node of the energy tree asks for; ``children`` are uuids."""
+    """Request of a node of the energy tree; ``children`` are uuids."""
 
     uuid: str = ''
     stamp: Time | None = None
@@ -340,7 +340,7 @@ class ValidationResult:
 
 @dataclass(frozen=True, slots=True)
 class TokenResult:
-    """What became of a token that was presented at a site; ``token`` is masked."""
+    """Result of a token that was presented at a site; ``token`` is masked."""
 
     stamp: Time | None = None
     token: str = ''
@@ -762,7 +762,7 @@ class BoardState:
 
 @dataclass(frozen=True, slots=True)
 class BoardCapabilities:
-    """What a board can do beyond ``HardwareCapabilities``."""
+    """Capabilities of a board beyond ``HardwareCapabilities``."""
 
     driver: str = ''
     runs_iec61851: bool = False

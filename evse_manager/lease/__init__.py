@@ -1,1 +1,1 @@
-"""Who leads whom: the lease of manager and board, and the validation of commands."""
+"""The lease of manager and board, and the validation of commands."""

@@ -5,13 +5,13 @@ from enum import Enum, auto
 
 
 class CommandVerdict(Enum):
-    """What becomes of a command."""
+    """Result of the check of a command."""
 
     ACCEPTED = auto()
     REPLAYED = auto()
     """Its sequence number is not newer than the last."""
     FOREIGN = auto()
-    """Somebody else holds the board, or it comes from nobody."""
+    """Another manager holds the board, or the command names no sender."""
 
 
 REMEMBERED_MANAGERS = 16
@@ -37,7 +37,7 @@ class Lease:
 
     @property
     def holder(self) -> str:
-        """Return who holds the board, empty when nobody does."""
+        """Return the manager that holds the board, empty without one."""
         return self._holder
 
     @property

@@ -2,7 +2,7 @@
 The lease on the board, seen from the manager; always on the steady clock.
 
 The board node opens the contactor when no command renewed its lease in time; this side numbers and renews the
-commands, tells which board states answer them, and says when the board is to be called lost.
+commands, matches the board states that answer them, and reports when the board counts as lost.
 """
 
 import math
@@ -14,18 +14,18 @@ from evse_manager.interface.types import BoardCommand, BoardState, Duration
 BOARD_SILENCE_S = 1.2
 """
 Without a board state for this long the board is lost: its slowest rate is 1 Hz, and a dead board node has to
-be noticed within 1.5 s.  So nobody may wait for the next renewal to look (``silent_at``).
+be noticed within 1.5 s.  So the check does not wait for the next renewal (``silent_at``).
 """
 
 A_MOMENT_S = 0.001
 """So that a check that is due for the silence finds it over."""
 
 GRACE_S = 0.5
-"""So much longer than a lease may a board obey somebody else, or nobody, before it is an error."""
+"""A board may obey another manager, or no manager, for a lease and this time before that is an error."""
 
 REFUSED_PERIOD_S = 2.0
 """
-So seldom a manager asks for a board that somebody else holds: the longest lease (docs/architecture.md).
+Period of the requests for a board that another manager holds: the longest lease (docs/architecture.md).
 
 The board's queue of commands is one deep, so a command that comes with a renewal of the holder takes its
 place.  The holder renews three times in its lease; it may miss one, but not three in a row.
@@ -64,7 +64,7 @@ DEAF = (
 
 @dataclass(frozen=True, slots=True)
 class BoardObserved:
-    """A board state; ``answered`` tells whether the board has taken the newest change of the outputs."""
+    """A board state; ``answered`` is whether the board has taken the newest change of the outputs."""
 
     state: BoardState
     answered: bool
@@ -72,14 +72,14 @@ class BoardObserved:
 
 @dataclass(frozen=True, slots=True)
 class BoardLost:
-    """The board can't be asked or obeys somebody else; ``text`` says which, for people."""
+    """The board can't be reached or obeys another manager; ``text`` is the reason, for people."""
 
     text: str
 
 
 @dataclass(slots=True)
 class OtherBoard:
-    """When a board that is not led was heard, in seconds of the steady clock."""
+    """When a board that this manager does not use reported, in seconds of the steady clock."""
 
     first_heard: float
     last_heard: float = -math.inf
@@ -93,7 +93,7 @@ class BoardLeaseClient:
         self._first_id = manager_id
         self._renamed = 0
         self._holder = ''
-        """Whom the board obeyed when it was last heard; empty for nobody."""
+        """The manager that the board obeyed in its last state; empty for no manager."""
         self._said = -math.inf
         self._lease_s = lease_s
         self._sequence_number = 0
@@ -107,16 +107,16 @@ class BoardLeaseClient:
         self._lost = ''
         """Why the board is lost, as it was reported; empty while it is not."""
         self._board_id: str | None = None
-        """The board that is led: the first that was heard, or what came after it fell silent."""
+        """The board in use: the first that reported, or its successor after it fell silent."""
         self._state_heard = -math.inf
-        """When the board that is led was last heard."""
+        """When the board in use last reported."""
         self._others: dict[str, OtherBoard] = {}
-        """Boards that are not led."""
+        """Boards that this manager does not use."""
         self._rival_heard = -math.inf
-        """When another board was last heard under a manager that started before this one."""
+        """When another board last reported under a manager that started before this one."""
         self._standing_by = False
         self._present_since = math.inf
-        """What was heard after this time is present."""
+        """A board or manager that reported after this time is present."""
 
     @property
     def manager_id(self) -> str:
@@ -145,7 +145,7 @@ class BoardLeaseClient:
 
     @property
     def board_id(self) -> str | None:
-        """The board that is led; None before one was heard."""
+        """The board in use; None before one reported."""
         return self._board_id
 
     def would_lead(self, board_id: str) -> bool:
@@ -158,7 +158,7 @@ class BoardLeaseClient:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What people should know of other boards; one sentence each."""
+        """Warnings about other boards, for people; one sentence each."""
         present = sorted(
             name
             for name, other in self._others.items()
@@ -174,9 +174,9 @@ class BoardLeaseClient:
 
     def waits_for_us(self, state: BoardState) -> bool:
         """
-        Return whether the board has not heard of this manager yet and obeys no manager: answer at once.
+        Return whether the board does not know this manager yet and obeys no manager: answer at once.
 
-        Where somebody else holds it, haste could only do harm (``REFUSED_PERIOD_S``).
+        Where another manager holds it, a fast answer could only do harm (``REFUSED_PERIOD_S``).
         """
         return (
             self._answered == 0
@@ -248,7 +248,7 @@ class BoardLeaseClient:
         """
         Say when the board has been silent or disobedient for too long; call it several times per lease.
 
-        After a stall of this process itself nothing is known of the board: its silence is counted anew.
+        After a stall of this process the state of the board is unknown: its silence counts from then on.
         """
         if self._heard is None or not self.is_supervised:
             return None
@@ -272,7 +272,7 @@ class BoardLeaseClient:
         return self._heard + BOARD_SILENCE_S + A_MOMENT_S
 
     def _follow(self, state: BoardState, steady: float) -> bool:
-        """Lead the board of a state, if there is none yet or ours fell silent; return whether it is led."""
+        """Use the board of a state, if there is no other or it fell silent; return whether it is used."""
         if not self.would_lead(state.board_id):
             return False
         self._others.pop(state.board_id, None)

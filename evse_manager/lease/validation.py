@@ -1,7 +1,7 @@
 """
 Which commands a board takes, and which errors keep its contactor open.
 
-A command that asks for anything impossible is not mended: nothing of it is applied, power is withdrawn.
+A command that asks for anything impossible is not corrected: nothing of it is applied, power is withdrawn.
 """
 
 import math
@@ -11,7 +11,7 @@ from evse_manager.interface.pilot import HLC_DUTY_PERCENT, MAXIMUM_CURRENT_A, cu
 from evse_manager.interface.types import BoardCapabilities, BoardCommand, HardwareCapabilities
 
 CURRENT_TOLERANCE_A = 0.1
-"""So far a duty cycle and the current beside it may differ: duty cycles are rounded."""
+"""Largest difference between a duty cycle and the current beside it: duty cycles are rounded."""
 
 HLC_DUTY_TOLERANCE_PERCENT = 0.1
 
@@ -28,7 +28,7 @@ OPENING = frozenset(
         _E.SUPPLY_LOST, _E.PERMANENT_FAULT, _E.BAD_DATA, _E.VENDOR_ERROR,
     }
 )  # fmt: skip
-"""Errors that open the contactor at once, before the manager has heard of them."""
+"""Errors that open the contactor at once, before the manager knows of them."""
 
 
 def reject_reason(

@@ -68,7 +68,7 @@ class MeterAccount:
 
     @property
     def reading_wh(self) -> float | None:
-        """What the register of the meter itself reads."""
+        """Value of the meter's own register."""
         return self._counter.register.reading_wh
 
     @property

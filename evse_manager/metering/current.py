@@ -1,5 +1,5 @@
 """
-What the currents and powers of one sample mean for protection: magnitude, direction, order, absence.
+Currents and powers of one sample, as protection uses them: magnitude, direction, order, absence.
 
 A transformer that is mounted the wrong way round changes the sign of a current and nothing about the wire, so
 that the magnitude decides; the sign is reported on its own.

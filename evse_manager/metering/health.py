@@ -1,4 +1,4 @@
-"""What is strange about a meter but blocks nothing: one sentence each, for people."""
+"""Irregularities of a meter that block nothing: one sentence each, for people."""
 
 from dataclasses import replace
 

@@ -1,5 +1,5 @@
 """
-What a difference of two register values means.
+Meaning of a difference of two register values.
 
 A register is followed along a *line*: from the highest value that was counted, it may rise by what was
 possible since it last changed.  A reading off the line changes nothing until there is evidence for another
@@ -28,7 +28,7 @@ from evse_manager.metering.thresholds import (
 
 
 class RegisterEvent(Enum):
-    """What a reading showed beyond a plain step."""
+    """Result of a reading beyond a plain step."""
 
     NONE = auto()
     FELL = auto()

@@ -1,5 +1,5 @@
 """
-Every threshold by which a measurement is judged; no other module has one of its own.
+Every threshold by which a measurement is checked; no other module has one of its own.
 
 Units are in the names.  ``docs/metering.md`` shows this table for people with the source of each number; a
 test compares the two.
@@ -65,7 +65,7 @@ PHASE_ORDER_S = 10.0
 
 CARRY_FACTOR = 1.25
 """
-What a connector can carry, over nominal voltage times rated current: 10 % of voltage (IEC 60038) times the
+Largest power of a connector, over nominal voltage times rated current: 10 % of voltage (IEC 60038) times the
 10 % and 0.5 A that the soft over-current check tolerates.
 """
 

@@ -70,7 +70,7 @@ SECOND_S = 1.0
 """How often connectors are looked for, and a failed write is tried again."""
 
 LOG_BURST, LOG_WINDOW_S = 20, 10.0
-"""So many lines about tokens in this time; a flood of tokens floods no log."""
+"""Most lines about tokens in this time, so that a flood of tokens does not flood the log."""
 
 Value = TypeVar('Value')
 

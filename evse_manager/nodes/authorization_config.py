@@ -82,7 +82,7 @@ class AuthorizationConfig:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the parameters amount to: rules, connectors (empty = look for them), warnings for the log."""
+    """The parameters, evaluated: rules, connectors (empty = look for them), warnings for the log."""
 
     rules: Rules
     connectors: tuple[str, ...]

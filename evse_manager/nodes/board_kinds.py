@@ -3,14 +3,14 @@
 from evse_manager.interface.types import BoardCapabilities
 
 AWAITED_S = 0.5
-"""So long the states of a board wait for its capabilities; both are latched and come at once."""
+"""The states of a board wait this long for its capabilities; both are latched and come at once."""
 
 BOARDS_MAX = 16
 """Most boards that are remembered."""
 
 
 class BoardKinds:
-    """What is known of the boards that were heard, by their identification."""
+    """Boards that have reported, by their identification, and whether they are simulated."""
 
     def __init__(self) -> None:
         self._simulated: dict[str, bool] = {}

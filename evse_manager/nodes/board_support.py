@@ -56,7 +56,7 @@ CLOCK_AWAITED_S = 0.1
 """How often a node under simulated time looks whether ``/clock`` has begun."""
 
 DIAGNOSTICS_S = 1.0
-"""How often the driver is asked what it has to tell of its line."""
+"""Period of the driver's diagnostics."""
 
 DELIVERY_S = 0.2
 """How long the last messages of the process are waited for."""
@@ -195,7 +195,7 @@ class BoardSupport:
         self._report(now)
 
     def withdraw(self) -> None:
-        """Withdraw power, tell the manager, close the driver."""
+        """Withdraw power, inform the manager, close the driver."""
         self._guard.close()
         if not self._begun:
             return
@@ -315,7 +315,7 @@ class BoardSupport:
         self._arm()
 
     def _report_diagnostics(self, now: ClockReadings) -> None:
-        """Publish what the driver tells of its line, and log what is wrong with it when that changes."""
+        """Publish the driver's diagnostics, and log its problem when that changes."""
         with self._lock:
             facts = self._driver.diagnostics()
             link = self._controller.state(now).link_state
@@ -363,7 +363,7 @@ class _HardwareTime:
     """
     The time of the hardware: the node's clock, and real time once the node ends.
 
-    Simulated time may stop before the simulated contactor has opened: its clock is told to end as well.
+    Simulated time may stop before the simulated contactor has opened: its clock ends with the node.
     """
 
     def __init__(self, node_time: NodeTime) -> None:

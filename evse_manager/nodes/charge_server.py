@@ -57,7 +57,7 @@ REFUSALS = (
 """Results of the authorization node after which no transaction begins with the token."""
 
 RESULT_TASKS = 4
-"""So many turns of the executor later a result that was handed to rclpy has been sent."""
+"""Turns of the executor after which a result that was handed to rclpy has been sent."""
 
 Entry = Callable[[Callable[..., None]], Callable[..., None]]
 

@@ -55,7 +55,7 @@ TIME_END = (SECONDS_MAX + 1) * NANOSECONDS
 _INTEGER_RANGES = {'uint8': (0, 2**8 - 1), 'int32': (-(2**31), 2**31 - 1), 'uint64': (0, 2**64 - 1)}
 
 _UNSENDABLE = re.compile('[\0\ud800-\udfff]')
-"""What a ROS string can't carry: its end mark, and halves of UTF-16 pairs."""
+"""Characters that a ROS string can't carry: its end mark, and halves of UTF-16 pairs."""
 
 
 class ConversionError(ValueError):

@@ -1,4 +1,4 @@
-"""What a recording says of its topics: definitions of their types, and quality of service."""
+"""Description of the topics of a recording: definitions of their types, and quality of service."""
 
 import functools
 import re

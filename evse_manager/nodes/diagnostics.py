@@ -1,5 +1,5 @@
 """
-What ``/diagnostics`` shows of a connector, its board, a site and a worker (REP 107).
+Content of ``/diagnostics`` for a connector, its board, a site and a worker (REP 107).
 
 A status is named ``NAMESPACE: PART``, such as ``depot/bay_1: meter``; the groups for an aggregator are in
 ``config/diagnostics_analyzers.yaml``.  STALE means that a part has fallen silent.
@@ -44,7 +44,7 @@ class Part:
 
 
 def digest(parts: Sequence[Part]) -> Digest:
-    """Return what of the parts is worth a message at once."""
+    """Return the values whose change is published at once."""
     return tuple((part.level, part.sentence) for part in parts)
 
 

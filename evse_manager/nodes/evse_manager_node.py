@@ -454,7 +454,7 @@ class EvseManager:
     # --- what arrives ----------------------------------------------------------------------------------
 
     def _topic_callbacks(self, *, managed: bool) -> dict[str, Callable[[Any], None]]:
-        """Return the callback of each topic that is heard."""
+        """Return the callback of each subscribed topic."""
         callbacks = {
             'board/state': self._reader('board/state', BoardState, self._on_board_state),
             'board/telemetry': self._on_telemetry,

@@ -3,7 +3,7 @@ A limit on the end of a process that nothing in the process can exceed.
 
 Fast DDS can deadlock in a node that leaves the graph while others leave it too (its issue 6502 is one way);
 of nodes that leave ten at once about one in a thousand does.  rclpy waits for it with the interpreter's lock
-held: no signal handler and no thread of Python runs any more, and the process stays until somebody kills it.
+held: no signal handler and no thread of Python runs any more, and the process stays until it is killed.
 Only code that needs no interpreter can end it then: a timer of the system that calls ``_exit``.
 """
 

@@ -2,7 +2,7 @@
 How the processes of the package use Fast DDS, unless the environment says otherwise.
 
 - No shared memory.  A participant that was killed leaves its port there, and whoever wrote to that port may
-  go on writing to it: the process that is started again never hears that writer (docs/sources.md,
+  go on writing to it: the process that is started again never receives from that writer (docs/sources.md,
   *Middleware*).  A depot restarts what died, so its processes use UDP alone.
 - A process announces itself ten times a second for its first four seconds.  Fast DDS itself announces five
   times before it listens, and then every 3 s: a third to a half of all starts waited for that.
@@ -19,10 +19,10 @@ from pathlib import Path
 from ament_index_python.packages import get_package_share_directory
 
 PROFILES_FILE = 'FASTDDS_DEFAULT_PROFILES_FILE'
-"""What Fast DDS 3 takes a file of profiles from."""
+"""Variable that names a file of profiles to Fast DDS 3."""
 
 PROFILES_FILE_2 = 'FASTRTPS_DEFAULT_PROFILES_FILE'
-"""What Fast DDS 2 takes it from; version 3 warns of it."""
+"""The same variable of Fast DDS 2; version 3 warns of it."""
 
 CHOSEN_BY_USER = (
     PROFILES_FILE,
@@ -53,7 +53,7 @@ def is_fast_dds(environment: Mapping[str, str] = os.environ) -> bool:
 
 @functools.cache
 def profiles_variable() -> str:
-    """Return the variable of a file of profiles; what the rmw was built on tells the version of Fast DDS."""
+    """Return the variable of a file of profiles, by the version of Fast DDS that the rmw was built on."""
     manifest = Path(get_package_share_directory('rmw_fastrtps_shared_cpp')) / 'package.xml'
     return PROFILES_FILE if '<build_depend>fastdds<' in manifest.read_text() else PROFILES_FILE_2
 

@@ -100,8 +100,7 @@ LIMIT_WORDS = ('max', 'limit', 'current', 'power', 'tolerance', 'temperature', '
 
 class Parameters(Generic[T]):
     """
-    The parameters of one node: ``value`` is what ``build`` makes of them, built anew at every accepted
-    change.
+    The parameters of one node: ``value`` is the result of ``build``, made again at every accepted change.
 
     ``build`` takes them by name and may refuse a combination with a ``ValueError``, whose text is for people.
     """

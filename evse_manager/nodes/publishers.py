@@ -1,4 +1,4 @@
-"""What a node of the package publishes: values of the pure rooms, by the names of their topics."""
+"""Publishers of a node: values of the pure packages, by the names of their topics."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,20 +29,20 @@ class Publishers:
 
     def listened_to(self, name: str) -> bool:
         """
-        Return whether a message on a topic could ever reach anybody.
+        Return whether a message on a topic could reach a reader.
 
-        A sample of a stream that nobody listens to is lost; what is latched reaches late readers too, and a
+        A sample of a stream without a reader is lost; a latched message reaches late readers too, and a
         command is published in any case.
         """
         return name not in self._streams or self._of[name].get_subscription_count() > 0
 
     def publish(self, name: str, value: Any) -> None:
-        """Publish a value, unless nobody could get it."""
+        """Publish a value, unless it could reach no reader."""
         if self.listened_to(name):
             self._of[name].publish(to_message(value))
 
     def relay(self, name: str, message: Any) -> None:
-        """Publish a message as it is, unless nobody could get it."""
+        """Publish a message as it is, unless it could reach no reader."""
         if self.listened_to(name):
             self._of[name].publish(message)
 

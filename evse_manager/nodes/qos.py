@@ -1,4 +1,4 @@
-"""The few QoS profiles of the package; nobody else builds one."""
+"""The few QoS profiles of the package, built here only."""
 
 from functools import cache
 

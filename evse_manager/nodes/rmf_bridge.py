@@ -43,7 +43,7 @@ class RmfBridgeConfig:
 
 @dataclass(slots=True)
 class Reported:
-    """What a connector reported last (or when it was found), and what was published of it."""
+    """Last report of a connector (or when it was found), and what was published of it."""
 
     status: EvseStatus | None = None
     at: float = 0.0

@@ -1,11 +1,11 @@
 """
-The one way every executable of the package runs.
+Runs every executable of the package.
 
-rclpy's executors and signal handlers are used with care here, so that nobody else has to:
+All care that rclpy's executors and signal handlers need is taken here:
 
 - ``EventsExecutor`` where rclpy has it, else the single-threaded one.  Its ``spin`` without a deadline may
   never dispatch anything, so a loop calls ``spin_once`` with a time-out.
-- After rclpy's own signal handlers nothing can be published any more.  So there are none: a thread hands each
+- After rclpy's own signal handlers nothing can be published any more.  So a thread hands each
   signal to the executor as a task.  (Blocking the signals and waiting for them would not do: libraries start
   threads while they are imported, and the system gives the signal to one of those.)
 - An executor that is not shut down keeps what it knew of a node (rclpy 9): the node would stay on the graph
@@ -54,13 +54,13 @@ END_LIMIT_S = 2.6
 """How long an orderly end may take before the process ends all the same (3 s with its own teardown)."""
 
 LOOP_LIMIT_S = 12.0
-"""The system ends a process whose loop has not turned for so long; it has to be started again."""
+"""The system ends a process whose loop has not turned for this long; it has to be started again."""
 
 STUCK_LIMIT_S = 8.0
-"""How long the process may live on after the first signal, though its loop answers to nothing any more."""
+"""How long the process may go on after the first signal when its loop no longer reacts."""
 
 YOUNG_OBJECTS = 10_000
-"""So many new objects (about a megabyte) are waited for before the garbage collector looks at them."""
+"""Number of new objects (about a megabyte) before the garbage collector looks at them."""
 
 REPEAT_S = 10.0
 """The same failure of the same callback is logged with its traceback once in this time."""
@@ -70,20 +70,20 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 
 class NodeApp(Protocol):
-    """What ``run`` makes go: a node and the four moments of its life, all called in the executor's thread."""
+    """An application node: begun, asked to end, withdrawn; all called in the executor's thread."""
 
     node: Node
     finished: bool
     """Set when the orderly end is complete."""
 
     alarm: 'LoopDeadline'
-    """What the loop keeps for the role between two events."""
+    """Deadlines that the loop keeps for the application between two events."""
 
     def begin(self) -> None:
         """Start working; the executor spins from here on."""
 
     def end(self) -> None:
-        """Somebody asks for the end: go to the safe state, then set ``finished``."""
+        """The end is requested: go to the safe state, then set ``finished``."""
 
     def withdraw(self) -> None:
         """Withdraw power at once and wait for its delivery; called once more before the process ends."""
@@ -355,7 +355,7 @@ def run(name: str, make: Callable[[], NodeApp], args: Sequence[str] | None = Non
 
 def settle_garbage_collector() -> None:
     """
-    Let what was made so far live as long as the process, and look at new objects seldom.
+    Keep the objects made so far as long as the process, and look at new objects rarely.
 
     A full collection would hold up a reaction for 20 ms, and with its own threshold the collector would look
     at what is young in nearly every reaction.

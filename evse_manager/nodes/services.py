@@ -10,7 +10,7 @@ from rclpy.node import Node
 from evse_manager.interface.endpoints import Service, load
 
 TRIES = 10
-"""How often an answer is sent to a caller whom the middleware does not know yet, up to 0.1 s each time."""
+"""How often an answer is sent to a caller that the middleware does not know yet, up to 0.1 s each time."""
 
 
 class Reply:

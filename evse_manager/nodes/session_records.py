@@ -31,8 +31,8 @@ class SessionRecords:
     """
     The records of a manager (``manager.Records``) in its session store.
 
-    Those of a simulated board go into files of their own, with all that is in force: what somebody tries out
-    there must not limit, disable or count in a real charger.
+    Those of a simulated board go into files of their own, with all that is in force: an experiment must not
+    limit, disable or count in a real charger.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class SessionRecords:
 
     @property
     def warning(self) -> str:
-        """What is wrong with the records, for people; empty when nothing is."""
+        """Problem of the records, for people; empty when there is none."""
         return self._warning
 
     @property

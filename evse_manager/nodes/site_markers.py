@@ -36,7 +36,7 @@ GATHER_S = 0.5
 REPEAT_S = 2.0
 """Everything is published again after this; the file is looked at as often."""
 LIFETIME_S = 6
-"""RViz removes markers that were not published for so long: nothing stays that nobody stands for."""
+"""RViz removes markers that were not published for this long, so that no marker outlives its node."""
 
 TYPES = {
     Shape.CUBE: MarkerMessage.CUBE,

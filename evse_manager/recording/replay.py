@@ -43,7 +43,7 @@ class Difference:
     turn: int
     """Number of the turn in the recording, from 1 on."""
     do: str
-    """What the manager was called for."""
+    """The method of the manager that was called."""
     what: str
     """The output and its field, as ``status.limit_a``."""
     recorded: str
@@ -52,7 +52,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Report:
-    """What a replay found."""
+    """Result of a replay."""
 
     turns: int = 0
     outputs: int = 0
@@ -239,7 +239,7 @@ class _Records(NoRecords):
 
 
 class _Silent:
-    """Callbacks that do nothing: the journal hears the outputs."""
+    """Callbacks that do nothing: the journal records the outputs."""
 
     def send_command(self, command: BoardCommand, *, renewal: bool) -> None:
         """Do nothing."""

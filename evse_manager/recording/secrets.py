@@ -1,5 +1,5 @@
 """
-Tokens and certificates in recordings: replaced, so that a file can be shown to anybody and still be replayed.
+Tokens and certificates in recordings: replaced, so that a file can be passed on and still be replayed.
 
 A token is replaced by another one of the same length and the same masked form (``tokens.masked``); equal
 tokens stay equal, whatever their case.  The key of the replacement is in the memory of one process and in no
@@ -27,7 +27,7 @@ ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUV'
 """Characters of a replacement."""
 
 MANUFACTURER_LENGTH = 10
-"""So much of an address tells the maker of the car; it stays."""
+"""Characters of an address that name the manufacturer of the car; they stay."""
 
 
 class Pseudonyms:

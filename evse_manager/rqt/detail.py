@@ -29,7 +29,7 @@ SUMMARIES = {command.service: f'{command.summary[0].upper()}{command.summary[1:]
 FAINT = 150
 """Opacity of the names of values, 0..255."""
 START_LIMIT_A = 16.0
-"""What the dialog of the limit begins with while the limit is unknown."""
+"""Initial value in the dialog of the limit while the limit is unknown."""
 
 
 def plain_label(parent: QtWidgets.QWidget, *, wrapped: bool = True) -> QtWidgets.QLabel:

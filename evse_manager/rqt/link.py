@@ -28,7 +28,7 @@ Answered = Callable[[Reply], None]
 
 
 class Link(Protocol):
-    """What the window needs of the graph."""
+    """Access of the window to the graph."""
 
     monitor: Monitor
     histories: Histories

@@ -1,4 +1,4 @@
-"""What the window shows, without Qt and ROS: rows of the table, and samples for the plot."""
+"""Content of the window, without Qt and ROS: rows of the table, and samples for the plot."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SAMPLES_KEPT = 900
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the plot draws of one status; None = unknown."""
+    """Values of one status in the plot; None = unknown."""
 
     at: float
     """Seconds of the steady clock."""
@@ -27,7 +27,7 @@ class Sample:
     limit_a: float
     """Lowest of all limits per phase [A]."""
     signalled_a: float
-    """What the pilot offers [A]."""
+    """Current that the pilot offers [A]."""
     measured_a: float | None
     """Highest current of the measured phases [A]."""
 

@@ -123,7 +123,7 @@ class Bench:
         self.sample: Powermeter | None = None
         """The meter's newest sample."""
         self.renewing = True
-        """With ``leases``: set it to False and the manager is as good as dead for the board."""
+        """With ``leases``: False simulates a manager that has died, as the board sees it."""
         self.watchers: list[Callable[[Bench], None]] = []
         """Called after everything that happened at one instant: a place for a test's invariants."""
         self._leases = leases
@@ -411,7 +411,7 @@ class Bench:
     # --- what the manager calls ------------------------------------------------------------------------
 
     def send_command(self, command: BoardCommand, *, renewal: bool) -> None:
-        """Hand a command to the board, unless the manager is as good as dead."""
+        """Hand a command to the board, unless the manager is simulated as dead."""
         if self.renewing:
             self._loop.command(command, self._moment())
 

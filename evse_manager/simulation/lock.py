@@ -8,7 +8,7 @@ from evse_manager.simulation.scheduler import Event, Scheduler
 TRAVEL_S = 0.4
 RETRY_S = 1.0
 TRIES = 3
-"""So often the motor tries before the board reports an error (catalogue F24)."""
+"""Attempts of the motor before the board reports an error (catalogue F24)."""
 
 
 class Lock:

@@ -30,7 +30,7 @@ class Meter:
         """Begin with ``register_wh`` on the total, and ``voltage_v`` as the nominal voltage to neutral."""
         self.voltages_v: Phases = (voltage_v, voltage_v, voltage_v)
         self.offset_wh = 0.0
-        """What a jump has added to the total."""
+        """Energy that jumps have added to the total."""
         self._random = random
         self._nominal_v = voltage_v
         self._registers_wh: list[float] = [register_wh / 3.0] * 3

@@ -50,7 +50,7 @@ class Generator:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What hangs on the pilot; ``resistance_ohm`` is ``None`` for nothing, 0 for a short."""
+    """Load on the pilot; ``resistance_ohm`` is ``None`` for nothing, 0 for a short."""
 
     resistance_ohm: float | None = None
     diode: bool = True
@@ -66,7 +66,7 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a board makes of the levels; ``state`` is ``None`` when they lie in no window."""
+    """A board's reading of the levels; ``state`` is ``None`` when they lie in no window."""
 
     state: ControlPilotState | None
     diode_fault: bool = False

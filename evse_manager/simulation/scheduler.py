@@ -1,4 +1,4 @@
-"""What happens when in the simulated world."""
+"""The event queue of the simulated world."""
 
 import heapq
 from collections.abc import Callable

@@ -41,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a step does, and how it is written."""
+    """Kind of a step, and how it is written."""
 
     usage: str
     description: str

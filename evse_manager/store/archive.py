@@ -60,7 +60,7 @@ class Archive:
             return archive
 
     def detach(self, changed: Callable[[], object]) -> None:
-        """Let the thread end when nobody else uses it; what it has not copied is copied at the next start."""
+        """End the thread when it has no other user; what it has not copied is copied at the next start."""
         with self._guard:
             self._users.remove(changed)
             ending = not self._users
@@ -88,7 +88,7 @@ class Archive:
 
     @property
     def warning(self) -> str:
-        """What is wrong with the file, for people; empty when nothing is."""
+        """Problem of the file, for people; empty when there is none."""
         return ' '.join(filter(None, (self._warning, self._notice)))
 
     def copy_from(self, journal: Path) -> None:

@@ -26,7 +26,7 @@ def authorization_location(
 
 class AuthorizationFile:
     """
-    The file, held by one process; tokens stand in it, so nobody but its owner may read it.
+    The file, held by one process; it contains tokens, so only its owner may read it.
 
     A write either replaces the document or changes nothing, whenever the process or the machine stops.
     """

@@ -1,5 +1,5 @@
 """
-What one reading of the wall clock may not do: purge records, or leave them stamped 1970.
+Protection against a wrong wall clock: one reading neither purges records nor leaves them stamped 1970.
 
 A machine without a battery starts in 1970 until its clock is set, and a clock may be set wrongly for a while.
 Purging needs several readings, and keeps what is younger by sequence; stamps from before the clock was set

@@ -17,7 +17,7 @@ class Identity:
 
 
 UNNAMED = Identity()
-"""Records of which nobody has said whose they are."""
+"""Records without a known owner."""
 
 
 def simulated_path(path: Path) -> Path:

@@ -65,7 +65,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a file remembers: the state for ``Start``, the newest event's number, and unpublished events."""
+    """Content of a file at the start: state for ``Start``, number of the newest event, unpublished events."""
 
     memory: PersistedState = PersistedState()
     last_sequence_number: int = 0

@@ -65,7 +65,7 @@ class SessionStore:
 
     @property
     def warning(self) -> str:
-        """What is wrong with the records, for people; empty when nothing is wrong."""
+        """Problem of the records, for people; empty when there is none."""
         archive = self._archive.warning if self._archive is not None else ''
         return ' '.join(filter(None, (self._queue.warning, archive)))
 

@@ -17,7 +17,7 @@ TOLERANCE_WH = 1.0
 
 
 class Verdict(Enum):
-    """What became of the comparison."""
+    """Result of the comparison."""
 
     AGREES = auto()
     """The sum of the sessions is the difference of the registers."""
@@ -28,7 +28,7 @@ class Verdict(Enum):
 
 
 class Kind(Enum):
-    """What is wrong at one place."""
+    """Kind of a difference at one place."""
 
     BETWEEN = auto()
     """The meter counted between two transactions: one is missing, or something else uses the meter."""
@@ -74,7 +74,7 @@ class MeterVerification:
 
     @property
     def difference_wh(self) -> float:
-        """What the meter counted and no session has."""
+        """Energy that the meter counted and no session has."""
         return self.registers_wh - self.sessions_wh
 
 

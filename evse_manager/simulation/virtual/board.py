@@ -1,5 +1,5 @@
 """
-What a virtual board is: a subclass that turns bytes and the physical world into bytes.
+Base class of virtual boards: a subclass turns bytes and the physical world into bytes.
 
 A board has the world of ``simulation/world.py`` behind its terminals (pilot, EV, contactor, protection,
 meter) and time that moves only on request, as the world's.  A subclass gives
@@ -76,7 +76,7 @@ class VirtualBoard(ABC):
 
     name: ClassVar[str]
     baud_rate: ClassVar[int]
-    """What a real port would be set to; a pseudo-terminal does not care."""
+    """Settings that a real port would have; a pseudo-terminal ignores them."""
 
     meter_unit: ClassVar[int | None] = None
     """Modbus address of an SDM630 on the same line, where there is one."""

@@ -129,7 +129,7 @@ class VirtualBoardHost:
         self._signal = -1
 
     def run(self) -> None:
-        """Let the board live in real time until ``stop``."""
+        """Run the board in real time until ``stop``."""
         self._runs_in = threading.get_ident()
         self._begun = time.monotonic()
         self.board.power_up()

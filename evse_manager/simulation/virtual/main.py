@@ -86,7 +86,7 @@ def read_script(script: Path) -> list[tuple[float, str]]:
     Raises
     ------
     SimulationError
-        For a line that is none.
+        For a malformed line.
     OSError
         When it cannot be read.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 VERSION, RAPI_VERSION = '8.2.3.EU', '5.2.1'
 NO_SENSOR = -2560
 NO_CLOCK = '165 165 165 165 165 85'
-"""What ``$GT`` shows without a real-time clock."""
+"""Reply to ``$GT`` without a real-time clock."""
 
 FEATURES = {
     'D': settings.NO_DIODE_CHECK,

@@ -85,7 +85,7 @@ class Firmware:
         """Build a controller without power, with an erased EEPROM."""
         self.memory = Memory()
         self.value: Callable[[str, str], str] = lambda name, right: right
-        """What is sent in place of a right value, by its name."""
+        """Values that are sent in place of right ones, by name."""
         self.flaws: set[str] = set()
         """Faults of the firmware itself: ``never_sleeps``, ``misreads_current``."""
         self.terminals = terminals
@@ -237,7 +237,7 @@ class Firmware:
             self.rapi.notify()
 
     def _read_pilot(self) -> Generator[float, None, tuple[float, float]]:
-        """Read both halves, and take notice of the plug, which moves the lock."""
+        """Read both halves, and note the plug, which moves the lock."""
         before = self.terminals.levels()
         yield PILOT_READ_S
         after = self.terminals.levels()

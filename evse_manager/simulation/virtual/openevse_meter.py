@@ -1,4 +1,4 @@
-"""What an OpenEVSE measures and counts: one current, and the energy that follows from it."""
+"""Measurements of a virtual OpenEVSE: one current, and the energy counted from it."""
 
 import math
 from collections.abc import Callable

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BYTE_S = 10.0 / 115_200.0
 BUFFER_BYTES = 63
-"""What the port keeps while the program is busy; the rest is lost."""
+"""Bytes that the port keeps while the program is busy; the rest is lost."""
 
 LINE_BYTES = 32
 """A line has up to 31 characters; a longer one is dropped."""

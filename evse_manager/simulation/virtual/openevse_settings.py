@@ -1,5 +1,5 @@
 """
-What an OpenEVSE keeps and allows: EEPROM, current in force, heartbeat, and throttling by temperature.
+Settings and limits of a virtual OpenEVSE: EEPROM, current in force, heartbeat, throttling by temperature.
 
 Behaviour is that of the recordings in ``test/data/openevse``; the traps are features of the firmware.
 """

@@ -13,7 +13,7 @@ NAMES = {
     NO_GROUND: 'no ground', STUCK: 'stuck relay', SELF_TEST: 'self-test failed', HOT: 'too hot',
     OVER_CURRENT: 'over-current', ASLEEP: 'asleep', DISABLED: 'disabled',
 }  # fmt: skip
-"""What people call the states."""
+"""Names of the states, for people."""
 
 
 class Flag:

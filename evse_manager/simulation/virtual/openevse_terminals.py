@@ -1,4 +1,4 @@
-"""What the controller of an OpenEVSE is wired to: pilot, relay, and the inputs that it reads."""
+"""Wiring of the controller of a virtual OpenEVSE: pilot, relay, and the inputs that it reads."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from evse_manager.simulation.pilot import Levels
 
 
 class PilotDrive(Enum):
-    """What the controller puts on the pilot."""
+    """Signals of the controller on the pilot."""
 
     UNDRIVEN = auto()
     """After a reset, before the pin is set up."""

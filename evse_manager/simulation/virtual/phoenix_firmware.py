@@ -95,7 +95,7 @@ VARIANTS: Mapping[str, str] = {
     'activation_shows_f': 'Register 24000 shows F while the board wakes an EV up.',
     'resets_monitor': 'The residual current monitor resets itself 1 s after its cause.',
 }
-"""What the firmware may do, where neither the manual nor a public source says it; cleared by name only."""
+"""Behaviour that neither the manual nor a public source describes; cleared by name only."""
 
 
 class VirtualPhoenix(VirtualBoard, Slave):

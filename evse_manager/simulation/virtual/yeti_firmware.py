@@ -92,7 +92,7 @@ VARIANTS: Mapping[str, str] = {
     'protects': 'All error flags are in use, and a trip opens the contactor, until cleared by name.',
     'millivolts': 'Telemetry is in mV with a sign, until cleared by name.',
 }
-"""What a sibling may do instead of what firmware 2.2 does."""
+"""Behaviour of siblings in place of that of firmware 2.2."""
 
 
 class _Pilot(Enum):
@@ -373,7 +373,7 @@ class VirtualYeti(VirtualBoard):
     # --- the line ---------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
-        """Take bytes of the host; while starting, and when deaf, they are lost."""
+        """Take bytes of the host; while starting, and with the fault ``deaf``, they are lost."""
         if not self.running or 'deaf' in self.own_faults:
             return
         for message in self._parser.feed(data):
@@ -409,7 +409,7 @@ class VirtualYeti(VirtualBoard):
         self._drive()
 
     def _feed(self) -> None:
-        """Restart the time in which the host has to be heard; only a sibling does anything at its end."""
+        """Restart the time-out for messages of the host; only a sibling reacts to its end."""
         if self._heart is not None:
             self._heart.cancel()
         self._heart = self.after(WATCHDOG_S, self._starve)

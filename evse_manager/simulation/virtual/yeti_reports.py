@@ -1,4 +1,4 @@
-"""What a virtual Yeti measures and sees, as the contents of its messages."""
+"""Measurements and states of a virtual Yeti, as the contents of its messages."""
 
 from evse_manager.board.boards.yeti.messages import ErrorFlags, PilotVoltages, PowerMeter
 from evse_manager.board.driver_io import Observation
