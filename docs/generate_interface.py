@@ -45,8 +45,19 @@ OURS = '\N{EN DASH}'
 NEVER = ''
 """Absent value of a field that is always there."""
 
+
+def ev_info(**known: str) -> str:
+    """Return an EVInfo as typed: numbers that are unknown are NaN."""
+    unknown = {
+        field.name: '.nan'
+        for field in fields(types.EVInfo)
+        if float in get_args(get_type_hints(types.EVInfo)[field.name]) and field.name not in known
+    }
+    return '{' + ', '.join(f'{name}: {value}' for name, value in (known | unknown).items()) + '}'
+
+
 EXAMPLES = {
-    'hlc/ev_info': '{soc_percent: 41.0, battery_capacity_wh: 58000.0, evcc_id: "00:7D:FA:01:02:03"}',
+    'hlc/ev_info': ev_info(soc_percent='41.0', battery_capacity_wh='58000.0', evcc_id='"00:7D:FA:01:02:03"'),
     'hlc/evcc_id': '{data: "00:7D:FA:01:02:03"}',
     'hlc/certificate_request': (
         '{exi_request: gJgC, iso15118_schema_version: "urn:iso:15118:2:2013:MsgDef", certificate_action: 1}'

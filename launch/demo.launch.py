@@ -25,7 +25,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument(
-                'namespace', default_value='/evse_1', description='Namespace of the connector.'
+                'namespace', default_value='evse_1', description='Namespace of the connector.'
             ),
             DeclareLaunchArgument(
                 'driver',

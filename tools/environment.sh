@@ -198,7 +198,7 @@ build_package() {
         [ -z "$gone" ] || rm -rf "$install/evse_manager"
         case $gone in *msg/* | *srv/* | *action/*) rm -rf "$build/evse_manager" ;; esac
     fi
-    say "building ($distro)"
+    say "building ($distro; the interfaces take a few minutes, once)"
     CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} colcon --log-base "$build/log" build \
         --base-paths "$root" --packages-select evse_manager --build-base "$build" --install-base "$install" \
         --event-handlers console_direct- console_cohesion+ summary- status- \

@@ -458,7 +458,8 @@ SIMULATION: tuple[Command, ...] = (
                 '--soc',
                 type=arguments.number(1, 100, '%'),
                 metavar='PERCENT',
-                help="how full its battery is (default: the profile's)",
+                help="how full its battery is (default: the profile's); basic AC charging cannot"
+                ' read it, so status does not show it',
             ),
             argument(
                 '--current',

@@ -185,7 +185,8 @@ def _export(given: Namespace, records: Source) -> ExitCode:
                 file.write(json.dumps(whole, allow_nan=False) + '\n')
                 count += 1
     if given.output:
-        print(f'{count} sessions are in {printable(given.output)}')
+        sessions_are = '1 session is' if count == 1 else f'{count} sessions are'
+        print(f'{sessions_are} in {printable(given.output)}')
     return ExitCode.OK
 
 

@@ -151,7 +151,7 @@ def _site(graph: Graph, wanted: str | None, limit_s: float) -> str:
     if not found:
         raise NotFoundError(
             f'no authorization node on the graph within {limit_s:g} s; does it run, with ROS_DOMAIN_ID '
-            f'{domain()} too?'
+            f'{domain()} too? (a connector without one takes evse authorize and evse reserve)'
         )
     if len(found) > 1:
         raise UsageError(f'there are {len(found)} sites, say which with --site: {", ".join(found)}')

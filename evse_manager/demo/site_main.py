@@ -140,6 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print('depot_demo: ended by a signal; its nodes are gone', file=sys.stderr)
         return ExitCode.INTERRUPTED
     screen.say(f'All of it happened, in {time.monotonic() - screen.started:.0f} s.', 'bold green')
+    screen.say('Next: plug a car in by hand, as docs/first_steps.md shows.', 'dim')
     return ExitCode.OK
 
 

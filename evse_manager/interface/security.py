@@ -180,12 +180,15 @@ def hlc(space: Space) -> Rights:
     return union(_of_others(), _node(space, Party.HLC))
 
 
-def reader(space: Space) -> Rights:
-    """Return the rights of a reader of tokens."""
+def _tokens(space: Space) -> set[str]:
     at_connector = [topic.name for topic in CONNECTOR_TOPICS if topic.name in TOKENS]
     of_site = [topic.name for topic in SITE_TOPICS if topic.name in TOKENS]
-    tokens = {*space.of_connectors(at_connector), *space.of_site(of_site)}
-    return union(_of_others(), Rights(publish=tokens))
+    return {*space.of_connectors(at_connector), *space.of_site(of_site)}
+
+
+def reader(space: Space) -> Rights:
+    """Return the rights of a reader of tokens."""
+    return union(_of_others(), Rights(publish=_tokens(space)))
 
 
 def back_end(space: Space) -> Rights:
@@ -218,6 +221,11 @@ def observer(space: Space) -> Rights:
         request={*space.of_connectors([*_names(READING), *read]), *space.of_site(of_site)},
     )
     return union(_of_others(), reading)
+
+
+def recorder(space: Space) -> Rights:
+    """Return the rights of ``evse record``: an observer that also hears tokens, and masks them."""
+    return union(observer(space), Rights(subscribe=_tokens(space)))
 
 
 def operator(space: Space) -> Rights:
@@ -257,6 +265,7 @@ ROLES = {
     'back_end': back_end,
     'robot': robot,
     'observer': observer,
+    'recorder': recorder,
     'operator': operator,
 }
 """Every role, by the last part of its enclave ``/evse/…``."""

@@ -404,4 +404,4 @@ def main(args: Sequence[str] | None = None) -> int:
         return made[0]
 
     code = run(Party.BOARD, make, args)
-    return EXIT_FAILED if not code and made[0].failed else code
+    return EXIT_FAILED if not code and made and made[0].failed else code

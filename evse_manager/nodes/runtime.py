@@ -323,13 +323,29 @@ def new_executor() -> Executor:
     return EventsExecutor()
 
 
+USAGE = """\
+usage: {name} --ros-args [-r __ns:=/NAMESPACE] [-p PARAMETER:=VALUE …] [--params-file FILE]
+
+A node: it runs until Ctrl-C. Parameters, topics and services are in docs/interface.md;
+ros2 param describe reads the parameters of a node that runs."""
+
+
+def _asks_for_help(words: Sequence[str]) -> bool:
+    """Return whether ``--help`` stands before the arguments of ROS."""
+    own = words[: words.index('--ros-args')] if '--ros-args' in words else words
+    return '--help' in own or '-h' in own
+
+
 def run(name: str, make: Callable[[], NodeApp], args: Sequence[str] | None = None) -> int:
     """
-    Run one role in this process until a signal ends it; return the exit code.
+    Run one role in this process until a signal ends it; return the exit code.  ``--help`` prints the usage.
 
     The first signal asks for an orderly end of at most ``END_LIMIT_S``, a second one ends at once; power is
     withdrawn in both cases.  The process has to end with that code after this: it has ``LEAVING_S`` left.
     """
+    if _asks_for_help(sys.argv if args is None else args):
+        print(USAGE.format(name=name))
+        return EXIT_OK
     signals = SignalPipe()
     middleware.configure()
     try:
@@ -506,7 +522,7 @@ class _Loop:
         self._signals += 1
         if self._signals == 1:
             self._give_up = time.monotonic() + END_LIMIT_S
-            self._role.node.get_logger().info(f'{signal.Signals(number).name}: withdrawing power and ending.')
+            self._role.node.get_logger().info(f'{signal.Signals(number).name}: ending in order.')
             try:
                 self._role.end()
             except Exception:  # noqa: BLE001 - one that left this task would crash EventsExecutor

@@ -54,16 +54,18 @@ def test_every_topic_and_service_of_the_interface_is_placed() -> None:
     assert declared - placed == {endpoints.CLOCK}, 'simulated time has no place in a secured depot'
 
 
-@pytest.mark.parametrize('role', ['observer', 'robot', 'reader', 'site_markers', 'hlc', 'back_end'])
+@pytest.mark.parametrize(
+    'role', ['observer', 'recorder', 'robot', 'reader', 'site_markers', 'hlc', 'back_end']
+)
 def test_a_role_that_does_not_command_can_call_no_command(role: str) -> None:
     requests = {name for name in GRANTS[f'/evse/{role}'].publish.allow if name.startswith('rq/')}
     assert not {name for name in requests if name.removesuffix('Request').rpartition('/')[2] in COMMAND}
     assert not GRANTS[f'/evse/{role}'].publish.allows('rt/depot/bay_1/board/command')
 
 
-def test_only_the_authorization_hears_whole_tokens() -> None:
+def test_only_the_authorization_and_a_recorder_hear_tokens_at_the_readers() -> None:
     hearers = {role for role, grant in GRANTS.items() if grant.subscribe.allows('rt/depot/bay_1/token')}
-    assert hearers == {'/evse/authorization', '/evse/depot'}
+    assert hearers == {'/evse/authorization', '/evse/depot', '/evse/recorder'}
 
 
 def test_only_the_manager_commands_the_board() -> None:

@@ -46,8 +46,9 @@ NOT_USED_HERE = {
 
 PROGRAMS = {
     ('watch', BAY): 'observer',
-    ('events',): 'observer',
-    ('charge', '-c', BAY, '--until', '10kWh'): 'operator',
+    ('events', '-c', BAY): 'observer',
+    ('record', BAY, '--output', 'FILE'): 'recorder',
+    ('charge', 'DEADBEEF', '-c', BAY, '--until', '10kWh'): 'operator',
 }
 """Calls of ``evse`` that stay on the graph, and the role that they need."""
 
@@ -126,6 +127,7 @@ def test_the_installed_policy_allows_a_node_what_it_uses(role: str, policed: Pro
 def test_the_command_line_uses_nothing_that_its_role_may_not(
     words: tuple[str, ...], role: str, policed: Probe, tmp_path: Path
 ) -> None:
+    words = tuple(str(tmp_path / 'night.mcap') if word == 'FILE' else word for word in words)
     program = Process('evse', *words, '--timeout', '30', log=tmp_path / 'evse.log')
     try:
         name, namespace = policed.wait(
