@@ -1,5 +1,7 @@
 """Parameters: wrong ones stop the node at start and say why; settable ones act at once."""
 
+from pathlib import Path
+
 import pytest
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 
@@ -40,6 +42,14 @@ def test_a_wrong_value_stops_the_node_with_name_value_and_range(name: str, refus
 def test_a_wrong_driver_stops_the_board_node(refused: dict[str, Process]):
     assert refused['driver'].wait(30.0) == 2
     assert "driver is 'imaginary', but must be one of" in refused['driver'].output
+
+
+@pytest.mark.parametrize('executable', ['evse_manager', 'board_support', 'simulation_clock'])
+def test_help_is_a_usage_and_starts_nothing(executable: str, tmp_path: Path):
+    helped = Process(executable, '--help', log=tmp_path / 'help.log')
+    assert helped.wait() == 0
+    assert helped.output.startswith(f'usage: {executable} --ros-args ')
+    assert 'docs/interface.md' in helped.output
 
 
 def test_a_missing_parameter_file_is_named(site: Site):
