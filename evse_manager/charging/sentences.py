@@ -163,7 +163,7 @@ def disabled(connector: Connector) -> str:
     owner = owners.deciding(connector.owners)
     if owner is None or owner == owners.local(EnableState.DISABLE):
         return with_error(connector, 'Disabled; enable makes it available.')
-    text = f'Disabled by {owner.text}; enable_disable in its name, or with a lower number, ends that.'
+    text = f'Disabled by {owner.text}; enable_disable in its name ends that.'
     return with_error(connector, text)
 
 
