@@ -13,6 +13,9 @@ MAX_CURRENT_A = 80.0
 MAX_POWER_W = 3 * 400.0 * MAX_CURRENT_A
 """More than any connector of ``MAX_CURRENT_A`` can carry; above it is a mistake in the unit."""
 
+UNITS_S = {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}
+LONGEST_DURATION_S = 366 * 86400
+
 E = TypeVar('E', bound=IntEnum)
 
 
@@ -124,6 +127,15 @@ def charge_target(text: str) -> tuple[str, float]:
     return 'energy_wh', value
 
 
+def duration(text: str) -> float:
+    """Return seconds: ``90s``, ``30m``, ``2h`` or ``1d``."""
+    found = re.fullmatch(r'(\d+(?:\.\d+)?)\s*([smhd])', text.strip().lower())
+    seconds = float(found[1]) * UNITS_S[found[2]] if found else 0.0
+    if not 0.0 < seconds <= LONGEST_DURATION_S:
+        raise argparse.ArgumentTypeError(f'{text!r} is no duration; give 90s, 30m, 2h or 1d, 366d at most')
+    return seconds
+
+
 def future_time(text: str) -> int:
     """Return ``point_in_time``; a time of day that is over today is tomorrow's."""
     return point_in_time(text, after=round(datetime.now(UTC).timestamp() * 1e9))
@@ -143,7 +155,7 @@ def point_in_time(text: str, now: datetime | None = None, after: int = 0) -> int
         if text.strip() == 'now':
             moment = now
         elif offset:
-            seconds = float(offset[1]) * {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}[offset[2]]
+            seconds = float(offset[1]) * UNITS_S[offset[2]]
             moment = now + timedelta(seconds=seconds)
         elif re.fullmatch(r'\d{1,2}:\d{2}(:\d{2})?', text.strip()):
             hour, minute, *rest = (int(part) for part in text.split(':'))

@@ -25,6 +25,8 @@ MODULES = {
     'events': 'events',
     'token': 'site',
     'reservations': 'site',
+    'site': 'site_power',
+    'site_limit': 'site_power',
     'charge': 'charge',
     'record': 'recording',
     'report': 'report',

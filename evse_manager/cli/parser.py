@@ -78,6 +78,9 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, **options)
 
 
+MAX_SITE_CURRENT_A = 100_000.0
+"""More than any grid connection carries; above it is a mistake in the unit."""
+
 COMMON = {'connector': None, 'timeout': None, 'json': False, 'show_tokens': False}
 """Defaults of the common options.  They may stand before or after the subcommand, so argparse sets none."""
 
@@ -273,7 +276,7 @@ def add_site(group: Any) -> None:
     reservations.add_argument(
         '--cancel', type=arguments.integer(1, 2**31 - 1), metavar='N', help='cancel this one'
     )
-    for parser in (token, reservations):
+    for parser in (token, reservations, *add_site_power(group)):
         parser.add_argument(
             '--site',
             type=arguments.namespace,
@@ -315,6 +318,70 @@ def add_site(group: Any) -> None:
         metavar='N',
         help='higher is served first',
     )
+
+
+def add_site_power(group: Any) -> tuple[Any, Any]:
+    """Add site and site limit, which talk to the energy manager; return their parsers."""
+    site = add_view(
+        group,
+        'site',
+        common(),
+        'show how the power of a site is divided: limits, what flows, who waits and why',
+        'evse site',
+        'evse site --json | jq .nodes',
+        'evse site limit grid 40 --for 2h --source operator',
+    )
+    site.set_defaults(site=None)
+    below = site.add_subparsers(title='subcommands', metavar='COMMAND')
+    limit = add_view(
+        below,
+        'limit',
+        common(),
+        'limit a node of the site: the grid connection, a feeder or a connector',
+        'evse site limit row_a 20',
+        'evse site limit grid 40 --for 2h --source grid_operator --priority 5',
+        'evse site limit grid --none --source grid_operator',
+    )
+    limit.set_defaults(run='site_limit')
+    limit.add_argument(
+        'node', type=arguments.text_of('node'), metavar='NODE', help='its name in the site file'
+    )
+    limit.add_argument(
+        'limit_a',
+        nargs='?',
+        type=arguments.number(0, MAX_SITE_CURRENT_A, 'A'),
+        metavar='AMPERES',
+        help='highest current per phase',
+    )
+    limit.add_argument(
+        '--power',
+        type=arguments.number(0, 3 * 400.0 * MAX_SITE_CURRENT_A, 'W'),
+        metavar='W',
+        help='highest power of all phases together',
+    )
+    limit.add_argument(
+        '--for',
+        dest='for_s',
+        type=arguments.duration,
+        metavar='TIME',
+        help='90s, 30m, 2h, 1d (default: until cleared)',
+    )
+    limit.add_argument(
+        '--source',
+        type=arguments.text_of('source'),
+        default='operator',
+        metavar='NAME',
+        help='who sets it; another source cannot replace it (default: %(default)s)',
+    )
+    limit.add_argument(
+        '--priority',
+        type=arguments.integer(-(2**31), 2**31 - 1),
+        default=0,
+        metavar='N',
+        help='it takes this priority or a higher one to replace it (default: 0)',
+    )
+    limit.add_argument('--none', action='store_true', help="clear this source's limit")
+    return site, limit
 
 
 def add_recording(group: Any) -> None:

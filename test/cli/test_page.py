@@ -32,7 +32,9 @@ TYPED_ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize('name', ['token', 'reservations', 'charge', 'sessions', 'plot'])
+@pytest.mark.parametrize(
+    'name', ['token', 'reservations', 'site', 'site limit', 'charge', 'sessions', 'plot']
+)
 def test_every_subcommand_of_a_site_is_on_the_page(name):
     assert f'| `{name}` |' in PAGE
 
