@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import gettempdir
@@ -65,12 +65,15 @@ _taken: list[IO[str]] = []
 class Process:
     """One executable of the package, as installed."""
 
-    def __init__(self, executable: str, *arguments: str, log: Path, **environment: str) -> None:
+    def __init__(
+        self, executable: str, *arguments: str, log: Path, prefix: Sequence[str] = (), **environment: str
+    ) -> None:
+        """``prefix`` are the words of a program that executes it in its place, such as ``ip netns exec``."""
         program = Path(get_package_prefix('evse_manager')) / 'lib' / 'evse_manager' / executable
         self._log = log
         with log.open('w') as output:
             self._child = subprocess.Popen(
-                [str(program), *arguments],
+                [*prefix, str(program), *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

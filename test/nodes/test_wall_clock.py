@@ -8,7 +8,6 @@ both nodes, with the contactor closed.
 
 import random
 import signal
-import struct
 import subprocess
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 
 from evse_manager.msg import BoardState, ContactorState, EvseStatus
 from harness import Connector, Probe, Process, Site, running
+from nodes.wall_clock import WallClock
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -29,27 +29,6 @@ LONGEST_GAP_S = 0.9
 """Commands and states are due every 0.31 s; the lease is 1 s."""
 
 OPEN_WITHIN_S = 1.5
-
-
-class WallClock:
-    """The wall clock of the processes that start with ``environment``."""
-
-    def __init__(self, directory: Path) -> None:
-        library = directory / 'shifted_clock.so'
-        source = Path(__file__).with_name('shifted_clock.c')
-        subprocess.run(
-            ['cc', '-shared', '-fPIC', '-O1', '-o', str(library), str(source), '-ldl'], check=True, timeout=60
-        )
-        self._file = directory / 'shift'
-        self._file.write_bytes(struct.pack('q', 0))
-        self._shift_s = 0.0
-        self.environment = {'LD_PRELOAD': str(library), 'SHIFTED_CLOCK': str(self._file)}
-
-    def shift(self, seconds: float) -> None:
-        """Set the clock forward or back."""
-        self._shift_s += seconds
-        with self._file.open('r+b') as file:
-            file.write(struct.pack('q', round(self._shift_s * 1e9)))
 
 
 @pytest.fixture
