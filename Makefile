@@ -9,6 +9,7 @@
 #   make lint      ruff and mypy
 #   make endurance kill, stall and cut off nodes and kill the writers of session records 200 times (KILLS=…), and
 #                  simulate a year of sessions (DAYS=…); three quarters of an hour
+#   make endurance-site  simulate a depot for a month (DAYS=30 CONNECTORS=100; hours), in one process, in simulated time
 #   make faults    run the fault catalogue; rewrites docs/faults.md
 #   make fuzz      ten million steps of the charging kernel with random inputs (STEPS=… SEED=…; half an hour)
 #   make fuzz-parsers  ten million bytes of garbage for the parser of each serial board and for its driver, and inputs
@@ -34,6 +35,13 @@ endurance: export EVSE_MANAGER_DAYS = $(or $(DAYS),365)
 endurance: export PYTEST_ARGS = test/store/test_kill.py test/nodes/test_kills.py test/depot/test_depot_failures.py test/endurance -o faulthandler_timeout=0
 endurance:
 	@bash tools/environment.sh test
+
+.PHONY: endurance-site
+endurance-site: export EVSE_MANAGER_SITE_DAYS = $(or $(DAYS),30)
+endurance-site: export EVSE_MANAGER_SITE_CONNECTORS = $(or $(CONNECTORS),100)
+endurance-site: export PYTEST_ARGS = test/endurance/test_site_month.py
+endurance-site:
+	@bash tools/environment.sh test-pure
 
 .PHONY: benchmarks
 benchmarks:

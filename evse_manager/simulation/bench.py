@@ -197,6 +197,20 @@ class Bench:
         """Let time pass."""
         self._run(self.now + seconds, None)
 
+    def run_to(self, at: float) -> None:
+        """Let time pass up to ``at``; benches that are run to their next event in turn are in lock-step."""
+        self._run(at, None)
+
+    def next_event(self) -> float:
+        """Return when something happens next by itself, anywhere; infinity for never."""
+        times = (self._driver.next_poll(), self.board.clock_deadline(), self.manager.clock_deadline())
+        due = min((time for time in times if time is not None), default=math.inf)
+        if self._planned:
+            due = min(due, self._planned[0][0])
+        if self._leases:
+            due = min(due, self.board.steady_deadline(), self.manager.steady_deadline())
+        return due
+
     def run_until(self, predicate: Callable[['Bench'], bool], limit_s: float = 60.0) -> float:
         """
         Let time pass until ``predicate`` of this bench holds; return how long that took in seconds.
@@ -360,7 +374,7 @@ class Bench:
     def _run(self, end: float, predicate: Callable[['Bench'], bool] | None) -> bool:
         if predicate is not None and predicate(self):
             return True
-        while (at := self._next()) <= end:
+        while (at := self.next_event()) <= end:
             self.now = max(self.now, at)
             self._settle()
             if predicate is not None and predicate(self):
@@ -368,16 +382,6 @@ class Bench:
         self.now = max(self.now, end)
         self._loop.run(self._moment())
         return predicate is not None and predicate(self)
-
-    def _next(self) -> float:
-        """Return when something happens next, anywhere."""
-        times = (self._driver.next_poll(), self.board.clock_deadline(), self.manager.clock_deadline())
-        due = min((time for time in times if time is not None), default=math.inf)
-        if self._planned:
-            due = min(due, self._planned[0][0])
-        if self._leases:
-            due = min(due, self.board.steady_deadline(), self.manager.steady_deadline())
-        return due
 
     def _settle(self) -> None:
         """Let everything that is due at this instant happen, in the order of the real nodes."""

@@ -58,7 +58,7 @@ class StallBench(FaultBench):
         if sample is not None:
             self.manager.take(MeterSampled(sample), self._moment())
 
-    def _next(self) -> float:
+    def next_event(self) -> float:
         board = (self._driver.next_poll(), self.board.clock_deadline(), self.board.steady_deadline())
         manager = (self.manager.clock_deadline(), self.manager.steady_deadline())
         times = (() if self.board_stands else board) + (() if self.manager_stands else manager)
