@@ -199,7 +199,8 @@ build_package() {
         case $gone in *msg/* | *srv/* | *action/*) rm -rf "$build/evse_manager" ;; esac
     fi
     say "building ($distro; the interfaces take a few minutes, once)"
-    CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} colcon --log-base "$build/log" build \
+    # Without MAKEFLAGS colcon adds -l, and make then waits for the load of its own compilers to fall.
+    MAKEFLAGS=${MAKEFLAGS:--j$(nproc)} CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} colcon --log-base "$build/log" build \
         --base-paths "$root" --packages-select evse_manager --build-base "$build" --install-base "$install" \
         --event-handlers console_direct- console_cohesion+ summary- status- \
         --cmake-args -DCMAKE_BUILD_TYPE=Release -DPython3_EXECUTABLE="$(command -v python3)" -DBUILD_TESTING=OFF \
