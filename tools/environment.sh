@@ -191,7 +191,7 @@ build_package() {
         return
     fi
     mkdir -p "$build"
-    # Files that are gone from the sources must not live on among the installed or generated ones.
+    # Files that are gone from the sources must not remain among the installed or generated ones.
     if [ -f "$names" ]; then
         local gone
         gone=$(LC_ALL=C comm -23 "$names" <(sources '%p\n'))

@@ -165,9 +165,9 @@ class Authorizer:
             referenced = tuple(
                 name for name in referenced if known.connectors is None or name in known.connectors
             )
-            self._judge(token, verdict, referenced, repeated, known.priority)
+            self._decide(token, verdict, referenced, repeated, known.priority)
         elif self._site.rules.accept_prevalidated and token.prevalidated:
-            self._judge(token, ValidationResult(ACCEPTED), referenced, repeated, 0)
+            self._decide(token, ValidationResult(ACCEPTED), referenced, repeated, 0)
         elif self._site.rules.unknown is UnknownTokens.ASK:
             self._ask(token, referenced, repeated)
         else:
@@ -319,13 +319,13 @@ class Authorizer:
             )
         if self._in_process(asked.token, allowed, asked.repeated):
             return
-        self._judge(asked.token, verdict, allowed, asked.repeated, 0)
+        self._decide(asked.token, verdict, allowed, asked.repeated, 0)
 
     def _id_of(self, name: str) -> int:
         status = self._site.connectors[name].status
         return status.connector_id if status is not None else 0
 
-    def _judge(
+    def _decide(
         self,
         token: ProvidedIdToken,
         verdict: ValidationResult,

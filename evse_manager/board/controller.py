@@ -59,7 +59,7 @@ WHAT_IS_WANTED = all_but(BoardCommand, 'sequence_number', 'lease')
 
 _CHARGING_STATES = (ControlPilotState.C, ControlPilotState.D)
 _QUIET_STATES = (ControlPilotState.A, ControlPilotState.B)
-_NOBODY = BoardCommand(pilot_mode=PilotMode.X1)
+_NO_COMMAND = BoardCommand(pilot_mode=PilotMode.X1)
 _OUR_FAULTS = frozenset(OpeningReason) - {
     OpeningReason.UNSPECIFIED,
     OpeningReason.COMMANDED,
@@ -90,7 +90,7 @@ class BoardController:
         self._style = style
         self._board_id = board_id
         self._lease = Lease(lease_max_s)
-        self._command = _NOBODY
+        self._command = _NO_COMMAND
         self._said: tuple[object, ...] | None = None
         """The newest command and the conditions of its validation, while its repetition changes nothing."""
         self._counters: tuple[int, int] | None = None

@@ -383,7 +383,7 @@ class ChargeGoal:
                 if self._began is not None:
                     self._output.commands.append(PauseCharging())
             case KeepAliveLost.STOP:
-                text = f'The client has not been heard for {limit:g} s.'
+                text = f'The client has been silent for {limit:g} s.'
                 self._end(ChargeResult.KEEP_ALIVE_LOST, text, StopTransactionReason.TIMEOUT)
 
     def _wait(self, status: EvseStatus) -> None:

@@ -144,10 +144,10 @@ class Offer:
 
 @dataclass(slots=True)
 class PhaseSwitch:
-    """A change to another number of phases; ``told`` is when the board was ordered, ``None`` before that."""
+    """A change to another number of phases; ``ordered_at`` is ``None`` before the board was ordered."""
 
     target: int
-    told: float | None = None
+    ordered_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -230,7 +230,7 @@ class Connector:
     errors: ErrorSet = field(default_factory=ErrorSet)
     emergency_at: float = -math.inf
     """When the newest emergency was raised; F on the pilot follows for ``state_f_after_fault_s``."""
-    judged_openings: int | None = None
+    counted_faults: int | None = None
     close_wanted_since: float | None = None
     weld_suspected_since: float | None = None
     excess_since: float | None = None

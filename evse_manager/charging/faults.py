@@ -116,7 +116,7 @@ DISAGREEMENT = _fault(
     'BoardDisagrees',
     _E.INTERNAL,
     _R.CLEAR,
-    'The board offers more current than it was told; check its firmware.',
+    'The board offers more current than ordered; check its firmware.',
 )
 PERMANENT = _fault(
     'BoardPermanentFault', _E.INTERNAL, _R.CLEAR, 'The board reports a permanent fault; have it replaced.'

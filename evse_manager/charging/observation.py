@@ -108,7 +108,7 @@ def take_step(
         connector.cp_state = cp_state
         connector.pilot_read_after_f = True
         if cp_state in PLUGGED:
-            _judge_gap(connector)
+            _evaluate_gap(connector)
             _plugged(connector)
         elif cp_state is ControlPilotState.A:
             _in_a(connector)
@@ -128,7 +128,7 @@ def settle_unplug(connector: Connector) -> None:
         _unplugged(connector)
 
 
-def _judge_gap(connector: Connector) -> None:
+def _evaluate_gap(connector: Connector) -> None:
     """
     End the session when the car that is plugged in now may be another one.
 

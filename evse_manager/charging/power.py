@@ -69,13 +69,13 @@ def _phase_switch(connector: Connector, transaction: Transaction) -> None:
         if connected or connector.allowance.reason is StatusReason.TOO_FEW_PHASES:
             return
         switch = connector.phase_switch = PhaseSwitch(target)
-    if switch.told is None:
+    if switch.ordered_at is None:
         switch.target = target
         paused = not transaction.energy_flowed or timers.phase_pause.over(connector)
         if connected:
             connector.phase_switch = None
         elif _surely_open(connector) and paused:
-            switch.told = now
+            switch.ordered_at = now
             connector.phases = switch.target
     elif connector.answered and board is not None and board.phases == switch.target:
         connector.phase_switch = None

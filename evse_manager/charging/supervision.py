@@ -167,10 +167,10 @@ def _closing(connector: Connector) -> None:
         connector.close_wanted_since = connector.now.steady
     overdue = timers.closing.shown(connector)
     condition(connector, faults.NOT_CLOSING, overdue)
-    if connector.judged_openings is None:
-        connector.judged_openings = board.fault_counter
-    elif board.fault_counter != connector.judged_openings:
-        connector.judged_openings = board.fault_counter
+    if connector.counted_faults is None:
+        connector.counted_faults = board.fault_counter
+    elif board.fault_counter != connector.counted_faults:
+        connector.counted_faults = board.fault_counter
         if board.opening_reason is OpeningReason.BOARD_RESET:
             connector.meter.board_restarted(connector.now.steady)
         if board.opening_reason is OpeningReason.BY_ITSELF:

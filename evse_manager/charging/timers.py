@@ -300,7 +300,7 @@ def contactor_rest(connector: Connector) -> float | None:
 def phase_pause(connector: Connector) -> float | None:
     """Before the phases change the contactor stays open for `switch_3ph1ph_delay_s`."""
     switch = connector.phase_switch
-    if connector.running is None or switch is None or switch.told is not None:
+    if connector.running is None or switch is None or switch.ordered_at is not None:
         return None
     return connector.contactor_open_since + connector.config.switch_3ph1ph_delay_s
 
@@ -309,9 +309,9 @@ def phase_pause(connector: Connector) -> float | None:
 def phase_switch(connector: Connector) -> float | None:
     """A board that has not switched the phases after 5 s has failed to."""
     switch = connector.phase_switch
-    if connector.running is None or switch is None or switch.told is None:
+    if connector.running is None or switch is None or switch.ordered_at is None:
         return None
-    return switch.told + PHASES_S
+    return switch.ordered_at + PHASES_S
 
 
 @_timer()

@@ -518,7 +518,7 @@ SIMULATION: tuple[Command, ...] = (
     ),
     Command(
         'simulation/clear_fault',
-        'mend what fails',
+        'correct what fails',
         FAULT_GLOSSARY,
         aliases=('clear',),
         arguments=(

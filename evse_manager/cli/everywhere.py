@@ -45,7 +45,7 @@ class Target:
 
     name: str
     call: PendingCall | None = None
-    told: bool = False
+    printed: bool = False
 
 
 def run_everywhere(given: Namespace, graph: Graph) -> ExitCode:
@@ -128,8 +128,8 @@ class Run:
         status = self._statuses[target.name]
         if not self._after_session or (status is not None and not status.session_uuid):
             return True
-        if not target.told and not self._given.json:
-            target.told = True
+        if not target.printed and not self._given.json:
+            target.printed = True
             print(f'{target.name}: waiting for the end of its session', flush=True)
         return False
 

@@ -55,9 +55,9 @@ class Recorder:
         max_bytes: int,
         about: dict[str, str],
         show_tokens: bool,
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> None:
-        """``connectors`` are namespaces, empty for all; ``tell`` gets sentences for people."""
+        """``connectors`` are namespaces, empty for all; ``notify`` gets sentences for people."""
         self.messages = 0
         self.paths: list[Path] = []
         self.topics: dict[str, str] = {}
@@ -69,7 +69,7 @@ class Recorder:
         self._max_bytes = max_bytes
         self._about = about
         self._show_tokens = show_tokens
-        self._tell = tell
+        self._notify = notify
         self._channels: dict[str, tuple[str, str, str]] = {}
         """Type, definition and quality of service of each recorded topic."""
         self._refused: set[str] = set()
@@ -90,7 +90,7 @@ class Recorder:
         present = set(self._graph.connectors()) & set(connectors)
         for namespace in sorted(present - self._joined):
             self._joined.add(namespace)
-            self._tell(f'recording {namespace}')
+            self._notify(f'recording {namespace}')
         for topic, types in self._graph.node.get_topic_names_and_types():
             if (
                 topic not in self.topics
@@ -119,7 +119,7 @@ class Recorder:
             text, message_class = definition(kind), endpoints.load(kind)
         except (DefinitionError, ImportError, AttributeError, ValueError):
             self._refused.add(topic)
-            self._tell(f'{topic} is left out: its type {kind} is not installed here')
+            self._notify(f'{topic} is left out: its type {kind} is not installed here')
             return
         profiles = [offer.qos_profile for offer in offers]
         latched = all(each.durability is DurabilityPolicy.TRANSIENT_LOCAL for each in profiles)

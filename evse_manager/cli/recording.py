@@ -29,10 +29,10 @@ def run_record(given: Namespace, graph: Graph) -> ExitCode:
         max_bytes=round(given.max_size * MEGABYTE),
         about={'version': versions(), 'tokens': 'readable' if given.show_tokens else 'masked'},
         show_tokens=given.show_tokens,
-        tell=_tell,
+        notify=_notify,
     )
     signal.signal(signal.SIGTERM, _interrupt)
-    _tell(f'writing {path}; Ctrl-C ends it')
+    _notify(f'writing {path}; Ctrl-C ends it')
     begun = time.monotonic()
     warned = False
     try:
@@ -40,7 +40,7 @@ def run_record(given: Namespace, graph: Graph) -> ExitCode:
             recorder.turn(SLICE_S)
             if not warned and not recorder.topics and time.monotonic() > begun + (given.timeout or FIND_S):
                 warned = True
-                _tell(f'{no_connector_message(given.timeout or FIND_S)}; those that appear are recorded')
+                _notify(f'{no_connector_message(given.timeout or FIND_S)}; those that appear are recorded')
     except KeyboardInterrupt:
         pass
     recorder.close()
@@ -61,7 +61,7 @@ def run_record(given: Namespace, graph: Graph) -> ExitCode:
     return ExitCode.OK
 
 
-def _tell(sentence: str) -> None:
+def _notify(sentence: str) -> None:
     print(f'evse: {sentence}', file=sys.stderr, flush=True)
 
 

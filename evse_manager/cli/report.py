@@ -161,11 +161,11 @@ def run_report(given: Namespace, graph: Graph) -> ExitCode:
         with suppress(OSError):
             path.unlink()
         raise CliError(f'{path} cannot be written: {error.strerror}.', ExitCode.USAGE) from error
-    tell(given, path, report, names)
+    print_summary(given, path, report, names)
     return ExitCode.OK
 
 
-def tell(given: Namespace, path: Path, report: Report, names: list[str]) -> None:
+def print_summary(given: Namespace, path: Path, report: Report, names: list[str]) -> None:
     """Print what was written, and what is missing."""
     if given.json:
         emit({'file': str(path), 'connectors': names, 'parts': report.names(), 'missing': report.missing})

@@ -34,13 +34,13 @@ def verified(given: Namespace, records: Source) -> ExitCode:
                 }
             )
     else:
-        for line in [line for meter in meters for line in judged(meter)] or ['There are no transactions.']:
+        for line in [line for meter in meters for line in described(meter)] or ['There are no transactions.']:
             print(printable(line))
     wrong = any(meter.verdict is not Verdict.AGREES for meter in meters)
     return ExitCode.REFUSED if wrong else ExitCode.OK
 
 
-def judged(meter: MeterVerification) -> Iterator[str]:
+def described(meter: MeterVerification) -> Iterator[str]:
     """Yield the verdict on a meter, and what it rests on."""
     place = f'{meter.connector or "unknown connector"}, meter {meter.meter_id or "without a name"}'
     match meter.verdict:

@@ -119,7 +119,7 @@ def row(view: ConnectorView, bays: Sequence[ConnectorView], width: int, now: flo
     status, silence = view.status, view.silence(now)
     name = cell(view.name, name_width(bays, width), 'bold')
     if status is None:
-        return styled([name, Text(view.trouble or 'nothing heard yet', style='dim')], width)
+        return styled([name, Text(view.trouble or 'no status yet', style='dim')], width)
     state = 'silent' if silence is not None else state_word(status)
     columns = [
         name,
@@ -145,9 +145,9 @@ def reason(view: ConnectorView, now: float) -> Text:
         return Text(view.trouble, style='red')
     if silence is not None:
         gone = 'its node is gone' if not view.offered else 'its node is still there'
-        return Text(f'Nothing heard for {formatting.duration(silence)}: {gone}', style='red')
+        return Text(f'No status for {formatting.duration(silence)}: {gone}', style='red')
     if view.status is None:
-        return Text('Nothing heard yet', style='dim')
+        return Text('No status yet', style='dim')
     return Text(formatting.why(view.status), style='green' if formatting.is_flowing(view.status) else '')
 
 

@@ -53,7 +53,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
         '--domain-id',
         type=integer(0, 101),
         metavar='N',
-        help='ROS domain to run on (default: one that nobody uses)',
+        help='ROS domain to run on (default: one that is not in use)',
     )
     parser.add_argument(
         '--namespace',
@@ -106,12 +106,12 @@ def perform(given: Namespace, domain: int, screen: DemoScreen) -> None:
     with Graph() as graph, Nodes(given.namespace, given.driver) as nodes:
         try:
             nodes.start()
-            story = Scenario(graph, nodes, given.namespace, screen, given.driver)
-            story.tell()
+            scenario = Scenario(graph, nodes, given.namespace, screen, given.driver)
+            scenario.run()
             codes = nodes.end()
             if any(codes.values()):
                 raise StepFailedError(f'the nodes did not end in order: exit codes {codes}')
-            story.conclude()
+            scenario.conclude()
         except CliError:
             screen.close()
             for text in nodes.last_words():

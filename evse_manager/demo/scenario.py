@@ -62,7 +62,7 @@ class Snapshot:
 
 
 class Scenario:
-    """One session, step by step; ``tell`` returns when it is over, or raises ``StepFailedError``."""
+    """One session, step by step; ``run`` returns when it is over, or raises ``StepFailedError``."""
 
     def __init__(self, graph: Graph, nodes: Nodes, namespace: str, screen: DemoScreen, driver: str) -> None:
         self.graph = graph
@@ -215,7 +215,7 @@ class Scenario:
 
     # --- the steps ----------------------------------------------------------------------------------------
 
-    def tell(self) -> None:
+    def run(self) -> None:
         """Go through all steps."""
         for number, (title, play) in enumerate(self.steps, start=1):
             self.number = number

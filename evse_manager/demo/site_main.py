@@ -110,7 +110,7 @@ def perform(given: Namespace, screen: SiteScreen) -> None:
     monitor = scenario.monitor
     screen.say(
         f'{given.connectors} connectors, {scenario.energy_wh() / 1000:.2f} kWh; {monitor.messages} messages '
-        f'judged, at most {monitor.highest_a:.1f} A on a phase, no limit exceeded.'
+        f'checked, at most {monitor.highest_a:.1f} A on a phase, no limit exceeded.'
     )
 
 

@@ -95,14 +95,14 @@ class SiteMonitor:
         """Judge a state of a board: what it offers counts while its contactor is closed."""
         offers = state.pilot_mode is PilotMode.PWM and state.contactor is ContactorState.CLOSED
         self._connectors[connector].offered_a = state.current_a if offers else 0.0
-        self._judge(connector, now)
+        self._check(connector, now)
 
     def meter(self, connector: str, sample: Powermeter, now: float) -> None:
         """Judge a sample of a meter."""
         current = sample.current_a
         values = (current.l1, current.l2, current.l3) if current is not None else ()
         self._connectors[connector].measured_a = tuple(value or 0.0 for value in values)
-        self._judge(connector, now)
+        self._check(connector, now)
 
     def sums(self, node: str) -> Sums:
         """Return what counts on each phase of a node."""
@@ -115,7 +115,7 @@ class SiteMonitor:
                 measured[phase] += current
         return Sums(offered, measured)
 
-    def _judge(self, connector: str, now: float) -> None:
+    def _check(self, connector: str, now: float) -> None:
         self.messages += 1
         for node in self._above[connector]:
             self.violations += self._excesses(node, now)

@@ -48,7 +48,7 @@ class Obedience:
         self.reduced_at = min(self.reduced_at, steady)
         self.allowances.append((steady + FOLLOWS_WITHIN_S, before_a))
 
-    def judge(self, draw_a: float | None, granted_a: float, acknowledged: bool, steady: float) -> None:
+    def evaluate(self, draw_a: float | None, granted_a: float, acknowledged: bool, steady: float) -> None:
         """Take a report; ``draw_a`` None is unknown."""
         while self.allowances and self.allowances[0][0] <= steady:
             self.allowances.popleft()
@@ -203,7 +203,7 @@ class Connector:
         draw = None if demand.draw_a is None else max(demand.draw_a)
         if demand.contactor is ContactorState.OPEN:
             draw = 0.0
-        self.obedience.judge(draw, granted, in_force or stamp is None, steady)
+        self.obedience.evaluate(draw, granted, in_force or stamp is None, steady)
         if newest is not None and granted > 0.0 and in_force:
             self.usage.observe(demand, granted, newest.phases, steady)
         elif granted <= 0.0 and self.ledger.settled:

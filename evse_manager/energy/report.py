@@ -153,7 +153,7 @@ def _sentence(connector: Connector, target: Target, reason: GrantReason, binding
                 'The energy manager has just started and raises nothing until all connectors have reported.'
             )
         case GrantReason.SILENT:
-            return f'It is not heard; {counted:.1f} A stay reserved for it; check its node and the network.'
+            return f'It is silent; {counted:.1f} A stay reserved for it; check its node and the network.'
         case GrantReason.CONTACTOR_UNKNOWN:
             return f'Its contactor is unknown; {counted:.1f} A stay reserved for it; check its board.'
         case GrantReason.NOT_FOLLOWING:

@@ -58,7 +58,7 @@ RIVAL = (
 )
 DEAF = (
     'The board node reports but does not take commands; check that both nodes are of one version, and that'
-    ' nobody else publishes commands.'
+    ' no other node publishes commands.'
 )
 
 
@@ -258,9 +258,9 @@ class BoardLeaseClient:
         self._present_since = steady - NEARBY_S
         self._standing_by = self._rival_heard > self._present_since
         if self._standing_by:
-            return self._told(RIVAL)
+            return self._report_once(RIVAL)
         if steady - self._heard > BOARD_SILENCE_S:
-            return self._told(SILENT)
+            return self._report_once(SILENT)
         if self._disobeyed_since is not None:
             return self._disobeyed(self._disobeys, steady)
         return None
@@ -317,7 +317,7 @@ class BoardLeaseClient:
         if self._is_rival(state.controller_id):
             self._rival_heard = steady
             self._standing_by = True
-            return self._told(RIVAL)
+            return self._report_once(RIVAL)
         return None
 
     def _disobeyed(self, how: str, steady: float) -> BoardLost | None:
@@ -329,7 +329,7 @@ class BoardLeaseClient:
             return None
         if how == DEAF and not self._holder:
             self._rename(steady)
-        return self._told(how)
+        return self._report_once(how)
 
     def _rename(self, steady: float) -> None:
         """
@@ -343,7 +343,7 @@ class BoardLeaseClient:
         self._answered = 0
         self._disobeyed_since = steady
 
-    def _told(self, why: str) -> BoardLost | None:
+    def _report_once(self, why: str) -> BoardLost | None:
         """Say once that the board is lost, and again when there is another reason."""
         if self._lost == why:
             return None

@@ -79,7 +79,7 @@ class BlackBox:
         """The fault for which a black box is to be written."""
         self._due = 0.0
         self._written_at = -PAUSE_S
-        self._failure_told = False
+        self._failure_reported = False
         self.writing = 0
         """Black boxes that are being written."""
 
@@ -125,8 +125,8 @@ class BlackBox:
     def save(self, reason: str, done: Done) -> None:
         """Write the last minutes at once."""
         segments = self._window.copy()
-        if self._journal is not None and self._journal.failure and not self._failure_told:
-            self._failure_told = True
+        if self._journal is not None and self._journal.failure and not self._failure_reported:
+            self._failure_reported = True
             self._log.warning(f'The black box ended with a failure: {self._journal.failure}.')
         if self._folder is None or not segments:
             why = self._why_not if self._folder is None else 'nothing happened yet'

@@ -310,7 +310,7 @@ class Bench:
         """Return the answer to a command that was sent, ``None`` while there is none."""
         return self._answers.get(ticket)
 
-    def tell(self, happened: Input) -> None:
+    def feed(self, happened: Input) -> None:
         """Hand any other input to the kernel."""
         self.manager.take(happened, self._moment())
         self._settle()

@@ -78,7 +78,7 @@ def grant(current_a: float, life_s: float) -> Step:
 
     def step(bench: Bench) -> None:
         life = Time(round(life_s * 1e9))
-        bench.tell(
+        bench.feed(
             LimitsEnforced(
                 EnforcedLimits(
                     stamp=Time(0), valid_until=life, limits_root_side=LimitsRes(ac_max_current_a=current_a)

@@ -54,7 +54,7 @@ def test_all_of_it_happens_in_order_and_no_limit_is_exceeded(tmp_path: Path) -> 
     assert re.search(r'2 cars with 20\.0 A each', text)
     assert len(re.findall(r'3 cars with 13\.3 A each', text)) == 3
     assert re.search(r'3 cars with 8\.0 A each; 24 A allowed', text)
-    assert re.search(r'\d{3,} messages judged, at most (3\d|40)\.\d A on a phase, no limit exceeded', text)
+    assert re.search(r'\d{3,} messages checked, at most (3\d|40)\.\d A on a phase, no limit exceeded', text)
 
 
 def test_a_signal_ends_it_and_its_depot(tmp_path: Path) -> None:

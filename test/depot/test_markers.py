@@ -93,7 +93,7 @@ def test_nothing_of_a_silent_connector_looks_as_if_it_were_known() -> None:
     }
     text = of(markers, 'label', 5).text
     assert text.startswith('bay_6, silent\n')
-    assert 'Nothing heard' in text
+    assert 'No status' in text
 
 
 def test_a_label_has_the_reason_in_short_lines() -> None:

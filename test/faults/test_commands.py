@@ -46,7 +46,7 @@ def grant(bench: FaultBench, current_a: float, life_s: float = 10.0) -> None:
     """Let the energy manager hand out a limit."""
     stamp = bench.wall
     limits = EnforcedLimits('', stamp, Time(stamp + round(life_s * SECOND)), LimitsRes(None, current_a, 0))
-    bench.tell(LimitsEnforced(limits))
+    bench.feed(LimitsEnforced(limits))
 
 
 @pytest.mark.parametrize('current_a', [math.nan, math.inf, -math.inf, -1.0, 1e9, 80.2])

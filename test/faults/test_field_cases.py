@@ -42,7 +42,7 @@ def test_C23_the_installations_limit_changes_at_run_time(measured) -> None:
     for amperes in (10.0, 32.0):
         changed = bench.now
         bench.config = Config(max_current_import_a=amperes)
-        bench.tell(ParametersChanged(bench.config))
+        bench.feed(ParametersChanged(bench.config))
         bench.run_until(lambda b, a=amperes: b.status.signalled_current_a == a, 10.0)
         measured(bench.now - changed, 6.0)
         seen.append((bench.status.signalled_current_a, bench.status.limit_source))

@@ -80,7 +80,7 @@ ACTIONS: dict[str, Callable[[Bench], object]] = {
     'replug': lambda bench: bench.replug(),
     'clock forward': lambda bench: bench.set_wall_clock(3600.0),
     'clock back': lambda bench: bench.set_wall_clock(-7200.5),
-    'parameters': lambda bench: bench.tell(ParametersChanged(Config(max_current_import_a=13.0))),
+    'parameters': lambda bench: bench.feed(ParametersChanged(Config(max_current_import_a=13.0))),
     'look at the status': lambda bench: bench.status,
     'manager stalls': lambda bench: setattr(bench, 'renewing', not bench.renewing),
     'manager fails': lambda bench: bench.manager.fail('it failed in a test', bench._moment()),

@@ -67,7 +67,7 @@ def test_a_silent_connector_is_not_shown_as_charging(window: Any) -> None:
     window.redraw()
     ((_, state, *_, reason),) = window.cells()
     assert state == 'silent'
-    assert 'Nothing heard' in reason
+    assert 'No status' in reason
     assert 'silent' in window.panel.detail.title.text()
 
 

@@ -120,12 +120,12 @@ class Sdm630:
     def _next(self, now: float) -> Order:
         if self._momentary is None:
             self._began = now
-            return Order(self._request(MOMENTARY, MOMENTARY_WORDS), self._told_momentary)
+            return Order(self._request(MOMENTARY, MOMENTARY_WORDS), self._on_momentary)
         if self._serial is None and now >= self._optional_due[SERIAL_NUMBER]:
-            return Order(Request(self.unit, Function.READ_HOLDING, SERIAL_NUMBER, 2), self._told_serial)
+            return Order(Request(self.unit, Function.READ_HOLDING, SERIAL_NUMBER, 2), self._on_serial)
         if self._energies is None and now >= self._optional_due[ENERGIES]:
-            return Order(self._request(ENERGIES, ENERGIES_WORDS), self._told_energies)
-        return Order(self._request(TOTALS, TOTALS_WORDS), self._told_totals)
+            return Order(self._request(ENERGIES, ENERGIES_WORDS), self._on_energies)
+        return Order(self._request(TOTALS, TOTALS_WORDS), self._on_totals)
 
     def deadline(self) -> float:
         """Return when the next request is due."""
@@ -158,18 +158,18 @@ class Sdm630:
         missing = self._optional_failed[register] >= OPTIONAL_FAILURES
         self._optional_due[register] = now + (OPTIONAL_RETRY_S if missing else PHASES_PERIOD_S)
 
-    def _told_serial(self, answer: Answer, now: float) -> None:
+    def _on_serial(self, answer: Answer, now: float) -> None:
         if not answer.good:
             self._optional_missing(SERIAL_NUMBER, now)
             return
         self._optional_failed[SERIAL_NUMBER] = 0
         self._serial = answer.values[0] << 16 | answer.values[1]
 
-    def _told_momentary(self, answer: Answer, now: float) -> None:
+    def _on_momentary(self, answer: Answer, now: float) -> None:
         if self._good(answer, now):
             self._momentary = floats(answer.values)
 
-    def _told_energies(self, answer: Answer, now: float) -> None:
+    def _on_energies(self, answer: Answer, now: float) -> None:
         if not answer.good:
             self._optional_missing(ENERGIES, now)
             return
@@ -177,7 +177,7 @@ class Sdm630:
         self._optional_due[ENERGIES] = now + PHASES_PERIOD_S
         self._energies = floats(answer.values)
 
-    def _told_totals(self, answer: Answer, now: float) -> None:
+    def _on_totals(self, answer: Answer, now: float) -> None:
         if not self._good(answer, now):
             return
         assert self._momentary is not None

@@ -263,6 +263,6 @@ class ModbusBus:
             'requests': str(self.master.requests),
             'requests not answered in time': str(self.master.timeouts),
             'requests refused (exceptions)': str(self.master.refusals),
-            'frames nobody waited for': str(self.answers.strays),
+            'unexpected frames': str(self.answers.strays),
             'own requests that came back': str(self.answers.echoes),
         }

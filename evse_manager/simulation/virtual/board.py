@@ -10,8 +10,8 @@ meter) and time that moves only on request, as the world's.  A subclass gives
 - ``describe``: what a person wants to see;
 
 and sends with ``send``, one call per frame (the faults of the line act on frames).  Values that a board
-reports go through ``told``, so that each can be made wrong on demand.  Without a line and a terminal a board
-runs in lock-step with a test: set ``send`` and call ``receive`` and ``advance``.
+reports go through ``reported_value``, so that each can be made wrong on demand.  Without a line and a
+terminal a board runs in lock-step with a test: set ``send`` and call ``receive`` and ``advance``.
 """
 
 import math
@@ -132,7 +132,7 @@ class VirtualBoard(ABC):
         """Return a frame that the board may send unasked, for floods."""
         return b''
 
-    def told(self, name: str, value: str) -> str:
+    def reported_value(self, name: str, value: str) -> str:
         """Return the value to report: the right one, or the wrong one that was asked for."""
         return self.wrong.get(name, value)
 

@@ -43,7 +43,7 @@ COMMANDS = {
     'set_proximity': 'AMPACITY: change the coding of the cable (13, 20, 32, 63 A; 0 = none).',
     'inject': 'FAULT [arguments]: begin a fault of the EV, the board or the line; `faults` lists them.',
     'clear': '[FAULT]: end a fault, or all.',
-    'wrong': 'VALUE [is]: report a wrong value until told without `is`; `values` lists them.',
+    'wrong': 'VALUE [is]: report a wrong value until called without `is`; `values` lists them.',
     'reset': 'Restart the controller of the board.',
     'pull_port': 'Pull the serial adapter out.',
     'plug_port': 'Put it back.',

@@ -123,7 +123,7 @@ class VirtualOpenEvse(VirtualBoard):
         maximum_a = int(self.world.settings.max_current_a)
         if maximum_a != HARDWARE_MAXIMUM_A:
             self.firmware.memory.hardware_a = self.firmware.memory.level_2_a = maximum_a
-        self.firmware.value = self.told
+        self.firmware.value = self.reported_value
         self.firmware.flaws = self.own_faults
 
     # --- the board --------------------------------------------------------------------------------

@@ -214,7 +214,7 @@ class Firmware:
                 self.terminals.set_pilot(PilotDrive.PLUS_12)
                 before = UNKNOWN
             pwm = self.terminals.pilot is PilotDrive.PWM
-            self.state = self.pilot.judge(before, now, high_v, low_v, pwm=pwm)
+            self.state = self.pilot.classify(before, now, high_v, low_v, pwm=pwm)
         if self.state != before and not (yield from self._enter(now)):
             return
         if fault is not None and before == CHARGING and now - self.closed_at <= EARLY_FAULT_S:

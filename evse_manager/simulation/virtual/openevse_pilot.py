@@ -36,7 +36,7 @@ class PilotReader:
         self._seen = self._seen_field = UNKNOWN
         self._seen_at = self._seen_field_at = 0.0
 
-    def judge(self, before: int, now: float, high_v: float, low_v: float, *, pwm: bool) -> int:
+    def classify(self, before: int, now: float, high_v: float, low_v: float, *, pwm: bool) -> int:
         """Return the state that follows from the pilot, after the one from ``before``."""
         seen, field = self._meaning(high_v, low_v, pwm)
         state = before

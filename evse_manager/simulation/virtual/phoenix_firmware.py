@@ -214,16 +214,16 @@ class VirtualPhoenix(VirtualBoard, Slave):
             case 2001:
                 return 0
             case 22000:
-                return int(self.told('current', str(self.current)))
+                return int(self.reported_value('current', str(self.current)))
             case 24000:
-                letters = self.told('state', self.state).ljust(2)
+                letters = self.reported_value('state', self.state).ljust(2)
                 return ord(letters[0]) << 8 | ord(letters[1])
             case 24001:
-                return int(self.told('proximity', str(self._proximity())))
+                return int(self.reported_value('proximity', str(self._proximity())))
             case 24002:
                 return round(duty_cycle(float(self._signalled())))
             case 24003:
-                return int(self.told('signalled', str(self._signalled())))
+                return int(self.reported_value('signalled', str(self._signalled())))
             case 24004:
                 return 0x08 if self._mirror else 0
             case 24005:
@@ -231,11 +231,11 @@ class VirtualPhoenix(VirtualBoard, Slave):
             case _ if 24017 <= address <= 24020:
                 return 0
             case 24025:
-                word = int(self.told('errors', str(self._error_word())))
+                word = int(self.reported_value('errors', str(self._error_word())))
                 self._kept_bits.clear()
                 return word
             case 24027:
-                return int(self.told('preset', str(int(self.world.settings.max_current_a))))
+                return int(self.reported_value('preset', str(int(self.world.settings.max_current_a))))
         raise Refusal(ILLEGAL_ADDRESS)
 
     def write_register(self, address: int, value: int) -> None:

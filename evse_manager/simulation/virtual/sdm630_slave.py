@@ -25,13 +25,13 @@ RESOLUTION_KWH = 0.001
 OFFERED_A = 16.0
 
 METER_FAULTS = {
-    'meter_nan': 'The meter tells NaN for voltage and current, until cleared.',
-    'meter_swapped': 'The meter tells the words of its floats in the wrong order, until cleared.',
+    'meter_nan': 'The meter reports NaN for voltage and current, until cleared.',
+    'meter_swapped': 'The meter reports the words of its floats in the wrong order, until cleared.',
     'meter_reset': 'The registers of the meter begin at 0 again, once and for good.',
     'meter_phase_missing': 'L2 of the meter is not connected, until cleared.',
     'meter_reversed': "The meter's current transformers are the wrong way round, until cleared.",
     'meter_phase_order': "The meter's phases are wired L3, L1, L2, until cleared.",
-    'meter_hz': 'The meter tells ten times the frequency, until cleared.',
+    'meter_hz': 'The meter reports ten times the frequency, until cleared.',
     'meter_exception': 'The meter refuses everything (device failure), until cleared.',
     'meter_plain': 'The meter never answers to what is optional (0xFC00 and 0x15A), until cleared.',
     'meter_wrong_unit': 'The meter answers with the address of another unit, until cleared.',
@@ -112,11 +112,11 @@ class MeterSlave(Slave):
             case 0x1E | 0x20 | 0x22:
                 return 1.0
             case 0x34:
-                return float(board.told('power', str(total_w)))
+                return float(board.reported_value('power', str(total_w)))
             case 0x46:
                 return 500.0 if 'meter_hz' in faults else 50.0
             case 0x48:
-                return float(board.told('energy', str(kwh)))
+                return float(board.reported_value('energy', str(kwh)))
             case 0x15A | 0x15C | 0x15E:
                 return kwh / 3.0
         return 0.0

@@ -170,7 +170,7 @@ class VirtualYeti(VirtualBoard):
     baud_rate: ClassVar[int] = 115_200
     faults: ClassVar[Mapping[str, str]] = {
         'no_keep_alive': 'The board sends everything but keep-alives, until cleared.',
-        'deaf': 'The board hears nothing, until cleared.',
+        'deaf': 'The board receives nothing, until cleared.',
         'sibling': f'All of {", ".join(VARIANTS)} at once, until cleared by name.',
         **VARIANTS,
     }
@@ -214,7 +214,7 @@ class VirtualYeti(VirtualBoard):
         self._x1_until = math.inf
         self._weld = False
         self._trip = ResidualCurrentTrip(self._rcd_causes())
-        self._told: dict[type, tuple[BoardMessage, object]] = {}
+        self._sent: dict[type, tuple[BoardMessage, object]] = {}
         self._heart: Event | None = None
         self._voltages = 0.0, 0.0
         self._started_at = self.now
@@ -268,7 +268,7 @@ class VirtualYeti(VirtualBoard):
         self.send(frame(ResetDone(self._reason)))
         self._reason = USER
         if not self._has('reports_at_start'):
-            self._told = {Relay: (Relay(False), None), ErrorFlags: (ErrorFlags(), None)}
+            self._sent = {Relay: (Relay(False), None), ErrorFlags: (ErrorFlags(), None)}
         self._feed()
         self._go_on(self._control())
         self._go_on(self._repetition())
@@ -282,7 +282,7 @@ class VirtualYeti(VirtualBoard):
         while True:
             yield REPEAT_S
             if self._has('repeats'):
-                self._told.clear()
+                self._sent.clear()
 
     # --- the control loop -------------------------------------------------------------------------
 
@@ -444,7 +444,7 @@ class VirtualYeti(VirtualBoard):
             time_stamp=max(round((self.now - self._started_at) * 1000.0), 1),
             protocol_minor=1,
             software=SOFTWARE,
-            max_current_a=float(self.told('max_current', str(settings.max_current_a))),
+            max_current_a=float(self.reported_value('max_current', str(settings.max_current_a))),
             min_current_a=settings.min_current_a,
             max_phases=settings.phases,
             min_phases=1,
@@ -466,19 +466,19 @@ class VirtualYeti(VirtualBoard):
 
     def _report_changes(self) -> None:
         for message, key in self._states():
-            if self._told.get(type(message)) != (message, key):
-                self._told[type(message)] = message, key
+            if self._sent.get(type(message)) != (message, key):
+                self._sent[type(message)] = message, key
                 self.send(frame(message))
 
     def _states(self) -> Iterator[tuple[BoardMessage, object]]:
         """Return what is reported when it changes, each with what else counts as a change of it."""
         closed = self.world.contactor.closed if self._has('mirror_contact') else self.coil
-        yield PilotState(int(self.told('pilot', str(self._pilot.code)))), self._pilot
-        yield Relay(bool(int(self.told('relay', str(int(closed)))))), None
+        yield PilotState(int(self.reported_value('pilot', str(self._pilot.code)))), self._pilot
+        yield Relay(bool(int(self.reported_value('relay', str(int(closed)))))), None
         yield self._flags(), None
         if self._has('has_socket'):
-            yield Proximity(int(self.told('proximity', str(cable_code(self.seen))))), None
-            yield LockPosition(int(self.told('lock', str(lock_code(self.seen))))), None
+            yield Proximity(int(self.reported_value('proximity', str(cable_code(self.seen))))), None
+            yield LockPosition(int(self.reported_value('lock', str(lock_code(self.seen))))), None
 
     def _flags(self) -> ErrorFlags:
         if not self._has('protects'):

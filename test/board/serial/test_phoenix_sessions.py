@@ -150,7 +150,7 @@ def l23_another_device_answers(session: Session) -> None:
     session.do('inject wrong_unit')
     session.sees('Error', 7.0)
     assert session.state.contactor is ContactorState.UNKNOWN
-    assert counted(session, 'frames nobody waited for') >= 3
+    assert counted(session, 'unexpected frames') >= 3
     session.do('clear')
     session.sees('AllErrorsCleared')
     session.until(lambda: 'CR' in session.codes, 'charging goes on')

@@ -226,7 +226,7 @@ def another_device_answers(meter: Meter) -> None:
     meter.measures()
     meter.host.execute('inject meter_wrong_unit')
     meter.is_silent()
-    assert int(meter.told('meter frames nobody waited for')) >= 2
+    assert int(meter.told('meter unexpected frames')) >= 2
     meter.comes_back()
 
 

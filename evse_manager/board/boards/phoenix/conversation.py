@@ -216,23 +216,21 @@ class Phoenix:
         self._due = dict.fromkeys(self._due, math.inf)
         self._setup = deque(
             (
-                lambda: self._step(self._coil(reg.ENABLE, 0), self._told_off),
+                lambda: self._step(self._coil(reg.ENABLE, 0), self._on_off),
+                lambda: self._step(self._request(Function.READ_HOLDING, reg.SWITCHES, 1), self._on_switches),
+                lambda: self._step(self._request(Function.READ_HOLDING, reg.SOURCES, 3), self._on_sources),
+                lambda: self._step(self._options_request(), self._on_options_first),
+                lambda: self._step(self._request(Function.READ_INPUT, reg.FIRMWARE, 3), self._on_firmware),
+                lambda: self._step(self._state_request(reg.PRESET_CURRENT, 1), self._on_preset),
                 lambda: self._step(
-                    self._request(Function.READ_HOLDING, reg.SWITCHES, 1), self._told_switches
+                    self._request(Function.WRITE_REGISTER, reg.CURRENT, self._rest_current_a), self._on_off
                 ),
-                lambda: self._step(self._request(Function.READ_HOLDING, reg.SOURCES, 3), self._told_sources),
-                lambda: self._step(self._options_request(), self._told_options_first),
-                lambda: self._step(self._request(Function.READ_INPUT, reg.FIRMWARE, 3), self._told_firmware),
-                lambda: self._step(self._state_request(reg.PRESET_CURRENT, 1), self._told_preset),
-                lambda: self._step(
-                    self._request(Function.WRITE_REGISTER, reg.CURRENT, self._rest_current_a), self._told_off
-                ),
-                lambda: self._step(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._told_current),
+                lambda: self._step(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._on_current),
                 lambda: self._read_twice(
-                    self._request(Function.READ_COILS, reg.FIRST_COIL, 3), self._told_coils_first
+                    self._request(Function.READ_COILS, reg.FIRST_COIL, 3), self._on_coils_first
                 ),
-                lambda: self._read_twice(self._state_request(reg.ERRORS, 1), self._told_errors),
-                lambda: self._read_twice(self._state_request(reg.STATE, reg.STATE_WORDS), self._told_state),
+                lambda: self._read_twice(self._state_request(reg.ERRORS, 1), self._on_errors),
+                lambda: self._read_twice(self._state_request(reg.STATE, reg.STATE_WORDS), self._on_state),
             )
         )
 
@@ -276,12 +274,12 @@ class Phoenix:
             return None
         match due:
             case 'state':
-                return Order(self._state_request(reg.STATE, reg.STATE_WORDS), self._told_state)
+                return Order(self._state_request(reg.STATE, reg.STATE_WORDS), self._on_state)
             case 'errors':
-                return Order(self._state_request(reg.ERRORS, 1), self._told_errors)
+                return Order(self._state_request(reg.ERRORS, 1), self._on_errors)
             case 'options':
-                return Order(self._options_request(), self._told_options)
-        return Order(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._told_current_then_coils)
+                return Order(self._options_request(), self._on_options)
+        return Order(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._on_current_then_coils)
 
     def _wish(self, now: float) -> FirmwareTarget:
         lock = self._wishes.outputs.lock
@@ -294,7 +292,7 @@ class Phoenix:
         if self._coils is None:
             if now < self._hold_until:
                 return None
-            return Order(self._request(Function.READ_COILS, reg.FIRST_COIL, 3), self._told_coils)
+            return Order(self._request(Function.READ_COILS, reg.FIRST_COIL, 3), self._on_coils)
         enable = wish is FirmwareTarget.CHARGE
         if self._coils[reg.ENABLE] and not enable:
             return self._write_coil(reg.ENABLE, 0)
@@ -320,7 +318,7 @@ class Phoenix:
             ):
                 amperes = self._rest_current_a
             if self._current is None:
-                return Order(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._told_current)
+                return Order(self._request(Function.READ_HOLDING, reg.CURRENT, 1), self._on_current)
             if amperes and self._current != amperes:
                 return self._write_current(amperes)
         if self._options[reg.VENTILATION] != int(outputs.ventilation_allowed):
@@ -425,7 +423,7 @@ class Phoenix:
     def _answered_again(self, answer: Answer, now: float) -> None:
         self._begin(now)
 
-    def _told_off(self, answer: Answer, now: float) -> None:
+    def _on_off(self, answer: Answer, now: float) -> None:
         if not answer.good:
             address = answer.request.address
             self._lose(
@@ -434,21 +432,21 @@ class Phoenix:
                 now,
             )
 
-    def _told_switches(self, answer: Answer, now: float) -> None:
+    def _on_switches(self, answer: Answer, now: float) -> None:
         switches = answer.values[0] if answer.good else 0
         self.can_be_unavailable = bool(switches & reg.SWITCH_RELEASE)
         self.has_lock = bool(switches & reg.SWITCH_LOCK)
 
-    def _told_sources(self, answer: Answer, now: float) -> None:
+    def _on_sources(self, answer: Answer, now: float) -> None:
         if not answer.good:
-            self._told_off(answer, now)
+            self._on_off(answer, now)
             return
         obeys = (True, self.can_be_unavailable, self.has_lock)
         for place, (value, wanted) in enumerate(zip(answer.values, reg.BY_REGISTER)):
             if obeys[place] and value != wanted:
                 self._insert(reg.SOURCES + place, wanted)
 
-    def _told_options_first(self, answer: Answer, now: float) -> None:
+    def _on_options_first(self, answer: Answer, now: float) -> None:
         self._options = answer.values if answer.good else (0,) * reg.OPTION_WORDS
         self.has_proximity = not self._options[reg.CASE_C]
         wanted = {reg.CURRENT_BY_INPUT: 0, reg.MIRROR: 1} if self._mirror_contact else {}
@@ -459,26 +457,26 @@ class Phoenix:
     def _insert(self, register: int, value: int) -> None:
         """Write a retentive register, which is worth it only when it differs; the next step waits for it."""
         request = self._request(Function.WRITE_REGISTER, register, value)
-        self._setup.insert(1, lambda: self._step(request, self._told_off))
+        self._setup.insert(1, lambda: self._step(request, self._on_off))
 
-    def _told_options(self, answer: Answer, now: float) -> None:
+    def _on_options(self, answer: Answer, now: float) -> None:
         self._due['options'] = now + OPTIONS_PERIOD_S
         if answer.good:
             self._options = answer.values
 
-    def _told_firmware(self, answer: Answer, now: float) -> None:
+    def _on_firmware(self, answer: Answer, now: float) -> None:
         self._firmware = 'EV Charge Control Basic'
         if answer.good:
             major, minor, patch = answer.values
             series = chr(major >> 8) if chr(major >> 8).isalnum() else ''
             self._firmware += f' {series}{major & 0xFF}.{minor}.{patch}'
 
-    def _told_preset(self, answer: Answer, now: float) -> None:
+    def _on_preset(self, answer: Answer, now: float) -> None:
         """Take the switches' limit; a board that has its state elsewhere is asked there from now on."""
         if not answer.good and answer.exception in {1, 2} and self._read_state is Function.READ_HOLDING:
             self._read_state = Function.READ_INPUT
             self._setup.insert(
-                1, lambda: self._step(self._state_request(reg.PRESET_CURRENT, 1), self._told_preset)
+                1, lambda: self._step(self._state_request(reg.PRESET_CURRENT, 1), self._on_preset)
             )
             return
         preset = answer.values[0] if answer.good else 0
@@ -486,7 +484,7 @@ class Phoenix:
         if reg.SMALLEST_A <= preset <= reg.LARGEST_A:
             self.maximum_a = min(self.maximum_a, preset)
 
-    def _told_current(self, answer: Answer, now: float) -> None:
+    def _on_current(self, answer: Answer, now: float) -> None:
         if not answer.good:
             self._hold_until = now + STATE_PERIOD_S
             return
@@ -503,19 +501,19 @@ class Phoenix:
         else:
             self._retry_current_at = now + RETRY_CURRENT_S
 
-    def _told_current_then_coils(self, answer: Answer, now: float) -> None:
-        self._told_current(answer, now)
+    def _on_current_then_coils(self, answer: Answer, now: float) -> None:
+        self._on_current(answer, now)
         self._coils = None
         self._due['orders'] = now + ORDERS_PERIOD_S
 
-    def _told_coils_first(self, answer: Answer, now: float) -> None:
+    def _on_coils_first(self, answer: Answer, now: float) -> None:
         if answer.good:
             self._coils = self._last_coils = answer.values
             self._confirmed = True
         else:
-            self._told_off(answer, now)
+            self._on_off(answer, now)
 
-    def _told_coils(self, answer: Answer, now: float) -> None:
+    def _on_coils(self, answer: Answer, now: float) -> None:
         if not answer.good:
             self._hold_until = now + STATE_PERIOD_S
             return
@@ -538,17 +536,17 @@ class Phoenix:
         self._due['orders'] = now + ORDERS_PERIOD_S
         self._observe(now)
 
-    def _told_state(self, answer: Answer, now: float) -> None:
+    def _on_state(self, answer: Answer, now: float) -> None:
         self._due['state'] = now + STATE_PERIOD_S
         self._refusals = 0 if answer.good else self._refusals + 1
         if self._refusals >= REFUSALS:
-            self._told_off(answer, now)
+            self._on_off(answer, now)
         if not answer.good:
             return
-        told = (answer.values[0], answer.values[4] & reg.INPUT_CCR)
+        reported = (answer.values[0], answer.values[4] & reg.INPUT_CCR)
         known = None if self._state is None else (self._state[0], self._state[4] & reg.INPUT_CCR)
-        if known is not None and told not in {known, self._doubted} and self._doubts < DOUBTS:
-            self._doubted, self._doubts = told, self._doubts + 1
+        if known is not None and reported not in {known, self._doubted} and self._doubts < DOUBTS:
+            self._doubted, self._doubts = reported, self._doubts + 1
             self._due['state'] = now
             return
         self._doubted, self._doubts = None, 0
@@ -582,19 +580,19 @@ class Phoenix:
         elif now >= self._over_since + OVER_SIGNALLED_S and not self._refused:
             self._refuse(f'{allowed} A were ordered, but {self._state[3]} A are signalled', now)
 
-    def _told_errors(self, answer: Answer, now: float) -> None:
+    def _on_errors(self, answer: Answer, now: float) -> None:
         self._due['errors'] = now + ERRORS_PERIOD_S
         if answer.good:
-            told = answer.values[0]
+            word = answer.values[0]
             # A board may forget an error that was read: what opens counts at once, and ends when read twice.
-            self._errors |= told & reg.OPENING_ERRORS
+            self._errors |= word & reg.OPENING_ERRORS
             known = self._state is not None
-            if known and told not in {self._errors, self._errors_doubted} and self._errors_doubts < DOUBTS:
-                self._errors_doubted, self._errors_doubts = told, self._errors_doubts + 1
+            if known and word not in {self._errors, self._errors_doubted} and self._errors_doubts < DOUBTS:
+                self._errors_doubted, self._errors_doubts = word, self._errors_doubts + 1
                 self._due['errors'] = now
                 return
             self._errors_doubted, self._errors_doubts = None, 0
-            self._errors = told
+            self._errors = word
         self._errors_awaited = False
         self._due['state'] = min(self._due['state'], now + STATE_PERIOD_S)
         self._observe(now)

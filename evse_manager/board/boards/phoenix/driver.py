@@ -40,7 +40,7 @@ class PhoenixParameters:
     )
     rest_current_a: int = parameter(
         6,
-        'Current that the board keeps while nothing is allowed, so that it harms nobody when this node is '
+        'Current that the board keeps while nothing is allowed, so that it is safe when this node is '
         'dead and the board is enabled by other means.',
         unit='A',
         minimum=6,
@@ -48,7 +48,7 @@ class PhoenixParameters:
     )
     contactor_feedback: str = parameter(
         'mirror',
-        'What tells whether the contactor is closed: its mirror contact (normally closed) at input CCR, or '
+        'Source of the contactor state: its mirror contact (normally closed) at input CCR, or '
         'only the state that the board intends. Without a mirror contact a welded contactor is not seen.',
         choices=('mirror', 'state'),
     )

@@ -26,7 +26,7 @@ _E = BoardErrorEnum
 _FLAGS = (
     ('diode', _E.DIODE_FAULT, "the EV's diode is missing, or the pilot is shorted"),
     ('rcd_self_test', _E.RCD_SELF_TEST, 'the self-test of the residual current device failed'),
-    ('rcd', _E.RCD_DC, 'a residual current tripped the board, which does not tell AC from DC'),
+    ('rcd', _E.RCD_DC, 'a residual current tripped the board, which does not distinguish AC from DC'),
     ('ventilation', _E.VENDOR_WARNING, 'the EV asks for ventilation, which the board does not have'),
     ('pilot', _E.PILOT_FAULT, 'the signal on the pilot is faulty'),
     ('over_current', _E.OVER_CURRENT, 'the EV draws more than the board allows'),

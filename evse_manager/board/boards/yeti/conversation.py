@@ -209,7 +209,7 @@ class Yeti:
                 if self._tries < RESET_TRIES:
                     self._restart(now)
                 else:
-                    self._lose('the board does not restart when told to; check that TX reaches its RX.', now)
+                    self._lose('the board does not restart on command; check that TX reaches its RX.', now)
             case Stage.GREETING if now >= self._deadline:
                 missing = ', '.join(self._missing())
                 self._lose(f'the board does not report {missing}; check its firmware.', now)
@@ -417,7 +417,7 @@ class Yeti:
     def _look_after(self, now: float) -> None:
         """See to what time alone brings about while the link is up."""
         reported, orders = self._reported, self._orders
-        doubts = self._losses.judge() if now >= self._losses.deadline else set()
+        doubts = self._losses.evaluate() if now >= self._losses.deadline else set()
         overdue = orders.opening_overdue_at(relay=reported.relay, relay_reported_at=reported.relay_at)
         if now >= self._alive_at + ALIVE_S:
             self._lose(f'no keep-alive of the board in {ALIVE_S:g} s; check its supply and the cable.', now)

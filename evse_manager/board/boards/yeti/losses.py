@@ -40,7 +40,7 @@ LATEST_INTERVALS = 5
 ROUNDED_UP_CYCLES = 0.25
 """A switching of the contactor delays a cycle by half; less than this rounds up to one more cycle."""
 
-JUDGED_AFTER_S, JUDGED_AT_LAST_S = 0.8, 3.0
+EVALUATED_AFTER_S, EVALUATED_AT_LAST_S = 0.8, 3.0
 """Damage is evaluated after the first time without more and a keep-alive; at the latest after the second."""
 
 LARGEST_PIECE = 128
@@ -71,26 +71,26 @@ class Losses:
         self._resembling: set[type] = set()
         self._reported: set[type] = set()
         self._damaged_bytes = 0
-        self._first_at = self._judge_at = math.inf
+        self._first_at = self._evaluate_at = math.inf
         self._stamped = False
 
     @property
     def deadline(self) -> float:
         """Return when the damage can be evaluated, infinite without any."""
         if self._stamped or not self._stamp_ms:
-            return self._judge_at
-        return self._first_at + JUDGED_AT_LAST_S
+            return self._evaluate_at
+        return self._first_at + EVALUATED_AT_LAST_S
 
     def damaged(self, pieces: Iterable[bytes], now: float) -> None:
         """Take what came between two end marks and was no message."""
         for piece in pieces:
             self._damaged_bytes += len(piece) + len(END)
             self._resembling |= resembled(piece)
-        if self._judge_at == math.inf:
+        if self._evaluate_at == math.inf:
             self._first_at = now
             self._reported.clear()
         self._stamped = False
-        self._judge_at = min(now + JUDGED_AFTER_S, self._first_at + JUDGED_AT_LAST_S)
+        self._evaluate_at = min(now + EVALUATED_AFTER_S, self._first_at + EVALUATED_AT_LAST_S)
 
     def came(self, message: BoardMessage) -> None:
         """Take a good message: a state that is reported again is not in doubt."""
@@ -106,17 +106,17 @@ class Losses:
             if self._newest_ms:
                 self._intervals_ms.append(message.time_stamp - self._newest_ms)
             self._newest_ms, self._newest_counts = message.time_stamp, dict(self._counts)
-            if self._judge_at == math.inf:
+            if self._evaluate_at == math.inf:
                 self._begin_here()
 
-    def judge(self) -> set[type]:
+    def evaluate(self) -> set[type]:
         """Return the states that are in doubt, and forget the damage."""
         doubts = set(self._resembling)
         if self._damaged_bytes - self._missing_bytes() >= SMALLEST_STATE_BYTES and self._stamp_ms:
             doubts |= set(STATES) - self._reported
         self._resembling.clear()
         self._damaged_bytes = 0
-        self._first_at = self._judge_at = math.inf
+        self._first_at = self._evaluate_at = math.inf
         self._begin_here()
         return doubts
 
