@@ -32,7 +32,7 @@ build demo test test-pure test-ros lint docs clean:
 .PHONY: endurance
 endurance: export EVSE_MANAGER_KILLS = $(or $(KILLS),200)
 endurance: export EVSE_MANAGER_DAYS = $(or $(DAYS),365)
-endurance: export PYTEST_ARGS = test/store/test_kill.py test/nodes/test_kills.py test/depot/test_depot_failures.py test/endurance -o faulthandler_timeout=0
+endurance: export PYTEST_ARGS = test/store/test_kill.py test/nodes/test_kills.py test/nodes/test_middleware.py test/depot/test_depot_failures.py test/endurance -o faulthandler_timeout=0
 endurance:
 	@bash tools/environment.sh test
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import supervisor
 from machine import Watch
 from rclpy.serialization import deserialize_message, serialize_message
 
@@ -72,6 +73,7 @@ def measure() -> dict[str, Any]:
         'board_loop_steps_per_s': _board_loop(),
         'conversion_us': _conversions(),
         'parsers': _parsers(),
+        'supervisor': supervisor.measure(),
         'times_real_time': {
             'charging': _faster_than_real(charging=True),
             'idle': _faster_than_real(charging=False),

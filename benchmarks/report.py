@@ -247,8 +247,16 @@ def _pure(result: dict[str, Any]) -> str:
             _table(['per second of processor time', ''], steps + speeds),
             _table(['µs per message', *columns], rows),
             _table(['parsers, per second of processor time', 'MB', 'frames'], parsers),
+            _supervisor(figures['supervisor']),
             _conditions(result),
         )
+    )
+
+
+def _supervisor(figures: dict[str, float]) -> str:
+    return (
+        f'The supervisor of a loop that waits 20 times a second needs {figures["thread_percent_of_a_core"]:.2f} %'
+        f' of a core in its thread, and {figures["us_per_wait"]:.2f} µs of the loop for each wait.'
     )
 
 
