@@ -255,8 +255,9 @@ def _pure(result: dict[str, Any]) -> str:
 
 def _supervisor(figures: dict[str, float]) -> str:
     return (
-        f'The supervisor of a loop that waits 20 times a second needs {figures["thread_percent_of_a_core"]:.2f} %'
-        f' of a core in its thread, and {figures["us_per_wait"]:.2f} µs of the loop for each wait.'
+        'The supervisor of a loop that waits 20 times a second needs '
+        f'{figures["thread_percent_of_a_core"]:.2f} % of a core in its thread, and '
+        f'{figures["us_per_wait"]:.2f} µs of the loop for each wait.'
     )
 
 
