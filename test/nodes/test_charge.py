@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration, Time
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import BatteryState
 
 from charge_client import ChargeClient
 from evse_manager.action import Charge
+from evse_manager.interface.enums import ContactorState
 from evse_manager.msg import EvseStatus
 from evse_manager.nodes.qos import LATCHED, STREAM
 from harness import Connector, Probe, Site
@@ -57,6 +59,45 @@ def test_a_goal_before_the_plug_charges_until_its_energy_is_delivered(client: Ch
     assert {each.state for each in client.feedback} >= {EvseStatus.STATE_IDLE, EvseStatus.STATE_CHARGING}
     client.probe.wait(lambda: battery[-1].power_supply_status != CHARGING, 'the battery charges no more')
     assert battery[-1].current == 0.0
+
+
+@pytest.mark.parametrize(
+    'qos',
+    [QoSProfile(depth=10), QoSProfile(depth=1), qos_profile_sensor_data],
+    ids=['as in Nav2 1.5', 'as in Nav2 1.3', 'best effort'],
+)
+def test_a_docking_stack_sees_by_the_current_alone_whether_energy_flows(
+    client: ChargeClient, qos: QoSProfile
+) -> None:
+    """The condition of ``SimpleChargingDock`` (opennav_docking), with the QoS of its subscription."""
+    connector = client.connector
+    battery = client.probe.listen('sensor_msgs/msg/BatteryState', connector.path('battery_state'), qos)
+
+    def sees(charging: bool) -> None:
+        seen = len(battery)
+        client.probe.wait(
+            lambda: len(battery) > seen and (battery[-1].current > 0.5) == charging,
+            f'charging is {charging}',
+        )
+
+    sees(charging=False)
+    handle = client.send()
+    connector.accepted('simulation/plug_in')
+    sees(charging=True)
+    connector.accepted('pause_charging')
+    sees(charging=False)
+    connector.accepted('resume_charging')
+    sees(charging=True)
+    connector.accepted('simulation/ev_pause')
+    sees(charging=False)
+    connector.accepted('simulation/ev_resume')
+    sees(charging=True)
+    handle.cancel_goal_async()
+    client.result(handle)
+    connector.reaches(lambda status: status.contactor == ContactorState.OPEN, 'the contactor is open', 0.5)
+    sees(charging=False)
+    assert any(each.power_supply_status == CHARGING for each in battery)
+    assert not any(each.current > 0.5 for each in battery if each.power_supply_status != CHARGING)
 
 
 def test_cancel_stops_in_order(client: ChargeClient) -> None:

@@ -86,7 +86,7 @@ EXAMPLE = 'python3 examples/dock_and_charge.py'
 
 
 def test_every_line_about_robots_is_typed_here():
-    assert set(README_LINES) <= {EXAMPLE, *GOALS}
+    assert {line for line in README_LINES if line.startswith(('evse', 'python3'))} <= {EXAMPLE, *GOALS}
     assert set(ROBOT_LINES) == {EXAMPLE, BRIDGE, *GOALS}
 
 
