@@ -7,12 +7,12 @@ from typing import ClassVar
 from evse_manager.board.boards.openevse.conversation import OpenEvse
 from evse_manager.board.boards.openevse.meter import OpenEvseMeter
 from evse_manager.board.boards.openevse.rapi import Frame, Parser
-from evse_manager.board.driver import PROBLEM, BoardStyle, Driver, DriverContext, check_parameters
-from evse_manager.board.driver_io import Observation, Outputs
+from evse_manager.board.boards.serial_driver import Conversation, NewestReadings, SerialDriver
+from evse_manager.board.driver import BoardStyle, DriverContext, check_parameters
 from evse_manager.board.transport.port import PortSettings
-from evse_manager.board.transport.serial_link import PortLost, PortOpened, SerialLink
+from evse_manager.board.transport.serial_link import SerialLink
 from evse_manager.interface.parameters import parameter
-from evse_manager.interface.types import BoardCapabilities, HardwareCapabilities, Powermeter, Telemetry
+from evse_manager.interface.types import BoardCapabilities, HardwareCapabilities
 
 SILENCE_S = 7.0
 """A board that is too hot is silent for 5 s; the conversation itself notices sooner what it need not bear."""
@@ -49,8 +49,8 @@ class OpenEvseParameters:
         check_parameters(self)
 
 
-class OpenEvseDriver(Driver):
-    """Joins the serial line and the conversation."""
+class OpenEvseDriver(SerialDriver[Frame]):
+    """The board sleeps until power is allowed; closing switches its heartbeat off while it sleeps."""
 
     style: ClassVar[BoardStyle] = BoardStyle.HIGH_LEVEL
     Parameters: ClassVar[type] = OpenEvseParameters
@@ -65,10 +65,10 @@ class OpenEvseDriver(Driver):
     def __init__(self, parameters: OpenEvseParameters, context: DriverContext) -> None:
         """Take parameters and context; the port is opened by ``open``."""
         self._parameters = parameters
-        self._context = context
+        self._clock = context.clock
         self.port = parameters.port
         settings = PortSettings(parameters.port, parameters.baud_rate, silence_s=SILENCE_S)
-        self._link: SerialLink[Frame] = SerialLink(settings, Parser(), context.wake)
+        self._link = SerialLink(settings, Parser(), context.wake)
         self._meter = OpenEvseMeter(parameters.voltage_v, parameters.phases, context.wall)
         self._board = OpenEvse(
             self._link.write,
@@ -77,47 +77,16 @@ class OpenEvseDriver(Driver):
             meter=self._meter,
         )
 
-    def open(self) -> None:
-        """Open the port; the first ``poll`` sends the board to sleep."""
-        self._link.open()
+    @property
+    def _conversation(self) -> Conversation:
+        return self._board
 
-    def close(self) -> None:
-        """Switch the heartbeat off when the board sleeps, and close the port."""
-        self._link.close(self._board.farewell())
+    @property
+    def _readings(self) -> NewestReadings:
+        return self._meter
 
-    def apply(self, outputs: Outputs) -> None:
-        """Order what the outputs stand for, as far as the board is known; the rest follows by itself."""
-        self._board.apply(outputs, self._context.clock())
-
-    def poll(self) -> Observation | None:
-        """Read what came, ask what is due, and return the next step of what is observed."""
-        board = self._board
-        if not board.observations:
-            now = self._context.clock()
-            for item in self._link.receive():
-                match item:
-                    case PortOpened():
-                        board.opened(now)
-                    case PortLost(text, silent):
-                        board.lost(text, now, port_open=silent)
-                    case Frame():
-                        board.frame(item, now)
-            board.tick(now)
-        return board.observations.popleft() if board.observations else None
-
-    def next_poll(self) -> float | None:
-        """Return when something is due by itself."""
-        if self._board.observations or self._link.pending:
-            return self._context.clock()
-        return self._board.deadline()
-
-    def telemetry(self) -> Telemetry | None:
-        """Return the newest temperature once."""
-        return self._meter.take_telemetry()
-
-    def meter(self) -> Powermeter | None:
-        """Return the newest sample once."""
-        return self._meter.take_sample()
+    def _take(self, frame: Frame, now: float) -> None:
+        self._board.frame(frame, now)
 
     def capabilities(self) -> BoardCapabilities:
         """Return what every OpenEVSE can do: no 5 %, no lock, no E; left alone it falls back but stays on."""
@@ -141,9 +110,3 @@ class OpenEvseDriver(Driver):
             max_phase_count_import=phases,
             min_phase_count_import=phases,
         )
-
-    def diagnostics(self) -> Mapping[str, str]:
-        """Return the counters of line and conversation."""
-        line = dict(self._link.diagnostics())
-        line[PROBLEM] = line[PROBLEM] or self._board.problem
-        return {**line, **self._board.diagnostics()}

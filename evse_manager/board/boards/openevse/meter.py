@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from evse_manager.board.boards.serial_driver import NewestReadings
 from evse_manager.interface.types import Current, Energy, Power, Powermeter, Telemetry, Time, Voltage
 from evse_manager.metering.validation import plausible, plausible_temperature
 
@@ -11,7 +12,7 @@ NOMINAL_MV = frozenset({0, 120_000, 230_000, 240_000})
 WS_PER_WH = 3600
 
 
-class OpenEvseMeter:
+class OpenEvseMeter(NewestReadings):
     """
     Converts replies into samples.
 
@@ -22,26 +23,12 @@ class OpenEvseMeter:
 
     def __init__(self, voltage_v: float, phases: int, wall: Callable[[], Time]) -> None:
         """``voltage_v`` stands in where the board measures none."""
-        self.implausible = 0
-        """Readings that were not used."""
+        super().__init__(wall)
         self._voltage_v = voltage_v
         self._phases = phases
-        self._wall = wall
         self.temperature_c: float | None = None
         """Newest temperature in °C."""
         self._register_wh: float | None = None
-        self._sample: Powermeter | None = None
-        self._telemetry: Telemetry | None = None
-
-    def take_sample(self) -> Powermeter | None:
-        """Return a sample that was not yet returned."""
-        sample, self._sample = self._sample, None
-        return sample
-
-    def take_telemetry(self) -> Telemetry | None:
-        """Return a reading that was not yet returned."""
-        telemetry, self._telemetry = self._telemetry, None
-        return telemetry
 
     def currents(self, milliamperes: int, millivolts: int) -> None:
         """Take the reply to ``$GG``; it measures one phase, the others are alike."""

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from evse_manager.board.boards.serial_driver import Conversation, NewestReadings, SerialDriver
 from evse_manager.board.boards.yeti.conversation import Yeti
 from evse_manager.board.boards.yeti.messages import BoardMessage, Parser
 from evse_manager.board.boards.yeti.meter import YetiMeter
-from evse_manager.board.driver import PROBLEM, BoardStyle, Driver, DriverContext, check_parameters
-from evse_manager.board.driver_io import Observation, Outputs
+from evse_manager.board.driver import BoardStyle, DriverContext, check_parameters
 from evse_manager.board.transport.port import PortSettings
-from evse_manager.board.transport.serial_link import PortLost, PortOpened, SerialLink
+from evse_manager.board.transport.serial_link import SerialLink
 from evse_manager.interface.parameters import parameter
-from evse_manager.interface.types import BoardCapabilities, HardwareCapabilities, Powermeter, Telemetry
+from evse_manager.interface.types import BoardCapabilities, HardwareCapabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class YetiParameters:
         check_parameters(self)
 
 
-class YetiDriver(Driver):
+class YetiDriver(SerialDriver[BoardMessage]):
     """Joins the serial line and the conversation."""
 
     style: ClassVar[BoardStyle] = BoardStyle.LOW_LEVEL
@@ -47,59 +47,29 @@ class YetiDriver(Driver):
     def __init__(self, parameters: YetiParameters, context: DriverContext) -> None:
         """Take parameters and context; the port is opened by ``open``."""
         self._parameters = parameters
-        self._context = context
+        self._clock = context.clock
         self.port = parameters.port
         settings = PortSettings(parameters.port, parameters.baud_rate)
         self._parser = Parser()
-        self._link: SerialLink[BoardMessage] = SerialLink(settings, self._parser, context.wake)
+        self._link = SerialLink(settings, self._parser, context.wake)
         self._meter = YetiMeter(context.wall)
         self._board = Yeti(self._link.write, socket=parameters.socket, meter=self._meter)
 
-    def open(self) -> None:
-        """Open the port; power is withdrawn by the first ``poll``."""
-        self._link.open()
+    @property
+    def _conversation(self) -> Conversation:
+        return self._board
 
-    def close(self) -> None:
-        """Withdraw power once more and close the port."""
-        self._link.close(self._board.farewell())
+    @property
+    def _readings(self) -> NewestReadings:
+        return self._meter
 
-    def apply(self, outputs: Outputs) -> None:
-        """Order what differs from what was ordered before."""
-        self._board.apply(outputs, self._context.clock())
+    def _before_frames(self, now: float) -> None:
+        damaged = self._parser.take_damaged()
+        if damaged:
+            self._board.damaged(damaged, now)
 
-    def poll(self) -> Observation | None:
-        """Read what came, do what is due, and return the next step of what is observed."""
-        board = self._board
-        if not board.observations:
-            now = self._context.clock()
-            received = self._link.receive()
-            damaged = self._parser.take_damaged()
-            if damaged:
-                board.damaged(damaged, now)
-            for item in received:
-                match item:
-                    case PortOpened():
-                        board.opened(now)
-                    case PortLost(text, silent):
-                        board.lost(text, now, port_open=silent)
-                    case _:
-                        board.message(item, now)
-            board.tick(now)
-        return board.observations.popleft() if board.observations else None
-
-    def next_poll(self) -> float | None:
-        """Return when something is due by itself."""
-        if self._board.observations or self._link.pending:
-            return self._context.clock()
-        return self._board.deadline()
-
-    def telemetry(self) -> Telemetry | None:
-        """Return the newest temperature once."""
-        return self._meter.take_telemetry()
-
-    def meter(self) -> Powermeter | None:
-        """Return the newest sample once."""
-        return self._meter.take_sample()
+    def _take(self, frame: BoardMessage, now: float) -> None:
+        self._board.message(frame, now)
 
     def capabilities(self) -> BoardCapabilities:
         """Return what Yeti boards can do: no E, no reset of the residual current device."""
@@ -122,12 +92,9 @@ class YetiDriver(Driver):
         return self._board.hardware
 
     def diagnostics(self) -> Mapping[str, str]:
-        """Return the counters of line and conversation."""
-        line = dict(self._link.diagnostics())
-        line[PROBLEM] = line[PROBLEM] or self._board.problem
-        return {
-            **line,
+        """Return the counters of line, parser and conversation."""
+        parser = {
             'messages not known': str(self._parser.unknown),
             'messages malformed': str(self._parser.malformed),
-            **self._board.diagnostics(),
         }
+        return {**super().diagnostics(), **parser}

@@ -1,7 +1,6 @@
 """Measurements of a Yeti board, as samples of a meter."""
 
-from collections.abc import Callable
-
+from evse_manager.board.boards.serial_driver import NewestReadings
 from evse_manager.board.boards.yeti.messages import PowerMeter
 from evse_manager.interface.types import (
     Current,
@@ -10,13 +9,12 @@ from evse_manager.interface.types import (
     Power,
     Powermeter,
     Telemetry,
-    Time,
     Voltage,
 )
 from evse_manager.metering.validation import plausible, plausible_temperature
 
 
-class YetiMeter:
+class YetiMeter(NewestReadings):
     """
     Converts messages into samples.
 
@@ -24,24 +22,6 @@ class YetiMeter:
     that is not measured: it is left out here too.  The board counts from zero after each restart; what that
     means for a transaction is decided in ``metering``.
     """
-
-    def __init__(self, wall: Callable[[], Time]) -> None:
-        """Begin without any reading."""
-        self.implausible = 0
-        """Readings that were not used."""
-        self._wall = wall
-        self._sample: Powermeter | None = None
-        self._telemetry: Telemetry | None = None
-
-    def take_sample(self) -> Powermeter | None:
-        """Return a sample that was not yet returned."""
-        sample, self._sample = self._sample, None
-        return sample
-
-    def take_telemetry(self) -> Telemetry | None:
-        """Return a reading that was not yet returned."""
-        telemetry, self._telemetry = self._telemetry, None
-        return telemetry
 
     def measured(self, meter: PowerMeter, *, relay_closed: bool) -> None:
         """Take what the board has measured."""
