@@ -2,7 +2,7 @@
 The energy manager of a site, without ROS: requests, meter samples and limits in, grants and status out.
 
 ``SiteAllocator.step`` first plans the currents that every connector should have, then hands out at once
-what is lower than before, and what is higher as far as the tree has room besides everything that still
+what is lower than before, and what is higher as far as the tree has headroom besides everything that still
 counts (``ledger``).
 """
 
@@ -213,11 +213,11 @@ class SiteAllocator:
         return changed
 
     def _raise(self, steady: float) -> set[int]:
-        """Hand out what is higher than before, as far as there is room besides all that counts."""
+        """Hand out what is higher than before, as far as there is headroom besides all that counts."""
         if not self.may_raise(steady):
             self.plan.hold(GrantReason.STARTING, self.connectors)
             return set()
-        room = self._room()
+        headroom = self._headroom()
         changed = set()
         for index in self.plan.order:
             connector, target = self.connectors[index], self.plan.targets[index]
@@ -229,7 +229,7 @@ class SiteAllocator:
             starts = before <= 0.0
             if not starts and steady - connector.raised_at < RAISE_PERIOD_S:
                 continue
-            current = self._feasible(connector, target.current_a, target.phases, room)
+            current = self._feasible(connector, target.current_a, target.phases, headroom)
             if current < target.minimum_a - EPSILON:
                 if starts:
                     self.plan.wait(index, GrantReason.REDUCTIONS_PENDING)
@@ -237,7 +237,7 @@ class SiteAllocator:
             same_phases = target.phases == phases_before
             if same_phases and current < min(target.current_a, before + SMALL_RAISE_A):
                 continue
-            self._take(connector, current, target.phases, room)
+            self._take(connector, current, target.phases, headroom)
             connector.ledger.grant(current, target.phases, self._last_stamp, steady)
             connector.raised_at = steady
             changed.add(index)
@@ -245,17 +245,17 @@ class SiteAllocator:
                 connector.turn.serve(steady)
         return changed
 
-    def _room(self) -> list[float]:
+    def _headroom(self) -> list[float]:
         """Return, per constraint, what is left besides all that counts."""
-        room = list(self.capacity.room)
+        headroom = list(self.capacity.headroom)
         voltage = self.tree.nominal_voltage_v
         for index, counted in enumerate(self.counted()):
             for phase in range(3):
-                room[self.topology.current_constraint(index, phase)] -= counted[phase]
-            room[self.topology.power_constraint(index)] -= voltage * sum(counted)
-        return room
+                headroom[self.topology.current_constraint(index, phase)] -= counted[phase]
+            headroom[self.topology.power_constraint(index)] -= voltage * sum(counted)
+        return headroom
 
-    def _feasible(self, connector: Connector, wanted_a: float, phases: int, room: list[float]) -> float:
+    def _feasible(self, connector: Connector, wanted_a: float, phases: int, headroom: list[float]) -> float:
         """
         Return the highest current up to ``wanted_a`` that fits besides all that counts.
 
@@ -268,17 +268,17 @@ class SiteAllocator:
         current = wanted_a
         for fuse in topology.path_of[connector.index]:
             for phase in own:
-                left = room[topology.current_constraint(fuse, connector.spec.phases[phase])]
+                left = headroom[topology.current_constraint(fuse, connector.spec.phases[phase])]
                 if left < -OVER_A:
                     return 0.0
                 current = min(current, connector.count[phase] + max(0.0, left))
-            left = room[topology.power_constraint(fuse)]
+            left = headroom[topology.power_constraint(fuse)]
             if left < -OVER_A * voltage:
                 return 0.0
             current = min(current, lowest + max(0.0, left) / (voltage * len(own)))
         return current if current >= wanted_a else math.floor(current * 10.0 + 1e-6) / 10.0
 
-    def _take(self, connector: Connector, current_a: float, phases: int, room: list[float]) -> None:
+    def _take(self, connector: Connector, current_a: float, phases: int, headroom: list[float]) -> None:
         """Count a raise from now on."""
         topology, voltage = self.topology, self.tree.nominal_voltage_v
         count = list(connector.count)
@@ -286,8 +286,8 @@ class SiteAllocator:
             more = max(0.0, current_a - count[phase])
             count[phase] += more
             for fuse in topology.path_of[connector.index]:
-                room[topology.current_constraint(fuse, connector.spec.phases[phase])] -= more
-                room[topology.power_constraint(fuse)] -= voltage * more
+                headroom[topology.current_constraint(fuse, connector.spec.phases[phase])] -= more
+                headroom[topology.power_constraint(fuse)] -= voltage * more
         connector.count = (count[0], count[1], count[2])
 
     def _grants(self, changed: set[int], steady: float) -> list[Grant]:

@@ -14,7 +14,7 @@ class Capacity:
     """
     The limits of all nodes at one moment.
 
-    ``room`` is, per constraint, what the connectors may use together; infinite without a limit, and
+    ``headroom`` is, per constraint, what the connectors may use together; infinite without a limit, and
     negative where the house load alone exceeds the limit.
     """
 
@@ -29,7 +29,7 @@ class Capacity:
         self.bound_w = [Bound() for _ in fuses]
         self.house_a = [NO_LOAD for _ in fuses]
         self.silent = [meter is not None for meter in self.meters]
-        self.room = [math.inf] * topology.constraint_count
+        self.headroom = [math.inf] * topology.constraint_count
         self.finite: tuple[int, ...] = ()
         """The constraints that limit something."""
 
@@ -55,7 +55,7 @@ class Capacity:
                 self.house_a[index] = NO_LOAD
                 self.bound_a[index] = self.bound_a[index].with_(fuse.safe_limit_a, LimitOrigin.METER_SILENT)
                 self.bound_w[index] = self.bound_w[index].with_(fuse.safe_limit_w, LimitOrigin.METER_SILENT)
-        self._set_room()
+        self._set_headroom()
 
     def _unmeasured(
         self, index: int, phases: tuple[int, ...], meter: NodeMeter
@@ -67,16 +67,16 @@ class Capacity:
         first, second, third = (max(0.0, kept) if phase in phases else 0.0 for phase in range(3))
         return first, second, third
 
-    def _set_room(self) -> None:
+    def _set_headroom(self) -> None:
         topology = self._topology
         voltage = topology.tree.nominal_voltage_v
         for index in range(topology.fuse_count):
             house = self.house_a[index]
             for phase in range(3):
-                self.room[topology.current_constraint(index, phase)] = (
+                self.headroom[topology.current_constraint(index, phase)] = (
                     self.bound_a[index].limit - house[phase]
                 )
-            self.room[topology.power_constraint(index)] = self.bound_w[index].limit - voltage * sum(house)
-        finite = tuple(index for index, room in enumerate(self.room) if room < math.inf)
+            self.headroom[topology.power_constraint(index)] = self.bound_w[index].limit - voltage * sum(house)
+        finite = tuple(index for index, headroom in enumerate(self.headroom) if headroom < math.inf)
         if finite != self.finite:
             self.finite = finite

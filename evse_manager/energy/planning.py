@@ -138,8 +138,8 @@ class Planner:
         return plan, set(plan.order)
 
     def _base_room(self, connectors: Sequence[Connector], plan: Plan, sharing: set[int]) -> list[float]:
-        """Return the room without what those use who do not share, and without failsafe currents."""
-        room = self._capacity.room.copy()
+        """Return the headroom without what those use who do not share, and without failsafe currents."""
+        headroom = self._capacity.headroom.copy()
         voltage = self._topology.tree.nominal_voltage_v
         no_demand = (GrantReason.NO_DEMAND, GrantReason.MINIMUM_PAUSE)
         for connector in connectors:
@@ -156,9 +156,9 @@ class Planner:
                 if count[own] <= 0.0:
                     continue
                 for fuse in self._topology.path_of[index]:
-                    room[self._topology.current_constraint(fuse, phase)] -= count[own]
-                    room[self._topology.power_constraint(fuse)] -= voltage * count[own]
-        return room
+                    headroom[self._topology.current_constraint(fuse, phase)] -= count[own]
+                    headroom[self._topology.power_constraint(fuse)] -= voltage * count[own]
+        return headroom
 
     # --- sharing ---------------------------------------------------------------------------------------
 
@@ -166,14 +166,14 @@ class Planner:
         self,
         connectors: Sequence[Connector],
         plan: Plan,
-        room: list[float],
+        headroom: list[float],
         steady: float,
         wall: Time,
     ) -> list[Car]:
-        """Return the cars in order, with their shares; ``room`` becomes what is left."""
+        """Return the cars in order, with their shares; ``headroom`` becomes what is left."""
         cars = [self._car(connectors[index], steady, wall) for index in plan.order]
-        share(cars, room)
-        self._left = room
+        share(cars, headroom)
+        self._left = headroom
         return cars
 
     def _car(self, connector: Connector, steady: float, wall: Time) -> Car:
@@ -217,8 +217,8 @@ class Planner:
                 for phase in own:
                     found.append((topology.current_constraint(fuse, spec.phases[phase]), 1.0))
                 found.append((topology.power_constraint(fuse), volts))
-            room = self._capacity.room
-            uses = self._uses[key] = tuple(each for each in found if room[each[0]] < math.inf)
+            headroom = self._capacity.headroom
+            uses = self._uses[key] = tuple(each for each in found if headroom[each[0]] < math.inf)
         return uses
 
     def _take_over(self, connector: Connector, target: Target, car: Car, base: list[float]) -> None:

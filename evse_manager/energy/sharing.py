@@ -24,7 +24,7 @@ class Car:
     ``minimum_a`` > 0 and ``maximum_a`` >= ``minimum_a`` bound its current per phase; ``urgent_a`` is the
     current that its departure target needs (0 without one); ``uses`` are its constraints with their
     factors, nearest first. ``reserves`` holds its minimum back from the cars after it even where that does
-    not fit yet; ``reserved_a`` is the part of its minimum that is taken out of the room already; one that
+    not fit yet; ``reserved_a`` is the part of its minimum that is taken out of the headroom already; one that
     is not ``possible`` gets nothing.
     """
 
@@ -41,20 +41,20 @@ class Car:
     """The constraint that kept the car from more, or from its minimum."""
 
 
-def share(cars: Sequence[Car], room: list[float]) -> None:
+def share(cars: Sequence[Car], headroom: list[float]) -> None:
     """
-    Set ``current_a`` and ``binding`` of every car; ``room`` becomes what is left of each constraint.
+    Set ``current_a`` and ``binding`` of every car; ``headroom`` becomes what is left of each constraint.
 
     1. In the order of the sequence each car gets its minimum where that still fits, else 0.
     2. Cars with an urgent current get it, as far as it fits, the most urgent share of their maximum first.
     3. The rest is shared so that ``current_a / weight`` is max-min fair within the bounds.
     """
-    served = _minima(cars, room)
-    _urgent(served, room)
-    _fill(served, room)
+    served = _minima(cars, headroom)
+    _urgent(served, headroom)
+    _fill(served, headroom)
 
 
-def _minima(cars: Sequence[Car], room: list[float]) -> list[Car]:
+def _minima(cars: Sequence[Car], headroom: list[float]) -> list[Car]:
     served = []
     for car in cars:
         car.current_a, car.binding = 0.0, NO_CONSTRAINT
@@ -62,7 +62,7 @@ def _minima(cars: Sequence[Car], room: list[float]) -> list[Car]:
             continue
         more = car.minimum_a - car.reserved_a
         for constraint, factor in car.uses:
-            if room[constraint] < factor * more - EPSILON:
+            if headroom[constraint] < factor * more - EPSILON:
                 car.binding = constraint
                 break
         else:
@@ -70,11 +70,11 @@ def _minima(cars: Sequence[Car], room: list[float]) -> list[Car]:
             served.append(car)
         if car.current_a > 0.0 or car.reserves:
             for constraint, factor in car.uses:
-                room[constraint] -= factor * more
+                headroom[constraint] -= factor * more
     return served
 
 
-def _urgent(served: Sequence[Car], room: list[float]) -> None:
+def _urgent(served: Sequence[Car], headroom: list[float]) -> None:
     urgent = [
         (-car.urgent_a / car.maximum_a, index, car)
         for index, car in enumerate(served)
@@ -84,24 +84,24 @@ def _urgent(served: Sequence[Car], room: list[float]) -> None:
     for _, _, car in urgent:
         more = min(car.urgent_a, car.maximum_a) - car.current_a
         for constraint, factor in car.uses:
-            more = min(more, room[constraint] / factor)
+            more = min(more, headroom[constraint] / factor)
         if more <= 0.0:
             continue
         car.current_a += more
         for constraint, factor in car.uses:
-            room[constraint] -= factor * more
+            headroom[constraint] -= factor * more
 
 
-def _fill(served: Sequence[Car], room: list[float]) -> None:
+def _fill(served: Sequence[Car], headroom: list[float]) -> None:
     """
     Raise all cars together by a common level (current per weight) until each is stopped.
 
     A car starts to rise when the level reaches what it has, and stops at its maximum or when one of its
     constraints is full.  Each constraint keeps its slope, so that every event costs the length of a path.
     """
-    size = len(room)
+    size = len(headroom)
     slope, seen = [0.0] * size, [0.0] * size
-    full = [left <= EPSILON for left in room]
+    full = [left <= EPSILON for left in headroom]
     members: dict[int, list[int]] = {}
     rising = [False] * len(served)
     starts = sorted(
@@ -117,7 +117,7 @@ def _fill(served: Sequence[Car], room: list[float]) -> None:
         rising[index] = False
         car = served[index]
         for constraint, factor in car.uses:
-            room[constraint] -= slope[constraint] * (level - seen[constraint])
+            headroom[constraint] -= slope[constraint] * (level - seen[constraint])
             seen[constraint] = level
             slope[constraint] -= factor * car.weight
 
@@ -135,11 +135,11 @@ def _fill(served: Sequence[Car], room: list[float]) -> None:
             level, constraint = heapq.heappop(queue)
             if full[constraint]:
                 continue
-            room[constraint] -= slope[constraint] * (level - seen[constraint])
+            headroom[constraint] -= slope[constraint] * (level - seen[constraint])
             seen[constraint] = level
-            if room[constraint] > EPSILON * max(1.0, slope[constraint]):
+            if headroom[constraint] > EPSILON * max(1.0, slope[constraint]):
                 if slope[constraint] > EPSILON:
-                    heapq.heappush(queue, (level + room[constraint] / slope[constraint], constraint))
+                    heapq.heappush(queue, (level + headroom[constraint] / slope[constraint], constraint))
                 continue
             full[constraint] = True
             for index in members.get(constraint, ()):
@@ -159,7 +159,7 @@ def _fill(served: Sequence[Car], room: list[float]) -> None:
                     continue
                 rising[index] = True
                 for constraint, factor in car.uses:
-                    room[constraint] -= slope[constraint] * (start_level - seen[constraint])
+                    headroom[constraint] -= slope[constraint] * (start_level - seen[constraint])
                     seen[constraint] = start_level
                     slope[constraint] += factor * car.weight
                     members.setdefault(constraint, []).append(index)
@@ -167,5 +167,5 @@ def _fill(served: Sequence[Car], room: list[float]) -> None:
             for constraint in touched:
                 if slope[constraint] > EPSILON:
                     heapq.heappush(
-                        queue, (start_level + max(0.0, room[constraint]) / slope[constraint], constraint)
+                        queue, (start_level + max(0.0, headroom[constraint]) / slope[constraint], constraint)
                     )

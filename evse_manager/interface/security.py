@@ -224,7 +224,7 @@ def observer(space: Space) -> Rights:
 
 
 def recorder(space: Space) -> Rights:
-    """Return the rights of ``evse record``: an observer that also hears tokens, and masks them."""
+    """Return the rights of ``evse record``: an observer that also receives tokens, and masks them."""
     return union(observer(space), Rights(subscribe=_tokens(space)))
 
 

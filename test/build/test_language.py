@@ -14,7 +14,7 @@ import evse_manager
 PACKAGE = next(path for path in map(Path, evse_manager.__path__) if (path / 'charging').is_dir())
 
 AVOIDED = {
-    'an inverted sentence': r'So (?:long|many|much|seldom|often|little|few|late|early|small|large|fast|far) ',
+    'an inverted sentence': r'So (?:long|many|much|seldom|often|little|few|late|early|small|large|fast|far)',
     'report, return, publish, log': r'tell|tells|told|telling',
     'compute, correct, repair': r'reckon\w*|mend|mends|mended|mending',
     'again, without end': r'anew|for ever|forever',

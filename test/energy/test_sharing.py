@@ -16,10 +16,10 @@ TOLERANCE_A = 1e-5
 @dataclass
 class Problem:
     cars: list[Car]
-    room: list[float]
+    headroom: list[float]
 
     def matrix(self) -> np.ndarray:
-        matrix = np.zeros((len(self.room), len(self.cars)))
+        matrix = np.zeros((len(self.headroom), len(self.cars)))
         for column, car in enumerate(self.cars):
             for constraint, factor in car.uses:
                 matrix[constraint, column] += factor
@@ -29,8 +29,8 @@ class Problem:
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
     """Up to six cars on the phases and the power of two feeders below one connection."""
-    room = [draw(st.sampled_from([0.0, 5.0, 10.0, 16.0, 20.0, 32.0, 63.0])) for _ in range(9)]
-    room += [draw(st.sampled_from([2000.0, 7000.0, 11000.0, 40000.0])) for _ in range(3)]
+    headroom = [draw(st.sampled_from([0.0, 5.0, 10.0, 16.0, 20.0, 32.0, 63.0])) for _ in range(9)]
+    headroom += [draw(st.sampled_from([2000.0, 7000.0, 11000.0, 40000.0])) for _ in range(3)]
     cars = []
     for _ in range(draw(st.integers(1, 6))):
         fuse = draw(st.integers(1, 2))
@@ -46,7 +46,7 @@ def problems(draw: st.DrawFn) -> Problem:
                 uses=tuple(uses),
             )
         )
-    return Problem(cars, room)
+    return Problem(cars, headroom)
 
 
 def served_by_milp(problem: Problem) -> list[bool]:
@@ -56,7 +56,7 @@ def served_by_milp(problem: Problem) -> list[bool]:
     minima = np.array([car.minimum_a for car in problem.cars])
     result = milp(
         value,
-        constraints=LinearConstraint(problem.matrix() * minima, ub=np.array(problem.room) + 1e-9),
+        constraints=LinearConstraint(problem.matrix() * minima, ub=np.array(problem.headroom) + 1e-9),
         integrality=np.ones(count),
         bounds=(0, 1),
     )
@@ -70,15 +70,15 @@ def max_min_by_lp(problem: Problem, served: list[bool]) -> list[float]:
         (car.minimum_a, car.maximum_a) if is_served else (0.0, 0.0)
         for car, is_served in zip(cars, served, strict=True)
     ]
-    matrix = np.hstack([problem.matrix(), np.zeros((len(problem.room), 1))])
-    room = np.array(problem.room)
+    matrix = np.hstack([problem.matrix(), np.zeros((len(problem.headroom), 1))])
+    headroom = np.array(problem.headroom)
     open_cars = [index for index in range(count) if served[index]]
     while open_cars:
         rows = np.zeros((len(open_cars), count + 1))
         for row, index in enumerate(open_cars):
             rows[row, index], rows[row, count] = -1.0, cars[index].weight
         upper = np.vstack([matrix, rows])
-        limits = np.concatenate([room, np.zeros(len(open_cars))])
+        limits = np.concatenate([headroom, np.zeros(len(open_cars))])
         level = linprog(
             np.append(np.zeros(count), -1.0), A_ub=upper, b_ub=limits, bounds=[*bounds, (0, None)]
         ).x[count]
@@ -104,26 +104,26 @@ def max_min_by_lp(problem: Problem, served: list[bool]) -> list[float]:
 def test_the_shares_are_those_of_an_independent_solver(problem: Problem) -> None:
     served = served_by_milp(problem)
     expected = max_min_by_lp(problem, served)
-    room = list(problem.room)
-    share(problem.cars, room)
+    headroom = list(problem.headroom)
+    share(problem.cars, headroom)
     assert [car.current_a > 0.0 for car in problem.cars] == served
     assert [car.current_a for car in problem.cars] == pytest.approx(expected, abs=TOLERANCE_A)
     used = problem.matrix() @ np.array([car.current_a for car in problem.cars])
-    assert room == pytest.approx(list(np.array(problem.room) - used), abs=1e-3)
+    assert headroom == pytest.approx(list(np.array(problem.headroom) - used), abs=1e-3)
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(problems())
 def test_a_car_with_less_than_its_maximum_names_a_full_constraint(problem: Problem) -> None:
-    room = list(problem.room)
-    share(problem.cars, room)
+    headroom = list(problem.headroom)
+    share(problem.cars, headroom)
     for car in problem.cars:
         if car.current_a >= car.maximum_a - TOLERANCE_A:
             continue
         assert car.binding != NO_CONSTRAINT
         factor = dict(car.uses)[car.binding]
         wanted = car.minimum_a if car.current_a == 0.0 else TOLERANCE_A
-        assert room[car.binding] < factor * wanted + TOLERANCE_A
+        assert headroom[car.binding] < factor * wanted + TOLERANCE_A
 
 
 def car(minimum_a: float = 6.0, maximum_a: float = 32.0, weight: float = 1.0, urgent_a: float = 0.0) -> Car:
@@ -131,7 +131,7 @@ def car(minimum_a: float = 6.0, maximum_a: float = 32.0, weight: float = 1.0, ur
 
 
 @pytest.mark.parametrize(
-    ('cars', 'room_a', 'currents_a'),
+    ('cars', 'headroom_a', 'currents_a'),
     [
         ([car(), car()], 40.0, [20.0, 20.0]),
         ([car(), car(maximum_a=10.0)], 40.0, [30.0, 10.0]),
@@ -145,8 +145,8 @@ def car(minimum_a: float = 6.0, maximum_a: float = 32.0, weight: float = 1.0, ur
     ids=['equal', 'unused share returns', 'weight', 'higher minimum', 'last waits', 'urgent first',
          'most urgent first', 'below the minimum'],
 )  # fmt: skip
-def test_one_fuse(cars: list[Car], room_a: float, currents_a: list[float]) -> None:
-    share(cars, [room_a])
+def test_one_fuse(cars: list[Car], headroom_a: float, currents_a: list[float]) -> None:
+    share(cars, [headroom_a])
     assert [each.current_a for each in cars] == pytest.approx(currents_a)
 
 

@@ -146,7 +146,7 @@ ROUNDING_A = 0.1
 @settings(deadline=None, derandomize=True, max_examples=15)
 @given(trees(), st.integers(0, 2**32))
 def test_nothing_is_left_unused_that_a_car_could_use(tree: SiteTree, seed: int) -> None:
-    """Work-conserving: a car with less than it wants has a full node above it, a waiting one no room."""
+    """Work-conserving: a car with less than it wants has a full node above it, a waiting one no headroom."""
     random = Random(seed)
     world = VirtualSite(tree)
     for each in world.connectors:
