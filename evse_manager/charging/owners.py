@@ -13,7 +13,7 @@ PRIORITY_MAX = 10_000
 """The weakest priority; 0 is the strongest."""
 
 LOCAL_PRIORITY = 100
-"""Priority of the services ``enable`` and ``disable``."""
+"""Priority of the services ``enable`` and ``disable`` (docs/sources.md, owners of availability)."""
 
 SOURCES = {
     EnableSource.UNSPECIFIED: 'a source without a name',

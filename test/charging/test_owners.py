@@ -49,6 +49,9 @@ CASES = (
         (Disable(), True, 'Disabled'), (say(CSMS, ENABLE, 101), False, ''), (Enable(), True, 'Enabled'),
         (say(CSMS, DISABLE, 99), True, 'Disabled'), (Enable(), False, ''),
         (say(EnableSource.LOCAL_API, ENABLE, 98), True, 'Enabled'))),
+    Case('after enable a weaker source disables only once that say is taken back', (
+        (Enable(), True, ''), (say(CSMS, DISABLE, 5000), False, ''),
+        (say(EnableSource.LOCAL_API, UNASSIGNED, 100), True, 'Disabled'))),
     Case('a new say of an owner replaces its priority', (
         (say(CSMS, DISABLE, 5), True, 'Disabled'), (say(KEY, ENABLE, 10), False, ''),
         (say(CSMS, DISABLE, 50), False, 'Enabled'))),
