@@ -7,6 +7,7 @@ from enum import IntEnum
 from evse_manager.interface.enums import (
     ErrorEnum,
     LimitSource,
+    PauseReason,
     SessionEventEnum,
     StartSessionReason,
     StatusReason,
@@ -121,6 +122,19 @@ def limit(status: EvseStatus) -> str:
     """Return the limit in force and whose it is."""
     source = SOURCES[status.limit_source]
     return amperes(status.limit_a) + (f', by {source}' if source else '')
+
+
+PAUSES = {
+    PauseReason.UNSPECIFIED: 'a reason that this version does not know',
+    PauseReason.USER_PAUSE: 'pause_charging',
+    PauseReason.ERROR: 'an error',
+    PauseReason.NO_ENERGY: 'too low a limit',
+}
+
+
+def pauses(status: EvseStatus) -> str:
+    """Return everything for which the station pauses the transaction."""
+    return ', '.join(PAUSES[reason] for reason in status.pause_reasons)
 
 
 def is_flowing(status: EvseStatus) -> bool:

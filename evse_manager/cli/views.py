@@ -203,6 +203,7 @@ def facts(status: EvseStatus) -> list[tuple[str, str]]:
         ),
         ('EV', f'{car}, pilot state {formatting.known(status.cp_state)}'),
         ('current', f'{formatting.current(status)} signalled, limit {formatting.limit(status)}'),
+        *([('paused', f'by {formatting.pauses(status)}')] if status.pause_reasons else []),
         ('power', formatting.power(status.power_w)),
         *session_facts(status),
         ('board', f'contactor {contactor}, lock {lock}, link {link}'),

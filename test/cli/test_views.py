@@ -1,9 +1,11 @@
 """The screen fits every terminal and answers why a connector is (not) charging."""
 
+from dataclasses import replace
+
 from evse_manager.cli.monitor import SILENT_AFTER_S, Monitor, concealed
 from evse_manager.cli.views import card, event_line, rows
 from evse_manager.cli.watch_screen import WatchScreen
-from evse_manager.interface.enums import ChargerState, ErrorEnum, SessionEventEnum, StatusReason
+from evse_manager.interface.enums import ChargerState, ErrorEnum, PauseReason, SessionEventEnum, StatusReason
 from evse_manager.interface.types import (
     Duration,
     Error,
@@ -78,6 +80,15 @@ def test_one_connector_gets_a_card_with_everything():
         'last events',
     ):
         assert word in shown
+
+
+def test_the_card_lists_everything_for_which_the_station_pauses():
+    reasons = (PauseReason.USER_PAUSE, PauseReason.NO_ENERGY)
+    paused = replace(CHARGING, state=ChargerState.CHARGING_PAUSED_EVSE, pause_reasons=reasons)
+    assert 'paused   by pause_charging, too low a limit' in text(
+        card(*monitor_of(paused).in_order(), 100, NOW)
+    )
+    assert 'paused' not in text(card(*monitor_of(CHARGING).in_order(), 100, NOW))
 
 
 def test_a_silent_connector_is_told_from_one_that_is_gone():
