@@ -19,7 +19,10 @@ _WANTS_ALL = {
     ChargerState.PREPARE_CHARGING,
     ChargerState.WAITING_FOR_ENERGY,
     ChargerState.CHARGING,
+    ChargerState.T_STEP_EF,
+    ChargerState.T_STEP_X1,
 }
+"""A car that is woken up keeps its grant: without one its wake-up ends before it can ask."""
 
 
 def energy_request(

@@ -192,6 +192,7 @@ class SiteBench:
         ]
         self._above = [self._path(names.index(spec.parent)) for spec in tree.connectors]
         self._seen = [(NO_CURRENT, NO_CURRENT) for _ in tree.connectors]
+        self._asked_at = [float('-inf') for _ in tree.connectors]
         self._due = [float('inf') for _ in tree.connectors]
         self.bays = [
             Bay(spec, random.randrange(2**31), partial(self._asking.add, index))
@@ -286,13 +287,15 @@ class SiteBench:
         self._hold(fuse)
 
     def _ask_in_turn(self, index: int) -> None:
-        self._ask(index)
-        idle = self.bays[index].world.ev is None and self.bays[index].in_force() == NO_CURRENT
-        self.after(IDLE_PERIOD_S if idle else self._period_s, partial(self._ask_in_turn, index))
+        period_s = IDLE_PERIOD_S if self.bays[index].world.ev is None else self._period_s
+        if self.now - self._asked_at[index] >= period_s - GATHER_S:
+            self._ask(index)
+        self.after(self._period_s, partial(self._ask_in_turn, index))
 
     def _ask(self, index: int) -> None:
         bay = self.bays[index]
         bay.run_to(self.now)
+        self._asked_at[index] = self.now
         self._send(partial(self._hear, bay.spec.uuid, bay.demand(self.tree.nominal_voltage_v)))
         self._plan_bay(index)
 
