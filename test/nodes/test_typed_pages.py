@@ -1,72 +1,18 @@
-"""What the pages about robots and tokens, and the README, tell people to type does what they say."""
+"""What docs/robots.md and docs/authorization.md tell people to type does what they say."""
 
-import os
-import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from ament_index_python.packages import get_package_prefix
 
 from charge_client import ChargeClient
 from evse_manager.action import Charge
 from harness import Connector, Probe, Site
+from shell import Shell
 from typed import ROOT, parse, shell_blocks
 
 # --- robots ---------------------------------------------------------------------------------------------
-
-
-class Shell:
-    """Runs what a page tells people to type, with `evse` and a `ros2 run` of what is installed."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        programs = Path(get_package_prefix('evse_manager')) / 'lib'
-        bin_directory = directory / 'bin'
-        bin_directory.mkdir()
-        ros2 = bin_directory / 'ros2'
-        ros2.write_text(f'#!/bin/sh\n[ "$1" = run ] || exit 64\nshift 2\nexec {programs}/evse_manager/"$@"\n')
-        ros2.chmod(0o755)
-        (bin_directory / 'evse').symlink_to(programs / 'evse_manager' / 'evse')
-        self._environment = {**os.environ, 'PATH': f'{bin_directory}:{os.environ["PATH"]}'}
-        self._started: list[subprocess.Popen[str]] = []
-
-    def start(self, text: str) -> subprocess.Popen[str]:
-        """Start a block or a line."""
-        child = subprocess.Popen(
-            ['bash', '-c', text],
-            cwd=self._directory,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            text=True,
-        )
-        self._started.append(child)
-        return child
-
-    def type(self, line: str) -> str:
-        """Run a line that ends by itself, successfully; return what it prints."""
-        child = self.start(line)
-        output, _ = child.communicate(timeout=40.0)
-        assert child.returncode == 0, f'{line}: {output}'
-        return output
-
-    def interrupt(self, child: subprocess.Popen[str]) -> str:
-        """Press Ctrl-C; return what was printed."""
-        os.killpg(child.pid, signal.SIGINT)
-        output, _ = child.communicate(timeout=40.0)
-        return output
-
-    def close(self) -> None:
-        for child in self._started:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
 
 
 @pytest.fixture
@@ -78,15 +24,11 @@ def shell(domain: int, tmp_path: Path) -> Iterator[Shell]:
 
 ROBOT_LINES = [line for block in shell_blocks('docs/robots.md') for line in block.splitlines()]
 GOALS = {line for line in ROBOT_LINES if line.startswith(('evse charge', 'ros2 action send_goal'))}
-README_LINES = [
-    line.partition('  #')[0].rstrip() for block in shell_blocks('README.md') for line in block.splitlines()
-]
 EXAMPLE = 'python3 examples/dock_and_charge.py'
 (BRIDGE,) = (line for line in ROBOT_LINES if line.startswith('ros2 run evse_manager rmf_bridge'))
 
 
 def test_every_line_about_robots_is_typed_here():
-    assert {line for line in README_LINES if line.startswith(('evse', 'python3'))} <= {EXAMPLE, *GOALS}
     assert set(ROBOT_LINES) == {EXAMPLE, BRIDGE, *GOALS}
 
 
