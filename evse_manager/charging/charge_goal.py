@@ -25,8 +25,10 @@ from evse_manager.interface.enums import (
     ChargeResult,
     ChargerState,
     SessionEventEnum,
+    StatusReason,
     StopTransactionReason,
 )
+from evse_manager.interface.pilot import MINIMUM_CURRENT_A
 from evse_manager.interface.types import (
     EvseStatus,
     OptimizerTarget,
@@ -45,6 +47,15 @@ SETTLE_S = 3.0
 
 WITHDRAWN_S = 1.0
 """An authorization that was under way shows in the status within this time after it was taken back."""
+
+FLOWS_W = 1.0
+"""Less than this is no flow that a time could be estimated from."""
+
+ESTIMATE_VOLTAGE_V = 230.0
+"""Voltage of a phase for estimates before energy flows."""
+
+NO_ENERGY = frozenset({StatusReason.NO_ENERGY, StatusReason.LIMIT_EXPIRED})
+"""A car wants energy, and the limits allow none; before the first grant nothing is known."""
 
 OUT_OF_ORDER = 'The connector is out of order; clear_fault ends that.'
 
@@ -258,9 +269,7 @@ class ChargeGoal:
             return None
         to_go = self._time_to_go(status)
         departure = self._goal.departure
-        needed = to_go if to_go is not None else 0.0
-        wanted = self._goal.energy_wh is not None or self._goal.soc_percent is not None
-        late = departure is not None and wanted and self._wall + needed * NANOSECONDS > departure
+        late = departure is not None and self._is_late(departure, status, to_go)
         return Progress(status, self._soc, to_go, late)
 
     def target(self) -> OptimizerTarget | None:
@@ -292,12 +301,19 @@ class ChargeGoal:
             return 0.0
         return status.session_energy_wh
 
+    def _is_late(self, departure: Time, status: EvseStatus, to_go: float | None) -> bool:
+        """Return whether the targets will not be reached by the departure, with the present limits."""
+        if self._energy_left() and status.reason in NO_ENERGY:
+            return True
+        wanted = self._goal.energy_wh is not None or self._goal.soc_percent is not None
+        return wanted and self._wall + (to_go or 0.0) * NANOSECONDS > departure
+
     def _time_to_go(self, status: EvseStatus) -> float | None:
-        """Estimate from the power that flows: until the energy, the duration or the departure."""
+        """Estimate the time until the energy or the duration is reached; None = unknown."""
         times = []
-        left = self._energy_left()
-        if left is not None and status.power_w is not None and status.power_w > 1.0:
-            times.append(left / status.power_w * 3600.0)
+        left, power_w = self._energy_left(), _expected_power_w(status)
+        if left is not None and power_w is not None:
+            times.append(left / power_w * 3600.0)
         if self._goal.duration_s is not None and self._began is not None:
             times.append(max(0.0, self._began + self._goal.duration_s - self._now))
         return min(times, default=None)
@@ -504,3 +520,12 @@ def _fault(status: EvseStatus) -> str:
         return OUT_OF_ORDER
     _, _, sentence = status.active_errors[0].vendor_error.partition(': ')
     return sentence or status.reason_text
+
+
+def _expected_power_w(status: EvseStatus) -> float | None:
+    """Return the power that flows, else what the limits allow [W]; None = they allow no charging."""
+    if status.state is ChargerState.CHARGING and status.power_w is not None and status.power_w > FLOWS_W:
+        return status.power_w
+    if status.limit_a < MINIMUM_CURRENT_A:
+        return None
+    return status.limit_a * max(1, status.phases) * ESTIMATE_VOLTAGE_V

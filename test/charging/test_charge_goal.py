@@ -17,7 +17,7 @@ from evse_manager.charging.charge_goal import (
 )
 from evse_manager.charging.inputs import Disable, Input, SetFaulted
 from evse_manager.charging.kernel import Output
-from evse_manager.interface.enums import ChargeResult, StopTransactionReason
+from evse_manager.interface.enums import ChargeResult, StatusReason, StopTransactionReason
 from evse_manager.interface.types import ProvidedIdToken, Time
 
 POLICY = Policy(default_token='ROBOT-7', connection_timeout_s=30.0)
@@ -414,3 +414,29 @@ def test_the_feedback_says_when_the_departure_is_at_risk() -> None:
     assert progress is not None
     assert progress.time_to_go_s == 7200.0
     assert progress.departure_at_risk
+
+
+@pytest.mark.parametrize(
+    ('limit_a', 'reason', 'time_to_go_s', 'at_risk'),
+    [
+        (32.0, StatusReason.WAITING_FOR_PLUG, 326.1, False),
+        (8.0, StatusReason.WAITING_FOR_PLUG, 1304.3, True),
+        (0.0, StatusReason.WAITING_FOR_PLUG, None, False),
+        (0.0, StatusReason.WAITING_FOR_FIRST_LIMIT, None, False),
+        (0.0, StatusReason.NO_ENERGY, None, True),
+        (0.0, StatusReason.LIMIT_EXPIRED, None, True),
+    ],
+)
+def test_before_energy_flows_the_estimate_is_from_what_the_limits_allow(
+    limit_a: float, reason: StatusReason, time_to_go_s: float | None, at_risk: bool
+) -> None:
+    harness = GoalHarness()
+    harness.ask(energy_wh=2000.0, departure=Time(harness.now.wall + 1000 * SECOND))
+    assert harness.goal is not None
+    status = harness.kernel.status(harness.now)
+    status = replace(status, limit_a=limit_a, reason=reason, phases=3, power_w=0.0)
+    harness.goal.observe(status, None, harness.t, harness.now.wall)
+    progress = harness.goal.progress()
+    assert progress is not None
+    assert progress.time_to_go_s == pytest.approx(time_to_go_s, abs=0.1)
+    assert progress.departure_at_risk == at_risk
