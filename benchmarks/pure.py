@@ -244,10 +244,10 @@ def _parsers() -> dict[str, dict[str, float]]:
         return lambda data: [found for piece in _pieces(data) for found in parser.feed(piece)]
 
     streams: dict[str, tuple[bytes, Callable[[bytes], Sequence[object]]]] = {
-        'RAPI (openevse)': (states, fed(rapi.Parser())),
+        'RAPI (openevse)': (states, fed(rapi.RapiParser())),
         'COBS and protobuf (yeti)': (
             b''.join(messages.frame(each) for pilot in pilots for each in (pilot, meter)),
-            fed(messages.Parser()),
+            fed(messages.YetiParser()),
         ),
         'Modbus RTU (phoenix, sdm630)': (reply, reply_at),
     }

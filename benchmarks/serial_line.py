@@ -18,7 +18,7 @@ from resources import call, usage
 from samples import Samples
 from staged_board import authorization
 
-from evse_manager.board.boards.yeti.messages import FROM_HOST, AllowPower, Parser, PilotState
+from evse_manager.board.boards.yeti.messages import FROM_HOST, AllowPower, PilotState, YetiParser
 from evse_manager.interface import endpoints
 from evse_manager.interface.enums import ControlPilotState, LinkState, SessionEventEnum
 from evse_manager.nodes.qos import profile
@@ -176,7 +176,7 @@ class ConnectorView:
 
     def _time_to_off(self) -> float | None:
         """Return the time between the two frames of the last act, None while the second is not read."""
-        board, host = Parser(), Parser(FROM_HOST)
+        board, host = YetiParser(), YetiParser(FROM_HOST)
         left: float | None = None
         for at, from_host, data in list(self._wire):
             for message in (host if from_host else board).feed(data):

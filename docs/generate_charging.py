@@ -36,9 +36,9 @@ CAUSES = {
     Cause.FLOWING: 'the contactor is closed',
 }
 KINDS = {
-    timers.Kind.WAKES: 'wakes',
-    timers.Kind.NOTICED: 'noticed',
-    timers.Kind.OBSERVED: 'observed',
+    timers.TimerKind.WAKES: 'wakes',
+    timers.TimerKind.NOTICED: 'noticed',
+    timers.TimerKind.OBSERVED: 'observed',
 }
 
 

@@ -30,7 +30,7 @@ from evse_manager.interface.parameters import Config
 from evse_manager.nodes.authorization_config import AuthorizationConfig
 from evse_manager.nodes.board_support import BoardSupportConfig
 from evse_manager.nodes.energy_manager import EnergyManagerConfig
-from evse_manager.nodes.parameters import Row, rows
+from evse_manager.nodes.parameters import ParameterRow, rows
 from evse_manager.nodes.rmf_bridge import RmfBridgeConfig
 from evse_manager.nodes.simulation_clock import SimulationClockConfig
 from evse_manager.simulation.faults import FAULTS
@@ -181,7 +181,7 @@ def callable_services(group: Iterable[endpoints.Service], namespace: str = CONNE
 # --- parameters -------------------------------------------------------------------------------------------
 
 
-def parameter_table(of_rows: Iterable[Row]) -> str:
+def parameter_table(of_rows: Iterable[ParameterRow]) -> str:
     """Return the table of some parameters."""
     lines = (
         (

@@ -4,27 +4,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from evse_manager.authorization.config import CarOrder, KnownToken, Rules, UnknownTokens
-from evse_manager.authorization.connectors import Connector
+from evse_manager.authorization.connectors import SiteConnector
 from evse_manager.authorization.events import (
-    Answer,
+    AuthorizationOutput,
     CallAnswered,
     CallLost,
     CancelRequested,
+    ClockTick,
     ConnectorReported,
     Input,
-    Output,
     ReserveRequested,
-    Stop,
-    Tick,
+    StopCall,
     TokenPresented,
     TokenValidated,
     TransactionBegun,
+    ValidationAnswer,
     WithdrawRequested,
 )
 from evse_manager.authorization.grants import Grants
 from evse_manager.authorization.reservations import Reservations
 from evse_manager.authorization.saved import Reservation, Saved, SavedTransaction
-from evse_manager.authorization.site import Site
+from evse_manager.authorization.site import AuthorizationState
 from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
@@ -81,7 +81,7 @@ class Authorizer:
 
     def __init__(self, rules: Rules, connectors: Sequence[str], saved: Saved = NOTHING_SAVED) -> None:
         """Begin with what was stored by an earlier run; ``connectors`` are the names at this site."""
-        self._site = Site(rules, connectors)
+        self._site = AuthorizationState(rules, connectors)
         self._grants = Grants(self._site, saved.grants)
         self._reservations = Reservations(self._site, saved)
         self._waiting: dict[str, Waiting] = {}
@@ -106,7 +106,7 @@ class Authorizer:
         """Replace the rules and the connectors; what is under way at those that stay goes on."""
         self._site.configure(rules, connectors)
 
-    def react(self, event: Input, steady: float, wall: Time) -> Output:
+    def react(self, event: Input, steady: float, wall: Time) -> AuthorizationOutput:
         """Return what an input brings about."""
         self._site.now, self._site.wall = steady, wall
         match event:
@@ -128,7 +128,7 @@ class Authorizer:
                 self._reservations.cancel(event)
             case WithdrawRequested():
                 self._withdraw_requested(event)
-            case Tick():
+            case ClockTick():
                 pass
         self._settle()
         output = self._site.outbox.take()
@@ -236,7 +236,12 @@ class Authorizer:
         return False
 
     def _stop(
-        self, connector: Connector, token: ProvidedIdToken, reason: StopTransactionReason, *, repeated: bool
+        self,
+        connector: SiteConnector,
+        token: ProvidedIdToken,
+        reason: StopTransactionReason,
+        *,
+        repeated: bool,
     ) -> None:
         """Stop a transaction once, unless the presentation is still the one that began it."""
         status = connector.status
@@ -259,7 +264,7 @@ class Authorizer:
 
         connector.stopping = True
         request = StopTransactionRequest(reason, token.id_token)
-        self._site.outbox.call(connector.name, Stop(request), done)
+        self._site.outbox.call(connector.name, StopCall(request), done)
 
     # --- validation ------------------------------------------------------------------------------------
 
@@ -368,7 +373,7 @@ class Authorizer:
             return
         self._place(Waiting(token, verdict, allowed, self._site.now + rules.connection_timeout_s, priority))
 
-    def _master_stop(self, token: ProvidedIdToken, there: Iterable[Connector]) -> None:
+    def _master_stop(self, token: ProvidedIdToken, there: Iterable[SiteConnector]) -> None:
         running = [each for each in there if each.status is not None and each.status.transaction_active]
         if not running:
             reason = 'A token of the master group stops transactions only, and none is running here.'
@@ -376,7 +381,7 @@ class Authorizer:
         for each in running:
             self._stop(each, token, StopTransactionReason.MASTER_PASS, repeated=False)
 
-    def _refuse(self, token: ProvidedIdToken, parent: str, there: list[Connector]) -> None:
+    def _refuse(self, token: ProvidedIdToken, parent: str, there: list[SiteConnector]) -> None:
         """Say why no connector can take a token: reservations of others, or the state of each."""
         reasons, reserved = [], False
         for each in there:
@@ -392,7 +397,7 @@ class Authorizer:
 
     # --- matching tokens and cars ----------------------------------------------------------------------
 
-    def _can_start(self, connector: Connector, token: ProvidedIdToken, parent: str) -> bool:
+    def _can_start(self, connector: SiteConnector, token: ProvidedIdToken, parent: str) -> bool:
         return (
             self._site.reports(connector)
             and (connector.idle or connector.car_waits)
@@ -413,7 +418,7 @@ class Authorizer:
             self._waiting[number] = waiting
             self._outcome(token, TokenResultEnum.WAITING_FOR_CAR)
 
-    def _target(self, waiting: Waiting) -> Connector | None:
+    def _target(self, waiting: Waiting) -> SiteConnector | None:
         """Return the connector that a token goes to: its reserved one, the only one, or where a car waits."""
         token, parent = waiting.token, waiting.verdict.parent_id_token
         there = [self._site.connectors[name] for name in waiting.connectors if name in self._site.connectors]
@@ -444,7 +449,7 @@ class Authorizer:
             else:
                 self._outcome(waiting.token, TokenResultEnum.REJECTED, reason=verdict.reason)
 
-    def _grant(self, connector: Connector, waiting: Waiting) -> None:
+    def _grant(self, connector: SiteConnector, waiting: Waiting) -> None:
         parent = waiting.verdict.parent_id_token
         own = self._reservations.own(waiting.token.id_token, parent, connector.name)
         number = own.reservation_id if own is not None else 0
@@ -496,7 +501,7 @@ class Authorizer:
         self._reservations.settle()
         self._match()
 
-    def _settle_transaction(self, connector: Connector) -> None:
+    def _settle_transaction(self, connector: SiteConnector) -> None:
         """Use up the grant and the reservation of a transaction that has begun."""
         status, grant = connector.status, connector.grant
         if status is None or not status.transaction_active:
@@ -516,7 +521,7 @@ class Authorizer:
                 self._use_up_reservation(connector, running)
         self._grants.use_up(connector, running)
 
-    def _use_up_reservation(self, connector: Connector, running: SavedTransaction) -> None:
+    def _use_up_reservation(self, connector: SiteConnector, running: SavedTransaction) -> None:
         grant = connector.grant
         if grant is not None and grant.reservation_id and same_token(grant.id_token, running.id_token):
             self._reservations.consume(grant.reservation_id)
@@ -528,7 +533,7 @@ class Authorizer:
     def _withdraw_requested(self, event: WithdrawRequested) -> None:
         """Withdraw what a token waits for or is authorized for."""
         if not event.id_token and not event.connector:
-            self._site.outbox.answer(Answer(event.ticket, False, 'Name a token or a connector.'))
+            self._site.outbox.answer(ValidationAnswer(event.ticket, False, 'Name a token or a connector.'))
             return
         if event.id_token:
             number = normal_form(event.id_token)
@@ -538,7 +543,7 @@ class Authorizer:
                 del self._asked[key]
             if waiting is not None or asked:
                 self._site.outbox.outcome(event.id_token, TokenResultEnum.WITHDRAWN)
-                self._site.outbox.answer(Answer(event.ticket, True))
+                self._site.outbox.answer(ValidationAnswer(event.ticket, True))
                 return
         for connector in self._site.connectors.values():
             if event.connector and connector.name != event.connector:
@@ -550,13 +555,15 @@ class Authorizer:
                 self._grants.withdraw(connector, TokenResultEnum.WITHDRAWN, 'Withdrawn by request.', ticket)
                 if not reports:
                     text = f'{connector.name} does not report; the authorization ends there when it does.'
-                    self._site.outbox.answer(Answer(event.ticket, True, text))
+                    self._site.outbox.answer(ValidationAnswer(event.ticket, True, text))
                 return
             if running is not None and (not event.id_token or same_token(running.id_token, event.id_token)):
                 text = f'The transaction at {connector.name} runs already; end it with stop_transaction.'
-                self._site.outbox.answer(Answer(event.ticket, False, text))
+                self._site.outbox.answer(ValidationAnswer(event.ticket, False, text))
                 return
-        self._site.outbox.answer(Answer(event.ticket, False, 'There is no such authorization to withdraw.'))
+        self._site.outbox.answer(
+            ValidationAnswer(event.ticket, False, 'There is no such authorization to withdraw.')
+        )
 
     # --- storing and time ------------------------------------------------------------------------------
 

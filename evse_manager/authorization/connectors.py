@@ -14,7 +14,7 @@ SETTLE_S = 2.0
 
 
 @dataclass(slots=True)
-class Grant:
+class TokenGrant:
     """
     An authorization given to a connector whose transaction has not begun.
 
@@ -56,7 +56,7 @@ class MarkCalls:
 
 
 @dataclass(slots=True)
-class Connector:
+class SiteConnector:
     """One connector of the site."""
 
     name: str
@@ -67,7 +67,7 @@ class Connector:
     """Since when a car waits here for a token; orders the cars."""
     taken_out: bool = False
     """The waiting car no longer takes tokens without a connector (plug-in time-out)."""
-    grant: Grant | None = None
+    grant: TokenGrant | None = None
     begun: SavedTransaction | None = None
     """The newest transaction whose start was seen, or which was granted here."""
     stopping: bool = False

@@ -99,7 +99,7 @@ class WithdrawRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class ClockTick:
     """The deadline has come; at any other time a tick changes nothing."""
 
 
@@ -113,7 +113,7 @@ Input = (
     | ReserveRequested
     | CancelRequested
     | WithdrawRequested
-    | Tick
+    | ClockTick
 )
 
 # --- outputs ------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopCall:
     """Call ``stop_transaction``."""
 
     request: StopTransactionRequest
@@ -157,7 +157,7 @@ class Call:
 
     ticket: int
     connector: str
-    command: Authorize | Withdraw | Stop | Mark | Unmark
+    command: Authorize | Withdraw | StopCall | Mark | Unmark
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TokenOutcome:
     """
     What became of a token, for the log and for readers; ``id_token`` is whole and must be masked there.
 
@@ -185,7 +185,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ValidationAnswer:
     """The answer to a request of a service; ``message`` is empty on plain success."""
 
     ticket: int
@@ -196,17 +196,17 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Output:
+class AuthorizationOutput:
     """
     What one input brought about.
 
     ``saved`` is not None when it changed: store it before carrying out the calls and answers.
-    ``deadline`` is the steady time of the next ``Tick``; None when nothing is due.
+    ``deadline`` is the steady time of the next ``ClockTick``; None when nothing is due.
     """
 
     calls: list[Call] = field(default_factory=list)
     validations: list[Validation] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    answers: list[ValidationAnswer] = field(default_factory=list)
+    outcomes: list[TokenOutcome] = field(default_factory=list)
     saved: Saved | None = None
     deadline: float | None = None

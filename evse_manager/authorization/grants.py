@@ -8,10 +8,10 @@ the connector has confirmed or shows that nothing is left.
 
 from collections.abc import Iterable
 
-from evse_manager.authorization.connectors import SETTLE_S, Connector, Grant
-from evse_manager.authorization.events import Answer, Authorize, Withdraw
+from evse_manager.authorization.connectors import SETTLE_S, SiteConnector, TokenGrant
+from evse_manager.authorization.events import Authorize, ValidationAnswer, Withdraw
 from evse_manager.authorization.saved import SavedGrant, SavedTransaction
-from evse_manager.authorization.site import Site
+from evse_manager.authorization.site import AuthorizationState
 from evse_manager.interface.enums import TokenResultEnum
 from evse_manager.interface.tokens import same_token
 from evse_manager.interface.types import ProvidedIdToken, ValidationResult
@@ -23,7 +23,7 @@ RETRY_S = 2.0
 class Grants:
     """The grants of a site."""
 
-    def __init__(self, site: Site, restored: Iterable[SavedGrant]) -> None:
+    def __init__(self, site: AuthorizationState, restored: Iterable[SavedGrant]) -> None:
         """Begin with what was stored; it is taken up when its connector reports."""
         self._site = site
         self._restored = {each.connector: each for each in restored}
@@ -38,7 +38,7 @@ class Grants:
         ]
         return (*grants, *self._restored.values())
 
-    def holders(self, id_token: str) -> list[Connector]:
+    def holders(self, id_token: str) -> list[SiteConnector]:
         """Return the connectors that a token is granted at: at most one of those that report."""
         return [
             each
@@ -46,14 +46,14 @@ class Grants:
             if each.grant is not None and same_token(each.grant.id_token, id_token)
         ]
 
-    def take_up(self, connector: Connector) -> None:
+    def take_up(self, connector: SiteConnector) -> None:
         """Take up the grant of an earlier run; whether its call was made is unknown."""
         restored = self._restored.pop(connector.name, None)
         if restored is None or connector.grant is not None:
             return
         site = self._site
         elsewhere = bool(self.holders(restored.id_token))
-        connector.grant = Grant(
+        connector.grant = TokenGrant(
             restored.id_token,
             restored.parent,
             site.now + site.rules.connection_timeout_s,
@@ -63,12 +63,12 @@ class Grants:
         )
 
     def give(
-        self, connector: Connector, token: ProvidedIdToken, verdict: ValidationResult, reservation_id: int
+        self, connector: SiteConnector, token: ProvidedIdToken, verdict: ValidationResult, reservation_id: int
     ) -> None:
         """Authorize a token at a connector."""
         site = self._site
         deadline = site.now + site.rules.connection_timeout_s
-        grant = Grant(
+        grant = TokenGrant(
             token.id_token,
             verdict.parent_id_token,
             deadline,
@@ -97,7 +97,7 @@ class Grants:
         site.outbox.call(connector.name, Authorize(token, verdict), done)
 
     def withdraw(
-        self, connector: Connector, result: TokenResultEnum, reason: str, ticket: int | None = None
+        self, connector: SiteConnector, result: TokenResultEnum, reason: str, ticket: int | None = None
     ) -> None:
         """End a grant, and take it back at the connector as soon as that is possible."""
         grant = connector.grant
@@ -109,7 +109,7 @@ class Grants:
             grant.withdrawing = True
             self._report(connector, grant, result, reason)
 
-    def use_up(self, connector: Connector, running: SavedTransaction) -> None:
+    def use_up(self, connector: SiteConnector, running: SavedTransaction) -> None:
         """End the grant of a transaction that has begun."""
         grant = connector.grant
         if grant is None or grant.calling:
@@ -121,7 +121,7 @@ class Grants:
             self._report(connector, grant, TokenResultEnum.ACCEPTED)
         self._release(connector)
 
-    def settle(self, connector: Connector) -> None:
+    def settle(self, connector: SiteConnector) -> None:
         """Let a grant end: by its time-out, or because the connector has ended it."""
         grant, status, now = connector.grant, connector.status, self._site.now
         if grant is None:
@@ -140,7 +140,7 @@ class Grants:
         elif grant.withdrawing and now >= grant.retry:
             self._call(connector, grant)
 
-    def _call(self, connector: Connector, grant: Grant) -> None:
+    def _call(self, connector: SiteConnector, grant: TokenGrant) -> None:
         certain = grant.answered is not None
 
         def done(success: bool | None, _message: str) -> None:
@@ -156,18 +156,20 @@ class Grants:
         grant.calling = True
         self._site.outbox.call(connector.name, Withdraw(), done)
 
-    def _report(self, connector: Connector, grant: Grant, result: TokenResultEnum, reason: str = '') -> None:
+    def _report(
+        self, connector: SiteConnector, grant: TokenGrant, result: TokenResultEnum, reason: str = ''
+    ) -> None:
         """Report what became of the token of a grant."""
         self._site.outbox.outcome(grant.id_token, result, connector.name, reason, grant.request_id)
 
-    def _release(self, connector: Connector) -> None:
+    def _release(self, connector: SiteConnector) -> None:
         grant = connector.grant
         if grant is None:
             return
         connector.grant = None
         self._site.changed = True
         for ticket in grant.tickets:
-            self._site.outbox.answer(Answer(ticket, True))
+            self._site.outbox.answer(ValidationAnswer(ticket, True))
 
     def deadlines(self) -> list[float]:
         """Return when something here happens by time alone."""

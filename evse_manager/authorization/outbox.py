@@ -4,15 +4,15 @@ import itertools
 from collections.abc import Callable
 
 from evse_manager.authorization.events import (
-    Answer,
+    AuthorizationOutput,
     Authorize,
     Call,
     Mark,
-    Outcome,
-    Output,
-    Stop,
+    StopCall,
+    TokenOutcome,
     Unmark,
     Validation,
+    ValidationAnswer,
     Withdraw,
 )
 from evse_manager.interface.enums import TokenResultEnum
@@ -26,11 +26,13 @@ class Outbox:
     """Collects outputs; a ticket belongs to one call or validation and is used once."""
 
     def __init__(self) -> None:
-        self._output = Output()
+        self._output = AuthorizationOutput()
         self._tickets = itertools.count(1)
         self._waiting: dict[int, Done] = {}
 
-    def call(self, connector: str, command: Authorize | Withdraw | Stop | Mark | Unmark, done: Done) -> None:
+    def call(
+        self, connector: str, command: Authorize | Withdraw | StopCall | Mark | Unmark, done: Done
+    ) -> None:
         """Call a connector; ``done`` is called once, with the answer or without."""
         ticket = next(self._tickets)
         self._waiting[ticket] = done
@@ -48,7 +50,7 @@ class Outbox:
         if done is not None:
             done(success, message)
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: ValidationAnswer) -> None:
         """Answer a request."""
         self._output.answers.append(answer)
 
@@ -61,9 +63,9 @@ class Outbox:
         request_id: int | None = None,
     ) -> None:
         """Report what became of a token."""
-        self._output.outcomes.append(Outcome(id_token, result, connector, reason, request_id))
+        self._output.outcomes.append(TokenOutcome(id_token, result, connector, reason, request_id))
 
-    def take(self) -> Output:
+    def take(self) -> AuthorizationOutput:
         """Return what was collected, and begin again."""
-        output, self._output = self._output, Output()
+        output, self._output = self._output, AuthorizationOutput()
         return output

@@ -8,17 +8,17 @@ one fitting connector free for as long as one can be kept free.  Who may start w
 from dataclasses import replace
 
 from evse_manager.authorization.config import UnknownTokens
-from evse_manager.authorization.connectors import SETTLE_S, Connector
+from evse_manager.authorization.connectors import SETTLE_S, SiteConnector
 from evse_manager.authorization.events import (
-    Answer,
     CancelRequested,
     Mark,
     ReserveRequested,
     Unmark,
+    ValidationAnswer,
 )
 from evse_manager.authorization.matching import kept
 from evse_manager.authorization.saved import Reservation, Saved, Unmarking
-from evse_manager.authorization.site import Site
+from evse_manager.authorization.site import AuthorizationState
 from evse_manager.interface.enums import ReservationStatus
 from evse_manager.interface.tokens import PARENT_LENGTH, is_well_formed, normal_form, same_token
 
@@ -44,7 +44,7 @@ LOST_S = 30.0
 class Reservations:
     """The reservations in force, and the marks of them at the connectors."""
 
-    def __init__(self, site: Site, saved: Saved) -> None:
+    def __init__(self, site: AuthorizationState, saved: Saved) -> None:
         """Begin with what was stored; a reservation that was pending is undone."""
         self._site = site
         self._in_force = {each.reservation_id: each for each in saved.reservations if not each.pending}
@@ -80,7 +80,7 @@ class Reservations:
             usable, key=lambda each: (not each.connector, each.expiry, each.reservation_id), default=None
         )
 
-    def objection(self, connector: Connector, id_token: str, parent: str) -> str:
+    def objection(self, connector: SiteConnector, id_token: str, parent: str) -> str:
         """Return why reservations of others keep a token from starting at a connector; empty if none does."""
         own = self.own(id_token, parent, connector.name)
         for each in self._in_force.values():
@@ -105,11 +105,11 @@ class Reservations:
         named = known.connectors if known is not None else None
         return frozenset(self._site.connectors) if named is None else named
 
-    def _can_be_kept(self, connector: Connector) -> bool:
+    def _can_be_kept(self, connector: SiteConnector) -> bool:
         """Return whether a connector could serve a reservation: free, or only a car without a token there."""
         return self._site.reports(connector) and (connector.idle or connector.car_waits)
 
-    def _foreign_mark(self, connector: Connector) -> int | None:
+    def _foreign_mark(self, connector: SiteConnector) -> int | None:
         """Return the number of a reservation that this node knows nothing of, and the connector shows."""
         mark = connector.status.reservation_id if connector.status is not None else None
         if mark is None:
@@ -131,7 +131,7 @@ class Reservations:
         replaced = self._in_force.get(number)
         refusal = self._refusal(request, number, replaced)
         if refusal is not None:
-            self._site.outbox.answer(Answer(request.ticket, False, refusal[1], refusal[0]))
+            self._site.outbox.answer(ValidationAnswer(request.ticket, False, refusal[1], refusal[0]))
             return
         reservation = Reservation(
             number,
@@ -148,7 +148,9 @@ class Reservations:
         if not reservation.connector:
             self._in_force[number] = reservation
             self._replace(replaced, reservation)
-            self._site.outbox.answer(Answer(request.ticket, True, '', ReservationStatus.ACCEPTED, number))
+            self._site.outbox.answer(
+                ValidationAnswer(request.ticket, True, '', ReservationStatus.ACCEPTED, number)
+            )
             return
         self._in_force[number] = reservation
         self._pending[number] = (request.ticket, self._site.now + PENDING_S, replaced)
@@ -202,7 +204,7 @@ class Reservations:
         return self._refusal_at(connector, replaced)
 
     def _refusal_at(
-        self, connector: Connector, replaced: Reservation | None
+        self, connector: SiteConnector, replaced: Reservation | None
     ) -> tuple[ReservationStatus, str] | None:
         if not self._site.reports(connector):
             return (
@@ -270,12 +272,14 @@ class Reservations:
         """Cancel a reservation; it is over with the answer, whether or not its connector can be reached."""
         if request.reservation_id not in self._in_force:
             text = f'There is no reservation {request.reservation_id}; list them with evse reservations.'
-            self._site.outbox.answer(Answer(request.ticket, False, text))
+            self._site.outbox.answer(ValidationAnswer(request.ticket, False, text))
             return
         self._drop_pending(request.reservation_id, 'The reservation was cancelled meanwhile.')
         if request.reservation_id in self._in_force:
             self._end(request.reservation_id)
-        self._site.outbox.answer(Answer(request.ticket, True, reservation_id=request.reservation_id))
+        self._site.outbox.answer(
+            ValidationAnswer(request.ticket, True, reservation_id=request.reservation_id)
+        )
 
     def consume(self, number: int) -> None:
         """A transaction has begun with the reservation; its connector took the mark away itself."""
@@ -325,9 +329,9 @@ class Reservations:
             self._in_force[number] = replaced
         if replaced is None or replaced.connector != reservation.connector:
             self._unmarkings[Unmarking(reservation.connector, number)] = None
-        self._site.outbox.answer(Answer(ticket, False, text, result))
+        self._site.outbox.answer(ValidationAnswer(ticket, False, text, result))
 
-    def _settle_mark(self, connector: Connector) -> None:
+    def _settle_mark(self, connector: SiteConnector) -> None:
         mark, now = connector.mark, self._site.now
         if connector.status is None or mark.calling or not self._site.reports(connector):
             return
@@ -351,7 +355,7 @@ class Reservations:
         if number in self._pending or (shown is None and connector.idle and not just_set):
             self._set_mark(connector, number)
 
-    def _take_mark(self, connector: Connector, unmarking: Unmarking) -> None:
+    def _take_mark(self, connector: SiteConnector, unmarking: Unmarking) -> None:
         mark = connector.mark
 
         def done(success: bool | None, _message: str) -> None:
@@ -371,7 +375,7 @@ class Reservations:
             del self._unmarkings[unmarking]
             self._site.changed = True
 
-    def _set_mark(self, connector: Connector, number: int) -> None:
+    def _set_mark(self, connector: SiteConnector, number: int) -> None:
         mark = connector.mark
 
         def done(success: bool | None, message: str) -> None:
@@ -400,7 +404,7 @@ class Reservations:
         confirmed = self._in_force[number] = replace(self._in_force[number], pending=False)
         self._site.changed = True
         self._replace(replaced, confirmed)
-        self._site.outbox.answer(Answer(ticket, True, '', ReservationStatus.ACCEPTED, number))
+        self._site.outbox.answer(ValidationAnswer(ticket, True, '', ReservationStatus.ACCEPTED, number))
 
     def deadlines(self) -> list[float]:
         """Return when something here happens by time alone."""

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from evse_manager.authorization.config import Rules
-from evse_manager.authorization.connectors import Connector
+from evse_manager.authorization.connectors import SiteConnector
 from evse_manager.authorization.outbox import Outbox
 from evse_manager.interface.types import Time
 
 
-class Site:
+class AuthorizationState:
     """
     The connectors of a site at the moment of one reaction.
 
@@ -18,7 +18,7 @@ class Site:
     def __init__(self, rules: Rules, connectors: Sequence[str]) -> None:
         """``connectors`` are names, in the order of the site."""
         self.rules = rules
-        self.connectors: dict[str, Connector] = {}
+        self.connectors: dict[str, SiteConnector] = {}
         self.outbox = Outbox()
         self.now = 0.0
         self.wall = Time(0)
@@ -30,16 +30,16 @@ class Site:
         self.rules = rules
         known = self.connectors
         self.connectors = {
-            name: known.get(name) or Connector(name, order) for order, name in enumerate(connectors)
+            name: known.get(name) or SiteConnector(name, order) for order, name in enumerate(connectors)
         }
         for order, connector in enumerate(self.connectors.values()):
             connector.order = order
         self.changed = self.changed or bool(known.keys() - self.connectors.keys())
 
-    def reports(self, connector: Connector) -> bool:
+    def reports(self, connector: SiteConnector) -> bool:
         """Return whether the connector reports."""
         return connector.reachable(self.now)
 
-    def named(self, names: Sequence[str]) -> list[Connector]:
+    def named(self, names: Sequence[str]) -> list[SiteConnector]:
         """Return the connectors of these names that are still at the site."""
         return [self.connectors[name] for name in names if name in self.connectors]

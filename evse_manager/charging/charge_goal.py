@@ -104,7 +104,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRecord:
+class GoalResult:
     """Data of the goal's transaction; None = unknown."""
 
     session_uuid: str = ''
@@ -122,7 +122,7 @@ class Ending:
 
     result: ChargeResult
     message: str = ''
-    record: SessionRecord = SessionRecord()
+    record: GoalResult = GoalResult()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class ChargeGoal:
         self._token = goal.token or policy.default_token
         self._status: EvseStatus | None = None
         self._soc: float | None = None
-        self._record = SessionRecord()
+        self._record = GoalResult()
         self._began: float | None = None
         """When the transaction began; None = it has not."""
         self._accepted = 0.0

@@ -68,7 +68,7 @@ class Cause(IntEnum):
 
 
 @dataclass(slots=True)
-class Stop:
+class TransactionStop:
     """A transaction is ending: why, since when, and when the contactor was seen open."""
 
     reason: StopTransactionReason
@@ -97,7 +97,7 @@ class Transaction:
     flowing_since: float | None = None
     charged_s: float = 0.0
     demand_since: float = 0.0
-    stop: Stop | None = None
+    stop: TransactionStop | None = None
     finished: bool = False
     energy: TransactionEnergy | None = None
     """Its result, once it is finished."""

@@ -8,7 +8,7 @@ stop, the end of the session, and only then what may begin.
 from collections.abc import Callable
 
 from evse_manager.charging import persistence, timers
-from evse_manager.charging.connector import Connector, Session, Stop, Transaction
+from evse_manager.charging.connector import Connector, Session, Transaction, TransactionStop
 from evse_manager.charging.faults import WELD
 from evse_manager.interface.enums import (
     Availability,
@@ -80,7 +80,7 @@ def stop(connector: Connector, reason: StopTransactionReason, id_tag: str = '') 
     if transaction is None:
         return False
     transaction.stop_counting(connector.now.steady)
-    transaction.stop = Stop(reason, id_tag, connector.now.steady)
+    transaction.stop = TransactionStop(reason, id_tag, connector.now.steady)
     connector.emit(Event.STOPPING_CHARGING)
     return True
 
@@ -153,7 +153,7 @@ def _finish_transaction(connector: Connector) -> None:
     connector.authorization = None
 
 
-def _stop_complete(connector: Connector, stopping: Stop) -> bool:
+def _stop_complete(connector: Connector, stopping: TransactionStop) -> bool:
     """Tell whether nothing more needs to be waited for."""
     if timers.shutdown.over(connector):
         return True

@@ -16,7 +16,7 @@ from evse_manager.interface.enums import Availability, PilotMode
 from evse_manager.metering.thresholds import METER_WAIT_S, SILENT_AFTER_S
 
 
-class Kind(Enum):
+class TimerKind(Enum):
     """How the end of a timer is noticed."""
 
     WAKES = auto()
@@ -33,7 +33,7 @@ class Timer:
 
     name: str
     ends: Callable[[Connector], float | None]
-    kind: Kind
+    kind: TimerKind
     meaning: str
 
     def over(self, connector: Connector) -> bool:
@@ -56,11 +56,11 @@ class Timer:
         return ends is not None and connector.board_seen >= ends
 
 
-TIMERS: dict[Kind, list[Timer]] = {kind: [] for kind in Kind}
+TIMERS: dict[TimerKind, list[Timer]] = {kind: [] for kind in TimerKind}
 """All timers by kind, in the order of this file."""
 
 
-def _timer(kind: Kind = Kind.WAKES) -> Callable[[Callable[[Connector], float | None]], Timer]:
+def _timer(kind: TimerKind = TimerKind.WAKES) -> Callable[[Callable[[Connector], float | None]], Timer]:
     def declare(ends: Callable[[Connector], float | None]) -> Timer:
         timer = Timer(ends.__name__, ends, kind, (ends.__doc__ or '').strip())
         TIMERS[kind].append(timer)
@@ -71,20 +71,20 @@ def _timer(kind: Kind = Kind.WAKES) -> Callable[[Callable[[Connector], float | N
 
 def next_deadline(connector: Connector) -> float | None:
     """Return the earliest time at which anything happens by itself."""
-    return _earliest(connector, Kind.WAKES)
+    return _earliest(connector, TimerKind.WAKES)
 
 
 def next_notice(connector: Connector) -> float | None:
     """Return the earliest time from which on the next input shows something new."""
-    return _earliest(connector, Kind.NOTICED)
+    return _earliest(connector, TimerKind.NOTICED)
 
 
 def verdict_pending(connector: Connector) -> bool:
     """Return whether a verdict waits for the board to show a condition for long enough."""
-    return any(timer.ends(connector) is not None for timer in TIMERS[Kind.OBSERVED])
+    return any(timer.ends(connector) is not None for timer in TIMERS[TimerKind.OBSERVED])
 
 
-def _earliest(connector: Connector, kind: Kind) -> float | None:
+def _earliest(connector: Connector, kind: TimerKind) -> float | None:
     now, earliest = connector.now.steady, None
     for timer in TIMERS[kind]:
         ends = timer.ends(connector)
@@ -159,13 +159,13 @@ def meter_lost(connector: Connector) -> float | None:
     return max(connector.meter.received, connector.started) + SILENT_AFTER_S
 
 
-@_timer(Kind.NOTICED)
+@_timer(TimerKind.NOTICED)
 def meter_expected(connector: Connector) -> float | None:
     """A meter that has not reported 5 s after the start is a warning."""
     return None if connector.started is None else connector.started + SILENT_AFTER_S
 
 
-@_timer(Kind.NOTICED)
+@_timer(TimerKind.NOTICED)
 def meter_silent(connector: Connector) -> float | None:
     """A meter that is silent for 5 s is a warning, and its power is unknown."""
     return connector.meter.received + SILENT_AFTER_S
@@ -192,19 +192,19 @@ def over_current(connector: Connector) -> float | None:
     return connector.excess_since + connector.config.soft_over_current_timeout_s
 
 
-@_timer(Kind.OBSERVED)
+@_timer(TimerKind.OBSERVED)
 def closing(connector: Connector) -> float | None:
     """A contactor that is not closed 3 s after the EV asked does not close (IEC 61851-1 table A.6)."""
     return None if connector.close_wanted_since is None else connector.close_wanted_since + CLOSING_S
 
 
-@_timer(Kind.OBSERVED)
+@_timer(TimerKind.OBSERVED)
 def opening(connector: Connector) -> float | None:
     """A contactor that is not open 1 s after it had to be is welded."""
     return None if connector.weld_suspected_since is None else connector.weld_suspected_since + OPENING_S
 
 
-@_timer(Kind.OBSERVED)
+@_timer(TimerKind.OBSERVED)
 def disagreement(connector: Connector) -> float | None:
     """A board that offers more than ordered for 2 s disagrees."""
     return None if connector.disagreement_since is None else connector.disagreement_since + DISAGREEMENT_S

@@ -7,7 +7,7 @@ from evse_manager.cli import formatting
 from evse_manager.cli.calls import SLOW, call_service
 from evse_manager.cli.commands import Command
 from evse_manager.cli.errors import ExitCode
-from evse_manager.cli.graph import Graph, Reply
+from evse_manager.cli.graph import Graph, ServiceReply
 from evse_manager.cli.json_output import emit
 from evse_manager.cli.parser import FIND_S
 from evse_manager.interface.text import printable
@@ -25,7 +25,7 @@ def run_call(given: Namespace, graph: Graph) -> ExitCode:
     return ExitCode.OK if reply.success else ExitCode.REFUSED
 
 
-def report(command: Command, reply: Reply, as_json: bool) -> None:
+def report(command: Command, reply: ServiceReply, as_json: bool) -> None:
     """Print the answer: to stdout when it was accepted, the reason to stderr when it was refused."""
     if as_json:
         emit(

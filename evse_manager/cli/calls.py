@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evse_manager.cli.errors import CliError, NotFoundError
-from evse_manager.cli.graph import Graph, Reply, absolute, reply_of
+from evse_manager.cli.graph import Graph, ServiceReply, absolute, reply_of
 from evse_manager.interface import endpoints
 
 SLOW = {'force_unlock': 10.0}
@@ -32,7 +32,7 @@ class PendingCall:
     ) -> None:
         self.namespace = namespace
         self.service = service
-        self.outcome: Reply | CliError | None = None
+        self.outcome: ServiceReply | CliError | None = None
         self._graph = graph
         self._find_s = find_s
         self._answer_s = answer_s
@@ -71,7 +71,7 @@ class PendingCall:
 
 def call_service(
     graph: Graph, namespace: str, service: str, fields: Mapping[str, Any], *, find_s: float, answer_s: float
-) -> Reply:
+) -> ServiceReply:
     """Call a service and wait: until it is there, then for its answer; raises NotFoundError."""
     call = PendingCall(graph, namespace, service, fields, find_s=find_s, answer_s=answer_s)
     graph.wait_until(lambda: call.poll() or call.sent, math.inf, absolute(namespace, service))

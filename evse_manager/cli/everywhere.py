@@ -16,7 +16,7 @@ from functools import partial
 from evse_manager.cli.calls import SLOW, PendingCall
 from evse_manager.cli.commands import Command
 from evse_manager.cli.errors import CliError, ExitCode, NotFoundError
-from evse_manager.cli.graph import Graph, Reply, no_connector_message
+from evse_manager.cli.graph import Graph, ServiceReply, no_connector_message
 from evse_manager.cli.json_output import emit
 from evse_manager.cli.monitor import natural
 from evse_manager.cli.parser import FIND_S
@@ -40,7 +40,7 @@ STATUS_S = 1.0
 
 
 @dataclass
-class Target:
+class CommandTarget:
     """One connector of the many, and how far it is."""
 
     name: str
@@ -110,21 +110,21 @@ class Run:
         self._statuses = statuses
         self._after_session = after_session
         self._command: Command = given.command
-        self._targets = [Target(name) for name in statuses]
+        self._targets = [CommandTarget(name) for name in statuses]
 
     def finished(self) -> bool:
         """Begin what may begin, and return whether every connector has answered or failed to."""
         over = [self._over(target) for target in self._targets]
         return all(over)
 
-    def _over(self, target: Target) -> bool:
+    def _over(self, target: CommandTarget) -> bool:
         if target.call is None:
             if not self._may_begin(target):
                 return False
             target.call = self._call(target.name)
         return target.call.poll()
 
-    def _may_begin(self, target: Target) -> bool:
+    def _may_begin(self, target: CommandTarget) -> bool:
         status = self._statuses[target.name]
         if not self._after_session or (status is not None and not status.session_uuid):
             return True
@@ -147,7 +147,7 @@ class Run:
             assert target.call is not None
             outcome = target.call.outcome
             assert outcome is not None
-            success = isinstance(outcome, Reply) and outcome.success
+            success = isinstance(outcome, ServiceReply) and outcome.success
             message = str(outcome) if isinstance(outcome, CliError) else outcome.message
             if self._given.json:
                 emit(

@@ -46,7 +46,7 @@ SIMULATION = 'simulation/plug_in'
 
 
 @dataclass(frozen=True)
-class Reply:
+class ServiceReply:
     """The answer of a service."""
 
     connector: str
@@ -253,7 +253,7 @@ class Graph:
         return NotFoundError(f'{namespace} is there but offers no {service}: {cause}')
 
 
-def reply_of(namespace: str, service: str, response: Any) -> Reply:
+def reply_of(namespace: str, service: str, response: Any) -> ServiceReply:
     """Return a response as plain data; without ``success`` the result decides."""
     fields: dict[str, Any] = {
         name: getattr(response, name)
@@ -267,7 +267,7 @@ def reply_of(namespace: str, service: str, response: Any) -> Reply:
         success = result == SwitchThreePhasesWhileChargingResult.SUCCESS
     elif service == endpoints.GET_ID.name:
         success = not response.message
-    return Reply(namespace, service, success, response.message, fields)
+    return ServiceReply(namespace, service, success, response.message, fields)
 
 
 def domain() -> str:

@@ -32,7 +32,7 @@ exit codes:
 """
 
 
-class Parser(ArgumentParser):
+class CommandParser(ArgumentParser):
     """Answers wrong usage in one sentence instead of repeating the usage, with the nearest known name."""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -143,7 +143,7 @@ def add_command(group: Any, command: Command, parent: ArgumentParser) -> None:
     parser = group.add_parser(command.name, aliases=list(command.aliases), help=command.summary, **options)
     parsers = [parser]
     for alias in command.aliases:
-        twin = Parser(prog=f'{parser.prog.rpartition(" ")[0]} {alias}', **options)
+        twin = CommandParser(prog=f'{parser.prog.rpartition(" ")[0]} {alias}', **options)
         group.choices[alias] = twin
         parsers.append(twin)
     for each in parsers:
@@ -480,7 +480,7 @@ def add_run(group: Any) -> None:
 
 def build_parser() -> ArgumentParser:
     """Return the parser of ``evse``."""
-    parser = Parser(
+    parser = CommandParser(
         prog='evse',
         description='Watch and command the charging connectors on the ROS 2 graph.',
         epilog=EPILOG,

@@ -35,7 +35,7 @@ OWN = {topic.name for topic in endpoints.TOPICS} | {endpoints.TOKEN.name, endpoi
 """Relative names of a connector's topics."""
 
 
-class Message(NamedTuple):
+class RecordedMessage(NamedTuple):
     """A message as it was received."""
 
     topic: str
@@ -76,7 +76,7 @@ class Recorder:
         """Topics whose types are not installed."""
         self._latched: dict[str, deque[bytes]] = {}
         """The newest messages of latched topics, with which each further file begins."""
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[RecordedMessage] = deque()
         self._head = 0
         """Size of what a further file begins with; it does not count, or a small file would never do."""
         self._file = self._open()
@@ -143,7 +143,7 @@ class Recorder:
         # Nothing is written here: a failure would break the executor, not the loop of the recording.
         if not self._show_tokens:
             data = concealed(data, message_class)
-        self._waiting.append(Message(topic, time.time_ns(), data))
+        self._waiting.append(RecordedMessage(topic, time.time_ns(), data))
 
     # --- files ------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from evse_manager.cli.errors import CliError, ExitCode
 from evse_manager.cli.json_output import emit
 from evse_manager.interface.text import printable
 from evse_manager.recording.mcap_file import McapError, read_journal
-from evse_manager.recording.replay import Difference, ReplayError, Report, replay
+from evse_manager.recording.replay import Difference, ReplayError, ReplayReport, replay
 
 SHOWN = 20
 """Differences that are printed unless all are asked for; the first is the most important."""
@@ -17,7 +17,7 @@ SHOWN = 20
 
 def run_replay(given: Namespace) -> ExitCode:
     """Replay a file; return 0 when every output is the recorded one, 1 when one is not."""
-    report = Report()
+    report = ReplayReport()
     try:
         recording = read_journal(given.file)
         found = replay(recording.lines, report)
@@ -41,7 +41,7 @@ def _show(given: Namespace, number: int, difference: Difference) -> None:
     print(f'{where}  {printable(difference.what)}: {values}')
 
 
-def _summary(given: Namespace, report: Report, namespace: str, version: str) -> None:
+def _summary(given: Namespace, report: ReplayReport, namespace: str, version: str) -> None:
     if given.json:
         emit({'connector': namespace, 'recorded_with': version, **_numbers(report)})
         return
@@ -57,7 +57,7 @@ def _summary(given: Namespace, report: Report, namespace: str, version: str) -> 
         print(f'evse: the file was recorded with version {printable(version)}', file=sys.stderr)
 
 
-def _numbers(report: Report) -> dict[str, object]:
+def _numbers(report: ReplayReport) -> dict[str, object]:
     return {
         'turns': report.turns,
         'outputs': report.outputs,

@@ -71,7 +71,7 @@ Tokens are masked or replaced, certificates are left out.
 """
 
 
-class Report:
+class ReportArchive:
     """The parts of a report; tokens that it learns of are masked in all texts when it is written."""
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ def run_report(given: Namespace, graph: Graph) -> ExitCode:
     if given.connector and not graph.wait_until(lambda: given.connector in graph.connectors(), limit_s):
         raise graph.missing(given.connector, limit_s)
     names = [given.connector] if given.connector else graph.discover(limit_s)
-    report = Report()
+    report = ReportArchive()
     report.add('README.txt', ABOUT)
     add_versions(report, graph)
     if not names:
@@ -165,7 +165,7 @@ def run_report(given: Namespace, graph: Graph) -> ExitCode:
     return ExitCode.OK
 
 
-def print_summary(given: Namespace, path: Path, report: Report, names: list[str]) -> None:
+def print_summary(given: Namespace, path: Path, report: ReportArchive, names: list[str]) -> None:
     """Print what was written, and what is missing."""
     if given.json:
         emit({'file': str(path), 'connectors': names, 'parts': report.names(), 'missing': report.missing})
@@ -178,7 +178,7 @@ def print_summary(given: Namespace, path: Path, report: Report, names: list[str]
     print(f'{path} ({size}; {counted}); tokens and certificates are removed')
 
 
-def add_versions(report: Report, graph: Graph) -> None:
+def add_versions(report: ReportArchive, graph: Graph) -> None:
     """Add versions, environment, and who is on the graph."""
     libraries: dict[str, str] = {}
     for library in LIBRARIES:
@@ -195,7 +195,7 @@ def add_versions(report: Report, graph: Graph) -> None:
     report.add('graph.txt', '\n'.join(['nodes:', *nodes, '', 'topics:', *topics, '']))
 
 
-def add_topics(report: Report, graph: Graph, names: list[str]) -> None:
+def add_topics(report: ReportArchive, graph: Graph, names: list[str]) -> None:
     """Add status and events of the connectors, and the diagnostics."""
     statuses: dict[str, EvseStatus] = {}
     events: dict[str, list[SessionEvent]] = {name: [] for name in names}
@@ -232,7 +232,7 @@ def diagnostics(message: DiagnosticArray) -> dict[str, Any]:
     }
 
 
-def add_parameters(report: Report, graph: Graph, name: str, limit_s: float) -> None:
+def add_parameters(report: ReportArchive, graph: Graph, name: str, limit_s: float) -> None:
     """Add the parameters of the connector's nodes; what may be a secret is left out."""
     for party in (endpoints.Party.MANAGER, endpoints.Party.BOARD):
         node = absolute(name, party.value)
@@ -247,7 +247,7 @@ def add_parameters(report: Report, graph: Graph, name: str, limit_s: float) -> N
         report.add_json(f'{part_of(name)}/{party.value}.parameters.json', values)
 
 
-def add_black_boxes(report: Report, graph: Graph, name: str, limit_s: float) -> None:
+def add_black_boxes(report: ReportArchive, graph: Graph, name: str, limit_s: float) -> None:
     """Let the manager write its last minutes, and add them and the newest files beside."""
     try:
         reply = call_service(graph, name, endpoints.SAVE_BLACK_BOX.name, {}, find_s=limit_s, answer_s=SAVE_S)
@@ -267,7 +267,7 @@ def add_black_boxes(report: Report, graph: Graph, name: str, limit_s: float) -> 
             report.add_file(f'{part_of(name)}/{path.name}', path)
 
 
-def add_logs(report: Report, hours: float) -> None:
+def add_logs(report: ReportArchive, hours: float) -> None:
     """Add the ends of the newest log files of this package's processes on this machine."""
     for path in log_files(time.time() - hours * 3600):
         try:

@@ -8,7 +8,7 @@ from evse_manager.cli.errors import ExitCode, UsageError
 from evse_manager.cli.json_output import emit, record
 from evse_manager.cli.record_source import Source, chosen
 from evse_manager.interface.text import printable
-from evse_manager.store.verification import Finding, Kind, MeterVerification, Verdict, verify
+from evse_manager.store.verification import DifferenceKind, Finding, MeterVerification, Verdict, verify
 
 
 def verified(given: Namespace, records: Source) -> ExitCode:
@@ -62,21 +62,21 @@ def described(meter: MeterVerification) -> Iterator[str]:
 def _found(finding: Finding) -> str:
     session, energy = finding.uuid[:8], _kwh(finding.energy_wh or 0.0)
     match finding.kind:
-        case Kind.BETWEEN:
+        case DifferenceKind.BETWEEN:
             return (
                 f'{energy} between {finding.before[:8]} and {session}: a transaction is missing, or something'
                 ' else uses the meter.'
             )
-        case Kind.BACKWARDS:
+        case DifferenceKind.BACKWARDS:
             return f'{energy} between {finding.before[:8]} and {session}: the meter was reset or replaced.'
-        case Kind.WITHIN:
+        case DifferenceKind.WITHIN:
             why = (
                 'the record says that its energy is a lower bound or integrated'
                 if finding.marked
                 else 'unexplained'
             )
             return f'{energy} in {session} beside its energy: {why}.'
-        case Kind.NO_REGISTER:
+        case DifferenceKind.NO_REGISTER:
             return f'{session} has no register at its start or stop; its {energy} are left out.'
         case _:
             assert_never(finding.kind)

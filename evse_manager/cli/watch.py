@@ -17,7 +17,7 @@ from evse_manager.cli.parser import FIND_S
 from evse_manager.cli.screen import Keys, make_console, print_lines, recorder, save_svg
 from evse_manager.cli.views import event_line, name_width, state_word
 from evse_manager.cli.watch_screen import WatchScreen
-from evse_manager.cli.watch_state import Mode, WatchState
+from evse_manager.cli.watch_state import ScreenMode, WatchState
 from evse_manager.cli.watcher import LOOK_S, Watcher
 from evse_manager.interface.types import EvseStatus, SessionEvent
 
@@ -85,7 +85,7 @@ def live(watcher: Watcher, console: Console, duration: float | None) -> None:
 
 def limits(watcher: Watcher, state: WatchState) -> LimitsView | None:
     """Return the limits of the connector whose details are shown."""
-    shown = state.mode is Mode.DETAILS or len(watcher.monitor.bays) == 1
+    shown = state.mode is ScreenMode.DETAILS or len(watcher.monitor.bays) == 1
     if not shown or not state.selected:
         return None
     view = watcher.limits_of(state.selected)

@@ -28,7 +28,7 @@ from evse_manager.cli.views import (
     styled,
     summary,
 )
-from evse_manager.cli.watch_state import Mode, WatchState
+from evse_manager.cli.watch_state import ScreenMode, WatchState
 
 LOOKING_S = 4.0
 """The middleware may take 3 s to find a neighbor."""
@@ -105,7 +105,7 @@ class WatchScreen:
         return [*top, *body, *events, *filler, *footer][:height]
 
     def _shows_details(self) -> bool:
-        return self.state.mode is Mode.DETAILS or self.state.confirms_details
+        return self.state.mode is ScreenMode.DETAILS or self.state.confirms_details
 
     def _nothing(self, monitor: Monitor, now: float) -> str:
         if monitor.bays:
@@ -115,10 +115,10 @@ class WatchScreen:
     def _footer(self, width: int, *, details: bool) -> Text:
         state = self.state
         match state.mode:
-            case Mode.CONFIRM if state.order is not None:
+            case ScreenMode.CONFIRM if state.order is not None:
                 order = state.order
                 return line(f'[y/n] {order.action.question(order.connector)}', width, 'bold reverse')
-            case Mode.FILTER:
+            case ScreenMode.FILTER:
                 return line(f'filter: {state.filter}▏  Enter keeps it, Esc shows all', width, 'bold')
             case _:
                 if state.message:

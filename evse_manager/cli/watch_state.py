@@ -15,7 +15,7 @@ from evse_manager.cli.monitor import ConnectorView, Monitor
 LONGEST_FILTER = 40
 
 
-class Mode(Enum):
+class ScreenMode(Enum):
     """Meaning of the keys at present."""
 
     LIST = auto()
@@ -39,7 +39,7 @@ KEY_ACTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ConfirmedCommand:
     """A confirmed command for one connector."""
 
     connector: str
@@ -50,7 +50,7 @@ class WatchState:
     """The selection and mode of one screen."""
 
     def __init__(self) -> None:
-        self.mode = Mode.LIST
+        self.mode = ScreenMode.LIST
         self.selected = ''
         self.filter = ''
         self.by_name = False
@@ -60,15 +60,15 @@ class WatchState:
         self.ends = False
         self.message = ''
         """Result of the last command."""
-        self.order: Order | None = None
+        self.order: ConfirmedCommand | None = None
         """The command that waits for confirmation."""
-        self._before = Mode.LIST
+        self._before = ScreenMode.LIST
         self._position = 0
 
     @property
     def confirms_details(self) -> bool:
         """Whether a question was asked from the details, which stay."""
-        return self.mode is Mode.CONFIRM and self._before is Mode.DETAILS
+        return self.mode is ScreenMode.CONFIRM and self._before is ScreenMode.DETAILS
 
     # --- the list -------------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ class WatchState:
 
     # --- keys -----------------------------------------------------------------------------------------
 
-    def press(self, keys: Sequence[str], monitor: Monitor, now: float) -> Order | None:
+    def press(self, keys: Sequence[str], monitor: Monitor, now: float) -> ConfirmedCommand | None:
         """
         Take the keys that were pressed since the last call; return the command that was confirmed.
 
@@ -100,17 +100,17 @@ class WatchState:
                 self.ends = True
                 return None
             match self.mode:
-                case Mode.CONFIRM:
+                case ScreenMode.CONFIRM:
                     return self._confirm(key)
-                case Mode.FILTER:
+                case ScreenMode.FILTER:
                     self._type(key)
-                case Mode.LIST | Mode.DETAILS:
+                case ScreenMode.LIST | ScreenMode.DETAILS:
                     self._command(key, monitor, now)
                     if self.order is not None:
                         return None
         return None
 
-    def _confirm(self, key: str) -> Order | None:
+    def _confirm(self, key: str) -> ConfirmedCommand | None:
         order, self.order, self.mode = self.order, None, self._before
         if key == 'y':
             return order
@@ -120,9 +120,9 @@ class WatchState:
     def _type(self, key: str) -> None:
         match key:
             case 'enter':
-                self.mode = Mode.LIST
+                self.mode = ScreenMode.LIST
             case 'escape':
-                self.mode, self.filter = Mode.LIST, ''
+                self.mode, self.filter = ScreenMode.LIST, ''
             case 'backspace':
                 self.filter = self.filter[:-1]
             case _ if len(key) == 1 and key.isprintable():
@@ -134,8 +134,8 @@ class WatchState:
             self._move(bays, MOVES[key](self))
         elif key in KEY_ACTIONS and bays:
             self.position(bays)
-            self._before, self.mode = self.mode, Mode.CONFIRM
-            self.order = Order(self.selected, KEY_ACTIONS[key])
+            self._before, self.mode = self.mode, ScreenMode.CONFIRM
+            self.order = ConfirmedCommand(self.selected, KEY_ACTIONS[key])
         else:
             self._other(key)
 
@@ -149,13 +149,13 @@ class WatchState:
             case 'q' | 'Q' | '\x04':
                 self.ends = True
             case 'enter' | 'right':
-                self.mode = Mode.DETAILS
+                self.mode = ScreenMode.DETAILS
             case 'escape' | 'left' | 'backspace':
-                if self.mode is Mode.LIST and key == 'escape':
+                if self.mode is ScreenMode.LIST and key == 'escape':
                     self.filter = ''
-                self.mode = Mode.LIST
+                self.mode = ScreenMode.LIST
             case '/':
-                self.mode = Mode.FILTER
+                self.mode = ScreenMode.FILTER
             case 'o':
                 self.by_name = not self.by_name
 

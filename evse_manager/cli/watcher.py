@@ -12,7 +12,7 @@ from evse_manager.cli.errors import CliError
 from evse_manager.cli.graph import SLICE_S, Graph, absolute
 from evse_manager.cli.monitor import Monitor, concealed
 from evse_manager.cli.parser import FIND_S
-from evse_manager.cli.watch_state import Order
+from evse_manager.cli.watch_state import ConfirmedCommand
 from evse_manager.interface import endpoints
 from evse_manager.interface.endpoints import Party
 from evse_manager.interface.types import (
@@ -130,7 +130,7 @@ class Watcher:
         values = [value.double_value for value in response.values] if response is not None else []
         view.parameters = dict(zip(PARAMETERS, values, strict=False))
 
-    def give(self, order: Order) -> None:
+    def give(self, order: ConfirmedCommand) -> None:
         """Begin to carry out a command."""
         service, fields = order.action.service, order.action.fields
         answer_s = SLOW.get(service, FIND_S)

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 
 from evse_manager.cli.arguments import integer, namespace
 from evse_manager.cli.errors import CliError, ExitCode, UsageError
-from evse_manager.cli.parser import Formatter, Parser
+from evse_manager.cli.parser import CommandParser, Formatter
 from evse_manager.cli.screen import make_console, recorder, save_svg
 from evse_manager.demo.processes import Nodes, free_domain, surroundings
 from evse_manager.demo.screen import WIDTH, DemoScreen
@@ -45,7 +45,7 @@ exit codes:
 
 def parse(argv: Sequence[str] | None) -> Namespace:
     """Parse the command line."""
-    parser = Parser(prog='evse_demo', description=DETAILS, epilog=EPILOG, formatter_class=Formatter)
+    parser = CommandParser(prog='evse_demo', description=DETAILS, epilog=EPILOG, formatter_class=Formatter)
     parser.add_argument(
         '--driver', default='simulated', metavar='NAME', help='driver of the board (default: simulated)'
     )

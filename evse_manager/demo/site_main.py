@@ -16,7 +16,7 @@ from pathlib import Path
 
 from evse_manager.cli.arguments import integer
 from evse_manager.cli.errors import CliError, ExitCode
-from evse_manager.cli.parser import Formatter, Parser
+from evse_manager.cli.parser import CommandParser, Formatter
 from evse_manager.cli.screen import make_console
 from evse_manager.demo.processes import Nodes, free_domain, surroundings
 from evse_manager.demo.site_screen import SiteScreen
@@ -44,7 +44,7 @@ exit codes:
 
 def parse(argv: Sequence[str] | None) -> Namespace:
     """Parse the command line."""
-    parser = Parser(prog='depot_demo', description=DETAILS, epilog=EPILOG, formatter_class=Formatter)
+    parser = CommandParser(prog='depot_demo', description=DETAILS, epilog=EPILOG, formatter_class=Formatter)
     parser.add_argument(
         '--connectors', type=integer(2, 300), default=4, metavar='N', help='how many (default: 4)'
     )
@@ -86,7 +86,8 @@ def perform(given: Namespace, screen: SiteScreen) -> None:
     """Start the depot, play the scenario, end the depot; raises what goes wrong."""
     # Not before the domain is chosen and the help printed: this is where ROS comes in.
     from evse_manager.cli.graph import Graph  # noqa: PLC0415
-    from evse_manager.demo.site_scenario import SHARE_A, SiteScenario, StepFailedError  # noqa: PLC0415
+    from evse_manager.demo.scenario import StepFailedError  # noqa: PLC0415
+    from evse_manager.demo.site_scenario import SHARE_A, SiteScenario  # noqa: PLC0415
 
     # The graph is left last: where that hangs, the process ends, and the depot must be gone before.
     with Graph() as graph, Nodes(NAMESPACE, 'simulated') as nodes:

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from evse_manager.cli.calls import call_service
-from evse_manager.cli.errors import CliError, ExitCode
 from evse_manager.cli.graph import Graph
 from evse_manager.demo.processes import Nodes
+from evse_manager.demo.scenario import StepFailedError
 from evse_manager.demo.site_monitor import SiteMonitor
 from evse_manager.demo.site_screen import SiteScreen
 from evse_manager.depot.site import ROOT, Site
@@ -34,13 +34,6 @@ REDUCED = 0.6
 """Share of the grid connection that is left by the limit from outside."""
 
 SOURCE = 'grid_operator'
-
-
-class StepFailedError(CliError):
-    """Something that had to happen did not."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, ExitCode.REFUSED)
 
 
 @dataclass(slots=True)

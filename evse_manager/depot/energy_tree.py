@@ -7,7 +7,7 @@ from evse_manager.energy import tree
 from evse_manager.energy.tree import ConnectorSpec, FuseSpec, MeterSpec, ScheduleStep, SiteTree
 
 PHASES = {Phase.L1: 0, Phase.L2: 1, Phase.L3: 2}
-MEASURES = {Measures.HOUSE_LOAD: tree.Measures.HOUSE_LOAD, Measures.TOTAL: tree.Measures.TOTAL}
+MEASURES = {Measures.HOUSE_LOAD: tree.MeteredQuantity.HOUSE_LOAD, Measures.TOTAL: tree.MeteredQuantity.TOTAL}
 
 
 def energy_tree(site: Site) -> SiteTree:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from evse_manager.energy.capacity import Capacity
-from evse_manager.energy.connector import RAISE_PERIOD_S, Connector
+from evse_manager.energy.connector import RAISE_PERIOD_S, EnergyConnector
 from evse_manager.energy.demand import Demand
 from evse_manager.energy.ledger import VALIDITY_S
 from evse_manager.energy.limits import LimitBook, RunTimeLimit
@@ -41,7 +41,7 @@ DEFAULT_SETTINGS = PlanSettings()
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class ConnectorGrant:
     """
     What is sent to one connector.
 
@@ -78,7 +78,7 @@ class SiteAllocator:
         names = [*self.topology.fuse_of, *(spec.name for spec in tree.connectors)]
         self.book = LimitBook(names, limits)
         self.capacity = Capacity(self.topology, self.book)
-        self.connectors = [Connector(index, spec, steady) for index, spec in enumerate(tree.connectors)]
+        self.connectors = [EnergyConnector(index, spec, steady) for index, spec in enumerate(tree.connectors)]
         self.plan = Plan([])
         self._planner = Planner(self.topology, self.capacity, self.book, settings)
         self._started = steady
@@ -127,7 +127,7 @@ class SiteAllocator:
 
     # --- what is handed out ----------------------------------------------------------------------------
 
-    def step(self, steady: float, wall: Time) -> list[Grant]:
+    def step(self, steady: float, wall: Time) -> list[ConnectorGrant]:
         """Return the grants to send now: all that changed, and those that have to be renewed."""
         self.pending = False
         self.book.expire(wall)
@@ -255,7 +255,9 @@ class SiteAllocator:
             headroom[self.topology.power_constraint(index)] -= voltage * sum(counted)
         return headroom
 
-    def _feasible(self, connector: Connector, wanted_a: float, phases: int, headroom: list[float]) -> float:
+    def _feasible(
+        self, connector: EnergyConnector, wanted_a: float, phases: int, headroom: list[float]
+    ) -> float:
         """
         Return the highest current up to ``wanted_a`` that fits besides all that counts.
 
@@ -278,7 +280,7 @@ class SiteAllocator:
             current = min(current, lowest + max(0.0, left) / (voltage * len(own)))
         return current if current >= wanted_a else math.floor(current * 10.0 + 1e-6) / 10.0
 
-    def _take(self, connector: Connector, current_a: float, phases: int, headroom: list[float]) -> None:
+    def _take(self, connector: EnergyConnector, current_a: float, phases: int, headroom: list[float]) -> None:
         """Count a raise from now on."""
         topology, voltage = self.topology, self.tree.nominal_voltage_v
         count = list(connector.count)
@@ -290,7 +292,7 @@ class SiteAllocator:
                 headroom[topology.power_constraint(fuse)] -= voltage * more
         connector.count = (count[0], count[1], count[2])
 
-    def _grants(self, changed: set[int], steady: float) -> list[Grant]:
+    def _grants(self, changed: set[int], steady: float) -> list[ConnectorGrant]:
         grants = []
         for connector in self.connectors:
             demand, index = connector.demand, connector.index
@@ -305,7 +307,7 @@ class SiteAllocator:
                 connector.ledger.grant(current, phases, self._last_stamp, steady)
             connector.sent_at = steady
             grants.append(
-                Grant(
+                ConnectorGrant(
                     index,
                     connector.spec.uuid,
                     current,

@@ -3,8 +3,8 @@
 import math
 from zoneinfo import ZoneInfo
 
-from evse_manager.energy.limits import Bound, LimitBook, fuse_bounds
-from evse_manager.energy.meters import NO_LOAD, NodeMeter
+from evse_manager.energy.limits import LimitBook, LimitBound, fuse_bounds
+from evse_manager.energy.meters import NO_LOAD, HouseLoadMeter
 from evse_manager.energy.tree import Topology
 from evse_manager.interface.enums import LimitOrigin
 from evse_manager.interface.types import Time
@@ -24,9 +24,9 @@ class Capacity:
         self._book = book
         self._zone = ZoneInfo(topology.tree.time_zone) if topology.tree.time_zone else None
         fuses = topology.tree.fuses
-        self.meters = [NodeMeter(fuse.meter) if fuse.meter is not None else None for fuse in fuses]
-        self.bound_a = [Bound() for _ in fuses]
-        self.bound_w = [Bound() for _ in fuses]
+        self.meters = [HouseLoadMeter(fuse.meter) if fuse.meter is not None else None for fuse in fuses]
+        self.bound_a = [LimitBound() for _ in fuses]
+        self.bound_w = [LimitBound() for _ in fuses]
         self.house_a = [NO_LOAD for _ in fuses]
         self.silent = [meter is not None for meter in self.meters]
         self.headroom = [math.inf] * topology.constraint_count
@@ -58,7 +58,7 @@ class Capacity:
         self._set_headroom()
 
     def _unmeasured(
-        self, index: int, phases: tuple[int, ...], meter: NodeMeter
+        self, index: int, phases: tuple[int, ...], meter: HouseLoadMeter
     ) -> tuple[float, float, float]:
         """Return the house load that the node above has to expect while the meter of a node is silent."""
         kept = self.bound_a[index].limit - self._topology.tree.fuses[index].safe_limit_a

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from evse_manager.energy.demand import ALL_PHASES, Demand, Usage, tolerated_a
 from evse_manager.energy.ledger import OUTLIVES_VALIDITY_S, UNKNOWN_STAMP, VALIDITY_S, Ledger, Level
 from evse_manager.energy.tree import ConnectorSpec
-from evse_manager.energy.turns import Turn
+from evse_manager.energy.turns import ShareTurn
 from evse_manager.interface.enums import ContactorState
 
 SILENT_AFTER_S = 3.0
@@ -75,7 +75,7 @@ class PhaseChoice:
     wished_since: float = math.inf
 
 
-class Connector:
+class EnergyConnector:
     """One connector."""
 
     __slots__ = (
@@ -104,7 +104,7 @@ class Connector:
         )
         self.ledger = Ledger(former=[unknown])
         self.usage = Usage()
-        self.turn = Turn()
+        self.turn = ShareTurn()
         self.obedience = Obedience()
         self.choice = PhaseChoice()
         self.count = (0.0, 0.0, 0.0)

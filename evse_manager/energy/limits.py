@@ -67,16 +67,16 @@ class RunTimeLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class LimitBound:
     """A limit in force and whose it is; ``source`` names the source of a run-time limit."""
 
     limit: float = math.inf
     origin: LimitOrigin = LimitOrigin.UNSPECIFIED
     source: str = ''
 
-    def with_(self, limit: float, origin: LimitOrigin, source: str = '') -> 'Bound':
+    def with_(self, limit: float, origin: LimitOrigin, source: str = '') -> 'LimitBound':
         """Return the lower of this bound and another."""
-        return Bound(limit, origin, source) if limit < self.limit else self
+        return LimitBound(limit, origin, source) if limit < self.limit else self
 
 
 class LimitBook:
@@ -128,9 +128,9 @@ class LimitBook:
             return []
         return sorted(at_node.values(), key=lambda limit: (-limit.priority, limit.source))
 
-    def bounds(self, node: str, wall: Time) -> tuple[Bound, Bound]:
+    def bounds(self, node: str, wall: Time) -> tuple[LimitBound, LimitBound]:
         """Return the lowest run-time limit of a node in A and in W."""
-        current, power = Bound(), Bound()
+        current, power = LimitBound(), LimitBound()
         for limit in self.at(node):
             step = limit.step(wall)
             current = current.with_(step.limit_a, LimitOrigin.RUN_TIME, limit.source)
@@ -167,10 +167,12 @@ class LimitBook:
         return ''
 
 
-def fuse_bounds(fuse: FuseSpec, book: LimitBook, wall: Time, zone: ZoneInfo | None) -> tuple[Bound, Bound]:
+def fuse_bounds(
+    fuse: FuseSpec, book: LimitBook, wall: Time, zone: ZoneInfo | None
+) -> tuple[LimitBound, LimitBound]:
     """Return the limit of a fuse in A and in W, without regard to its meter."""
-    current = Bound().with_(fuse.limit_a, LimitOrigin.FUSE)
-    power = Bound().with_(fuse.limit_w, LimitOrigin.FUSE)
+    current = LimitBound().with_(fuse.limit_a, LimitOrigin.FUSE)
+    power = LimitBound().with_(fuse.limit_w, LimitOrigin.FUSE)
     if fuse.schedule:
         seconds = seconds_of_day(wall, zone)
         active = fuse.schedule[-1]

@@ -9,7 +9,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from evse_manager.energy.tree import Measures, MeterSpec
+from evse_manager.energy.tree import MeteredQuantity, MeterSpec
 from evse_manager.interface.types import Powermeter, Time
 
 IMPLAUSIBLE_A = 10_000.0
@@ -68,7 +68,7 @@ def _phase_current(sample: Powermeter, phase: int, voltage_v: float) -> float | 
     return float(current)
 
 
-class NodeMeter:
+class HouseLoadMeter:
     """The meter of one node."""
 
     def __init__(self, spec: MeterSpec) -> None:
@@ -91,7 +91,7 @@ class NodeMeter:
             return
         self._heard, self._stamp, self.reading = steady, stamp, reading
         load = reading.current_a
-        if self._spec.measures is Measures.TOTAL:
+        if self._spec.measures is MeteredQuantity.TOTAL:
             first, second, third = (
                 max(0.0, total - drawn) for total, drawn in zip(load, drawn_a, strict=True)
             )
@@ -108,7 +108,7 @@ class NodeMeter:
         """Return the house load per phase [A]."""
         if not self._loads:
             return NO_LOAD
-        if self._spec.measures is Measures.HOUSE_LOAD:
+        if self._spec.measures is MeteredQuantity.HOUSE_LOAD:
             return self._loads[-1][1]
         first, second, third = (min(load[phase] for _, load in self._loads) for phase in range(3))
         return first, second, third
@@ -120,7 +120,7 @@ class NodeMeter:
             return 'The sample has no usable currents.'
         if stamp is not None and stamp == self._stamp:
             return 'The sample has the time stamp of the one before.'
-        if self._spec.measures is Measures.TOTAL:
+        if self._spec.measures is MeteredQuantity.TOTAL:
             for total, drawn in zip(reading.current_a, drawn_a, strict=True):
                 if total < drawn - max(SHORTFALL_A, SHORTFALL_SHARE * drawn):
                     return f'It shows {total:.1f} A on a phase on which the connectors draw {drawn:.1f} A.'

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from evse_manager.energy.capacity import Capacity
-from evse_manager.energy.connector import Connector
+from evse_manager.energy.connector import EnergyConnector
 from evse_manager.energy.demand import Demand
-from evse_manager.energy.limits import Bound, LimitBook
+from evse_manager.energy.limits import LimitBook, LimitBound
 from evse_manager.energy.sharing import EPSILON, NO_CONSTRAINT, Car, share
 from evse_manager.energy.tree import Topology
 from evse_manager.energy.turns import TurnTimes
@@ -64,7 +64,7 @@ class Plan:
         """A connector does not get its target yet, for this reason."""
         self.targets[index].reason = reason
 
-    def hold(self, reason: GrantReason, connectors: Sequence[Connector]) -> None:
+    def hold(self, reason: GrantReason, connectors: Sequence[EnergyConnector]) -> None:
         """No increase is handed out, for this reason."""
         for index in self.order:
             if self.targets[index].current_a > connectors[index].granted_a:
@@ -85,7 +85,7 @@ class Planner:
         self._finite: tuple[int, ...] = ()
         self._uses: dict[tuple[int, int, int], tuple[tuple[int, float], ...]] = {}
 
-    def plan(self, connectors: Sequence[Connector], steady: float, wall: Time) -> Plan:
+    def plan(self, connectors: Sequence[EnergyConnector], steady: float, wall: Time) -> Plan:
         """Return the plan for this moment."""
         if self._finite is not self._capacity.finite:
             self._finite = self._capacity.finite
@@ -106,7 +106,9 @@ class Planner:
 
     # --- who takes part --------------------------------------------------------------------------------
 
-    def _sort(self, connectors: Sequence[Connector], steady: float, wall: Time) -> tuple[Plan, set[int]]:
+    def _sort(
+        self, connectors: Sequence[EnergyConnector], steady: float, wall: Time
+    ) -> tuple[Plan, set[int]]:
         """Return a plan with the order of those who share, and their indices."""
         plan = Plan([Target() for _ in connectors])
         keys = []
@@ -137,7 +139,7 @@ class Planner:
         plan.order = [key[-1] for key in keys]
         return plan, set(plan.order)
 
-    def _base_room(self, connectors: Sequence[Connector], plan: Plan, sharing: set[int]) -> list[float]:
+    def _base_room(self, connectors: Sequence[EnergyConnector], plan: Plan, sharing: set[int]) -> list[float]:
         """Return the headroom without what those use who do not share, and without failsafe currents."""
         headroom = self._capacity.headroom.copy()
         voltage = self._topology.tree.nominal_voltage_v
@@ -164,7 +166,7 @@ class Planner:
 
     def _share(
         self,
-        connectors: Sequence[Connector],
+        connectors: Sequence[EnergyConnector],
         plan: Plan,
         headroom: list[float],
         steady: float,
@@ -176,7 +178,7 @@ class Planner:
         self._left = headroom
         return cars
 
-    def _car(self, connector: Connector, steady: float, wall: Time) -> Car:
+    def _car(self, connector: EnergyConnector, steady: float, wall: Time) -> Car:
         demand, spec = connector.demand, connector.spec
         assert demand is not None
         phases = connector.choice.count
@@ -198,13 +200,13 @@ class Planner:
             possible=fits,
         )
 
-    def _most_a(self, connector: Connector, demand: Demand, phases: int) -> float:
+    def _most_a(self, connector: EnergyConnector, demand: Demand, phases: int) -> float:
         """Return the highest current that the connector's own limits and its request allow."""
-        current, power = self._own.get(connector.spec.name, (Bound(), Bound()))
+        current, power = self._own.get(connector.spec.name, (LimitBound(), LimitBound()))
         volts = self._topology.tree.nominal_voltage_v * phases
         return min(demand.wants_a, connector.spec.max_current_a, current.limit, power.limit / volts)
 
-    def _uses_of(self, connector: Connector, phases: int) -> tuple[tuple[int, float], ...]:
+    def _uses_of(self, connector: EnergyConnector, phases: int) -> tuple[tuple[int, float], ...]:
         """Return the constraints of a car on this many phases, with their factors."""
         key = (connector.index, phases, connector.usage.phases)
         uses = self._uses.get(key)
@@ -221,7 +223,7 @@ class Planner:
             uses = self._uses[key] = tuple(each for each in found if headroom[each[0]] < math.inf)
         return uses
 
-    def _take_over(self, connector: Connector, target: Target, car: Car, base: list[float]) -> None:
+    def _take_over(self, connector: EnergyConnector, target: Target, car: Car, base: list[float]) -> None:
         target.minimum_a = car.minimum_a
         target.binding = car.binding
         if car.current_a <= 0.0:
@@ -237,9 +239,9 @@ class Planner:
             target.binding = OWN_LIMIT
         target.reason = GrantReason.FULL if target.binding == NO_CONSTRAINT else GrantReason.LIMITED
 
-    def _bound_by_own_limit(self, connector: Connector, car: Car) -> bool:
+    def _bound_by_own_limit(self, connector: EnergyConnector, car: Car) -> bool:
         """Return whether a run-time limit at the connector itself keeps it from more."""
-        current, power = self._own.get(connector.spec.name, (Bound(), Bound()))
+        current, power = self._own.get(connector.spec.name, (LimitBound(), LimitBound()))
         volts = self._topology.tree.nominal_voltage_v * connector.choice.count
         return car.current_a >= min(current.limit, power.limit / volts) - EPSILON
 
@@ -247,7 +249,7 @@ class Planner:
 
     def _choose_phases(
         self,
-        connectors: Sequence[Connector],
+        connectors: Sequence[EnergyConnector],
         plan: Plan,
         cars: Sequence[Car],
         steady: float,
@@ -271,7 +273,7 @@ class Planner:
             target.phases = choice.count
         return changed
 
-    def _switch(self, connector: Connector, wished: int, steady: float) -> bool:
+    def _switch(self, connector: EnergyConnector, wished: int, steady: float) -> bool:
         """Change to the wished number of phases (0 = stay) when its time has come."""
         choice = connector.choice
         if not wished:
@@ -288,7 +290,7 @@ class Planner:
             choice.switched_at = steady
         return True
 
-    def _one_fits(self, connector: Connector, car: Car) -> bool:
+    def _one_fits(self, connector: EnergyConnector, car: Car) -> bool:
         """Return whether the minimum fits on one phase; if so, take it out of what is left."""
         uses = self._uses_of(connector, 1)
         if any(self._left[each] < factor * car.minimum_a - EPSILON for each, factor in uses):
@@ -297,7 +299,7 @@ class Planner:
             self._left[each] -= factor * car.minimum_a
         return True
 
-    def _three_help(self, connector: Connector, car: Car) -> bool:
+    def _three_help(self, connector: EnergyConnector, car: Car) -> bool:
         """Return whether three phases give more power than one, out of what is left; if so, take it."""
         demand = connector.demand
         assert demand is not None
@@ -312,7 +314,7 @@ class Planner:
         return True
 
 
-def _excluded(connector: Connector, steady: float) -> GrantReason | None:
+def _excluded(connector: EnergyConnector, steady: float) -> GrantReason | None:
     """Return why a connector does not share; None when it does."""
     demand = connector.demand
     if demand is None or connector.silent(steady):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from evse_manager.energy.allocator import SiteAllocator
-from evse_manager.energy.connector import Connector
+from evse_manager.energy.connector import EnergyConnector
 from evse_manager.energy.planning import Target
 from evse_manager.energy.site_limits import write_site_limit
 from evse_manager.interface.enums import GrantReason
@@ -93,7 +93,7 @@ def _node_statuses(
     return tuple(nodes)
 
 
-def _in_use(connector: Connector, target: Target) -> Phases:
+def _in_use(connector: EnergyConnector, target: Target) -> Phases:
     """Return what a car that is served has of the count, per own phase."""
     if target.reason not in (GrantReason.FULL, GrantReason.LIMITED):
         return 0.0, 0.0, 0.0
@@ -104,7 +104,7 @@ def _in_use(connector: Connector, target: Target) -> Phases:
 
 
 def _connector_status(
-    allocator: SiteAllocator, connector: Connector, target: Target, steady: float
+    allocator: SiteAllocator, connector: EnergyConnector, target: Target, steady: float
 ) -> SiteConnectorStatus:
     spec, demand = connector.spec, connector.demand
     reason = target.reason
@@ -130,7 +130,7 @@ def _connector_status(
     )
 
 
-def _sentence(connector: Connector, target: Target, reason: GrantReason, binding: str) -> str:
+def _sentence(connector: EnergyConnector, target: Target, reason: GrantReason, binding: str) -> str:
     """Return the reason in one sentence for people."""
     granted, counted = connector.granted_a, max(connector.count)
     match reason:

@@ -3,7 +3,7 @@ Requests of connectors, checked: what is wanted, what flows, which grant is foll
 messages.
 """
 
-from evse_manager.energy.allocator import Grant
+from evse_manager.energy.allocator import ConnectorGrant
 from evse_manager.energy.demand import Demand
 from evse_manager.energy.ledger import VALIDITY_S
 from evse_manager.energy.tree import ConnectorSpec
@@ -76,7 +76,7 @@ def read_request(request: EnergyFlowRequest, spec: ConnectorSpec, voltage_v: flo
     )
 
 
-def write_grant(grant: Grant, manager_id: str) -> EnforcedLimits:
+def write_grant(grant: ConnectorGrant, manager_id: str) -> EnforcedLimits:
     """Return the message of a grant of this energy manager."""
     return EnforcedLimits(
         uuid=grant.uuid,

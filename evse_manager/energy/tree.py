@@ -19,7 +19,7 @@ class TreeError(ValueError):
     """The site tree is not usable; the text names every mistake, one a line."""
 
 
-class Measures(IntEnum):
+class MeteredQuantity(IntEnum):
     """Quantity that the meter of a node measures."""
 
     HOUSE_LOAD = 1
@@ -34,7 +34,7 @@ class MeterSpec:
 
     topic: str
     timeout_s: float = 5.0
-    measures: Measures = Measures.HOUSE_LOAD
+    measures: MeteredQuantity = MeteredQuantity.HOUSE_LOAD
 
 
 @dataclass(frozen=True, slots=True)

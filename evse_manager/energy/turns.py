@@ -25,7 +25,7 @@ class TurnTimes:
 
 
 @dataclass(slots=True)
-class Turn:
+class ShareTurn:
     """The place of one car, on the steady clock; ``arrived`` is infinite while it wants nothing."""
 
     arrived: float = math.inf

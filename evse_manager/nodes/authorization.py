@@ -16,25 +16,25 @@ from rclpy.node import Node
 
 from evse_manager.authorization.authorizer import Authorizer
 from evse_manager.authorization.events import (
-    Answer,
+    AuthorizationOutput,
     Authorize,
     Call,
     CallAnswered,
     CallLost,
     CancelRequested,
+    ClockTick,
     ConnectorReported,
     Input,
     Mark,
-    Outcome,
-    Output,
     ReserveRequested,
-    Stop,
-    Tick,
+    StopCall,
+    TokenOutcome,
     TokenPresented,
     TokenValidated,
     TransactionBegun,
     Unmark,
     Validation,
+    ValidationAnswer,
     Withdraw,
     WithdrawRequested,
 )
@@ -62,7 +62,7 @@ from evse_manager.nodes.parameters import ParameterError, Parameters, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import EVENTS, LATCHED, profile
 from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, NodeTime, run, steady_clock
-from evse_manager.nodes.services import Reply, create_service
+from evse_manager.nodes.services import DeferredReply, create_service
 from evse_manager.store.authorization_file import AuthorizationFile, authorization_location
 from evse_manager.store.location import LockedError
 
@@ -128,7 +128,7 @@ class AuthorizationNode:
         self._calls = Calls(self.node, self._time.seconds)
         self._authorizer = Authorizer(self._setup.rules, (), self._saved)
         self._names: list[str] = []
-        self._replies: dict[int, tuple[Reply, Callable[[Answer, Any], None]]] = {}
+        self._replies: dict[int, tuple[DeferredReply, Callable[[ValidationAnswer, Any], None]]] = {}
         self._tickets = itertools.count(1)
         self._unsaved: Saved | None = None
         self._shown: tuple[Reservation, ...] | None = None
@@ -259,7 +259,7 @@ class AuthorizationNode:
         else:
             self._unsaved = None
 
-    def _carry_out(self, output: Output) -> None:
+    def _carry_out(self, output: AuthorizationOutput) -> None:
         for outcome in output.outcomes:
             self._tell(outcome)
         for answer in output.answers:
@@ -275,7 +275,7 @@ class AuthorizationNode:
         for validation in output.validations:
             self._ask(validation)
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _tell(self, outcome: TokenOutcome) -> None:
         """Publish and log what became of a token."""
         token = masked(outcome.id_token)
         result = TokenResult(
@@ -385,7 +385,7 @@ class AuthorizationNode:
 
     def _on_deadline(self) -> None:
         self._calls.settle()
-        self._happened(Tick())
+        self._happened(ClockTick())
 
     def _on_second(self) -> None:
         if not self._setup.connectors:
@@ -395,7 +395,7 @@ class AuthorizationNode:
     # --- services --------------------------------------------------------------------------------------
 
     def _on_request(
-        self, name: str, handle: Callable[[Any, Reply], None], request: Any, reply: Reply
+        self, name: str, handle: Callable[[Any, DeferredReply], None], request: Any, reply: DeferredReply
     ) -> None:
         try:
             handle(request, reply)
@@ -407,7 +407,7 @@ class AuthorizationNode:
             reply.response.message = f'{name} refused: the node failed; see its log.'
             reply.give()
 
-    def _on_reserve(self, request: Any, reply: Reply) -> None:
+    def _on_reserve(self, request: Any, reply: DeferredReply) -> None:
         asked = request_to_command(request, ReserveConnector)
         expiry = asked.expiry_time or Time(0)
         if not asked.expiry_time and asked.duration > 0.0:
@@ -418,7 +418,7 @@ class AuthorizationNode:
             reply.give()
             return
 
-        def fill_in(answer: Answer, response: Any) -> None:
+        def fill_in(answer: ValidationAnswer, response: Any) -> None:
             response.status = int(answer.result)
             response.reservation_id = answer.reservation_id
 
@@ -430,17 +430,19 @@ class AuthorizationNode:
             )
         )
 
-    def _on_cancel(self, request: Any, reply: Reply) -> None:
+    def _on_cancel(self, request: Any, reply: DeferredReply) -> None:
         asked = request_to_command(request, CancelConnectorReservation)
         self._happened(CancelRequested(self._keep(reply), asked.reservation_id))
 
-    def _on_withdraw(self, request: Any, reply: Reply) -> None:
+    def _on_withdraw(self, request: Any, reply: DeferredReply) -> None:
         asked = request_to_command(request, WithdrawToken)
         connector = absolute(asked.connector, self._namespace) if asked.connector else ''
         self._happened(WithdrawRequested(self._keep(reply), asked.id_token, connector))
 
     def _keep(
-        self, reply: Reply, fill_in: Callable[[Answer, Any], None] = lambda _answer, _response: None
+        self,
+        reply: DeferredReply,
+        fill_in: Callable[[ValidationAnswer, Any], None] = lambda _answer, _response: None,
     ) -> int:
         ticket = next(self._tickets)
         self._replies[ticket] = (reply, fill_in)
@@ -458,7 +460,7 @@ def _service_call(call: Call) -> tuple[Service, Any]:
         case Withdraw():
             service = endpoints.service('withdraw_authorization')
             request = endpoints.load(service.type).Request()
-        case Stop(stop):
+        case StopCall(stop):
             service = endpoints.service('stop_transaction')
             request = endpoints.load(service.type).Request()
             request.request = to_message(stop)

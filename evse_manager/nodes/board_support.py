@@ -40,7 +40,7 @@ from evse_manager.interface.parameters import parameter
 from evse_manager.interface.types import BoardCapabilities, BoardCommand, HardwareCapabilities
 from evse_manager.nodes import diagnostics
 from evse_manager.nodes.conversions import ConversionError, from_message
-from evse_manager.nodes.parameters import ParameterError, Parameters, Row, rows
+from evse_manager.nodes.parameters import ParameterError, ParameterRow, Parameters, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import profile
 from evse_manager.nodes.runtime import EXIT_FAILED, DeadlineTimer, Guard, LoopDeadline, NodeTime, run
@@ -76,7 +76,7 @@ class BoardSupportConfig:
     )
 
 
-def parameter_table(driver: str = 'simulated') -> tuple[Row, ...]:
+def parameter_table(driver: str = 'simulated') -> tuple[ParameterRow, ...]:
     """Return every parameter of the node with a driver: its own, the meter's, then the driver's."""
     return (*rows(BoardSupportConfig), *rows(MeterParameters), *rows(driver_class(driver).Parameters))
 

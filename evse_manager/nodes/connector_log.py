@@ -15,7 +15,7 @@ from evse_manager.interface.tokens import masked
 from evse_manager.interface.types import EvseStatus, SessionEvent
 
 
-class Severity(Enum):
+class LogSeverity(Enum):
     """Severity of a line: INFO normal operation, WARNING to be looked at, ERROR to be repaired."""
 
     INFO = auto()
@@ -23,16 +23,16 @@ class Severity(Enum):
     ERROR = auto()
 
 
-Line = tuple[Severity, str]
+Line = tuple[LogSeverity, str]
 
 _SEVERITIES = {
-    SessionEventEnum.ERROR: Severity.ERROR,
-    SessionEventEnum.PERMANENT_FAULT: Severity.ERROR,
+    SessionEventEnum.ERROR: LogSeverity.ERROR,
+    SessionEventEnum.PERMANENT_FAULT: LogSeverity.ERROR,
 }
 _LINKS = {
-    LinkState.UP: (Severity.INFO, 'the board answers.'),
-    LinkState.CONNECTING: (Severity.WARNING, 'the board is being connected.'),
-    LinkState.LOST: (Severity.WARNING, 'the board does not answer.'),
+    LinkState.UP: (LogSeverity.INFO, 'the board answers.'),
+    LinkState.CONNECTING: (LogSeverity.WARNING, 'the board is being connected.'),
+    LinkState.LOST: (LogSeverity.WARNING, 'the board does not answer.'),
 }
 
 
@@ -62,7 +62,7 @@ class ConnectorLog:
             case SessionEvent(transaction_finished=finished) if finished is not None:
                 energy = '' if finished.energy_wh is None else f' energy_wh={finished.energy_wh:.0f}'
                 details = f'reason={_camel(finished.reason.name)}{energy}'
-        severity = _SEVERITIES.get(event.event, Severity.INFO)
+        severity = _SEVERITIES.get(event.event, LogSeverity.INFO)
         return severity, self._line(event.uuid, name, details)
 
     def status(self, status: EvseStatus) -> Iterator[Line]:
@@ -78,22 +78,22 @@ class ConnectorLog:
             self._limit_source = status.limit_source
             if status.limit_source is not LimitSource.UNSPECIFIED:
                 text = f'{_camel(status.limit_source.name)} sets the limit of {status.limit_a:.1f} A.'
-                yield Severity.INFO, self._line(self._session, 'LimitSource', text)
+                yield LogSeverity.INFO, self._line(self._session, 'LimitSource', text)
         warnings = frozenset(status.warnings)
         for warning in sorted(warnings - self._warnings):
-            yield Severity.WARNING, self._line(self._session, 'Warning', warning)
+            yield LogSeverity.WARNING, self._line(self._session, 'Warning', warning)
         for warning in sorted(self._warnings - warnings):
-            yield Severity.INFO, self._line(self._session, 'WarningEnded', warning)
+            yield LogSeverity.INFO, self._line(self._session, 'WarningEnded', warning)
         self._warnings = warnings
 
     def refused(self, command: str, why: str) -> Line:
         """Return the line of a refused command."""
-        return Severity.WARNING, self._line(self._session, f'{command} refused', why)
+        return LogSeverity.WARNING, self._line(self._session, f'{command} refused', why)
 
     def standing_by(self) -> Line:
         """Return the line of a manager that stands by for another one."""
         text = 'another manager is in command in this namespace; stop one of the two, or give each its own.'
-        return Severity.WARNING, self._line('', 'StandsBy', text)
+        return LogSeverity.WARNING, self._line('', 'StandsBy', text)
 
     def _line(self, session: str, code: str, text: str) -> str:
         session = f' session={session}' if session else ''

@@ -90,7 +90,7 @@ class _Shown(str):
     __slots__ = ()
 
 
-class Outcome(Protocol):
+class CommandOutcome(Protocol):
     """The answer to a command, as the kernel gives it."""
 
     @property
@@ -153,7 +153,7 @@ def request_to_command(request: Any, cls: type[Value]) -> Value:
     return from_message(request, cls)
 
 
-def answer_to_response(answer: Outcome, response: Any) -> Any:
+def answer_to_response(answer: CommandOutcome, response: Any) -> Any:
     """Fill in and return a service's response: what it has of ``success``, ``result`` and ``message``."""
     response.message = _text(answer.message)
     if hasattr(response, 'success'):

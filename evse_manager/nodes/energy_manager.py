@@ -42,7 +42,7 @@ from evse_manager.nodes.parameters import ParameterError, Parameters, rows
 from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import NEWEST, profile
 from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, NodeTime, run
-from evse_manager.nodes.services import Reply, create_service
+from evse_manager.nodes.services import DeferredReply, create_service
 from evse_manager.store.site_limits_file import load_site_limits, save_site_limits, site_limits_location
 
 SECOND_S = 1.0
@@ -280,7 +280,7 @@ class EnergyManager:
             self._stand_back(status.manager_id)
         self._arm()
 
-    def _on_set_limit(self, request: Any, reply: Reply) -> None:
+    def _on_set_limit(self, request: Any, reply: DeferredReply) -> None:
         try:
             text = self._set_limit(read_site_limit(from_message(request, SiteLimit)))
         except (ConversionError, ValueError) as error:

@@ -51,7 +51,7 @@ from evse_manager.nodes import diagnostics
 from evse_manager.nodes.black_box import BlackBox
 from evse_manager.nodes.board_kinds import BoardKinds
 from evse_manager.nodes.charge_server import ChargeServer
-from evse_manager.nodes.connector_log import ConnectorLog, Line, Severity
+from evse_manager.nodes.connector_log import ConnectorLog, Line, LogSeverity
 from evse_manager.nodes.conversions import (
     ConversionError,
     answer_to_response,
@@ -68,7 +68,7 @@ from evse_manager.nodes.publishers import Publishers
 from evse_manager.nodes.qos import profile
 from evse_manager.nodes.record_services import RecordServices
 from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, NodeTime, run
-from evse_manager.nodes.services import Reply, create_service
+from evse_manager.nodes.services import DeferredReply, create_service
 from evse_manager.nodes.session_records import SessionRecords
 
 CLOCK_AWAITED_S = 0.1
@@ -372,11 +372,11 @@ class EvseManager:
         """Write a line of the connector's log."""
         severity, text = line
         match severity:
-            case Severity.INFO:
+            case LogSeverity.INFO:
                 self._log.info(text)
-            case Severity.WARNING:
+            case LogSeverity.WARNING:
                 self._log.warning(text)
-            case Severity.ERROR:
+            case LogSeverity.ERROR:
                 self._log.error(text)
             case _:
                 assert_never(severity)
@@ -565,20 +565,20 @@ class EvseManager:
 
     # --- services --------------------------------------------------------------------------------------
 
-    def _on_get_id(self, _request: Any, reply: Reply) -> None:
+    def _on_get_id(self, _request: Any, reply: DeferredReply) -> None:
         if self._manager.lease.refused:
             return  # the manager in command answers
         reply.response.connector_id = self._config.connector_id
         reply.give()
 
-    def _on_external_ready(self, _request: Any, reply: Reply) -> None:
+    def _on_external_ready(self, _request: Any, reply: DeferredReply) -> None:
         reply.response.success = True
         if self._waits_for_ready and not self._ending:
             self._waits_for_ready = False
             self.begin()
         reply.give()
 
-    def _on_save_black_box(self, _request: Any, reply: Reply) -> None:
+    def _on_save_black_box(self, _request: Any, reply: DeferredReply) -> None:
         if self._manager.lease.refused:
             return
 
@@ -589,7 +589,7 @@ class EvseManager:
 
         self._black_box.save('asked', written)
 
-    def _on_command(self, name: str, command: type, request: Any, reply: Reply) -> None:
+    def _on_command(self, name: str, command: type, request: Any, reply: DeferredReply) -> None:
         """
         Answer a command at once when it can't reach the manager, else when the manager does.
 
@@ -608,7 +608,7 @@ class EvseManager:
             reply.give()
         self._arm()
 
-    def _deliver(self, name: str, command: type, request: Any, reply: Reply) -> str:
+    def _deliver(self, name: str, command: type, request: Any, reply: DeferredReply) -> str:
         """Give a command to the manager; return why that is impossible, or nothing."""
         if self._ending:
             return SHUTTING_DOWN
@@ -627,7 +627,7 @@ class EvseManager:
         self._manager.execute(value, partial(self._answer, name, reply), self._now())
         return ''
 
-    def _answer(self, name: str, reply: Reply, answer: Answer) -> None:
+    def _answer(self, name: str, reply: DeferredReply, answer: Answer) -> None:
         """Send an answer to the caller of a service."""
         if not answer.success:
             self._write(self._journal.refused(name, answer.message))

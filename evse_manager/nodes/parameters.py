@@ -1,9 +1,9 @@
 """
 Parameters from tables: declared with descriptors, checked at start and at every change.
 
-A table's row is anything with the attributes of ``Row``; ``rows`` makes them from a dataclass whose fields
-carry ``description``, ``unit``, ``minimum``, ``maximum``, ``choices`` and ``read_only`` as metadata, such as
-``Config`` of the kernel.
+A row of a table is anything with the attributes of ``ParameterRow``; ``rows`` makes them from a dataclass
+whose fields carry ``description``, ``unit``, ``minimum``, ``maximum``, ``choices`` and ``read_only`` as
+metadata, such as ``Config`` of the kernel.
 """
 
 import difflib
@@ -27,7 +27,7 @@ class ParameterError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ParameterRow:
     """One parameter: its type is that of the default; limits are inclusive."""
 
     name: str
@@ -87,10 +87,11 @@ class Row:
         return descriptor
 
 
-def rows(dataclass_type: type) -> tuple[Row, ...]:
+def rows(dataclass_type: type) -> tuple[ParameterRow, ...]:
     """Return the table of a dataclass whose fields are parameters."""
     return tuple(
-        Row(name=field.name, default=field.default, **field.metadata) for field in fields(dataclass_type)
+        ParameterRow(name=field.name, default=field.default, **field.metadata)
+        for field in fields(dataclass_type)
     )
 
 
@@ -105,7 +106,7 @@ class Parameters(Generic[T]):
     ``build`` takes them by name and may refuse a combination with a ``ValueError``, whose text is for people.
     """
 
-    def __init__(self, node: Node, table: Iterable[Row], build: Callable[..., T]) -> None:
+    def __init__(self, node: Node, table: Iterable[ParameterRow], build: Callable[..., T]) -> None:
         """Declare the table on a node; raises ParameterError when a start value is not allowed."""
         self._node = node
         self._rows = {row.name: row for row in table}

@@ -18,7 +18,7 @@ from rclpy.node import Node
 from evse_manager.interface import endpoints
 from evse_manager.interface.record_requests import GetRecord, ListRecords, RecordPage
 from evse_manager.nodes.conversions import ConversionError, records_to_response, refuse, request_to_command
-from evse_manager.nodes.services import Reply, create_service
+from evse_manager.nodes.services import DeferredReply, create_service
 from evse_manager.store.reading import Reader, RecordsError
 
 Request = TypeVar('Request')
@@ -44,18 +44,20 @@ class RecordServices:
         create_service(node, endpoints.LIST_RECORDS, self._on_list)
         create_service(node, endpoints.GET_RECORD, self._on_get)
 
-    def _on_list(self, request: Any, reply: Reply) -> None:
+    def _on_list(self, request: Any, reply: DeferredReply) -> None:
         wanted = self._understood(endpoints.LIST_RECORDS.name, ListRecords, request, reply)
         if wanted is not None:
             wanted = replace(wanted, connector=wanted.connector or self._node.get_namespace())
             self._hand_over(endpoints.LIST_RECORDS.name, partial(Reader.list, wanted=wanted), reply)
 
-    def _on_get(self, request: Any, reply: Reply) -> None:
+    def _on_get(self, request: Any, reply: DeferredReply) -> None:
         wanted = self._understood(endpoints.GET_RECORD.name, GetRecord, request, reply)
         if wanted is not None:
             self._hand_over(endpoints.GET_RECORD.name, partial(Reader.get, wanted=wanted), reply)
 
-    def _understood(self, name: str, kind: type[Request], request: Any, reply: Reply) -> Request | None:
+    def _understood(
+        self, name: str, kind: type[Request], request: Any, reply: DeferredReply
+    ) -> Request | None:
         if self._silent():
             return None
         try:
@@ -64,7 +66,7 @@ class RecordServices:
             self._refuse(name, reply, str(error))
             return None
 
-    def _hand_over(self, name: str, read: Callable[[Reader], RecordPage], reply: Reply) -> None:
+    def _hand_over(self, name: str, read: Callable[[Reader], RecordPage], reply: DeferredReply) -> None:
         """Hand a request to the reading thread."""
         files = self._files()
         if not files:
@@ -75,14 +77,14 @@ class RecordServices:
             self._waiting += 1
             _reading_thread().submit(self._answer, name, files, read, reply)
 
-    def _refuse(self, name: str, reply: Reply, why: str) -> None:
+    def _refuse(self, name: str, reply: DeferredReply, why: str) -> None:
         refuse(reply.response, f'{name} refused: {why}')
         reply.give()
 
     # --- in the reading thread ---
 
     def _answer(
-        self, name: str, files: list[Path], read: Callable[[Reader], RecordPage], reply: Reply
+        self, name: str, files: list[Path], read: Callable[[Reader], RecordPage], reply: DeferredReply
     ) -> None:
         try:
             with Reader(files, missing_is_empty=True) as reader:
@@ -98,7 +100,7 @@ class RecordServices:
         if executor is not None:
             executor.create_task(self._give, reply)
 
-    def _give(self, reply: Reply) -> None:
+    def _give(self, reply: DeferredReply) -> None:
         self._waiting -= 1
         reply.give()
 

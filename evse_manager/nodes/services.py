@@ -13,7 +13,7 @@ TRIES = 10
 """How often an answer is sent to a caller that the middleware does not know yet, up to 0.1 s each time."""
 
 
-class Reply:
+class DeferredReply:
     """The answer that one caller waits for; it can be given once, in the service's callback or later."""
 
     def __init__(self, response: Any) -> None:
@@ -41,17 +41,17 @@ class Reply:
         self._header, self._deliver = header, deliver
 
 
-def create_service(node: Node, service: Service, handle: Callable[[Any, Reply], None]) -> Any:
+def create_service(node: Node, service: Service, handle: Callable[[Any, DeferredReply], None]) -> Any:
     """
-    Offer a service whose ``handle`` gets the request and a ``Reply`` to give at once or later; return rclpy's
+    Offer a service whose ``handle`` gets the request and a ``DeferredReply`` for now or later; return rclpy's
     object of it.
 
-    rclpy sends what a callback returns.  Here a callback that has no answer yet returns the ``Reply`` itself,
-    and the service's ``send_response`` keeps the header of the request with it, instead of sending.
+    rclpy sends what a callback returns.  Here a callback that has no answer yet returns the ``DeferredReply``
+    itself, and the service's ``send_response`` keeps the header of the request with it, instead of sending.
     """
 
     def receive(request: Any, response: Any) -> Any:
-        reply = Reply(response)
+        reply = DeferredReply(response)
         handle(request, reply)
         return response if reply.given else reply
 
@@ -59,7 +59,7 @@ def create_service(node: Node, service: Service, handle: Callable[[Any, Reply], 
     send = partial(_send, node, offered.send_response)
 
     def send_or_keep(response: Any, header: Any) -> None:
-        if isinstance(response, Reply):
+        if isinstance(response, DeferredReply):
             response.keep(header, send)
         else:
             send(response, header)

@@ -10,7 +10,7 @@ from rclpy.node import Node
 from evse_manager.board.loop import BoardLoop
 from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.endpoints import SIMULATION_SERVICES
-from evse_manager.nodes.services import Reply, create_service
+from evse_manager.nodes.services import DeferredReply, create_service
 from evse_manager.simulation.faults import SimulationError
 from evse_manager.simulation.profiles import EvProfile
 from evse_manager.simulation.world import World, profile_named
@@ -39,8 +39,8 @@ def offer_simulation(node: Node, loop: BoardLoop, simulate: Callable[[Act], None
 
 def _handler(
     action: Callable[[Any], Act], simulate: Callable[[Act], None], node: Node
-) -> Callable[[Any, Reply], None]:
-    def handle(request: Any, reply: Reply) -> None:
+) -> Callable[[Any, DeferredReply], None]:
+    def handle(request: Any, reply: DeferredReply) -> None:
         try:
             simulate(action(request))
         except SimulationError as error:

@@ -51,7 +51,7 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Report:
+class ReplayReport:
     """Result of a replay."""
 
     turns: int = 0
@@ -61,7 +61,7 @@ class Report:
     differences: int = 0
 
 
-def replay(lines: Iterable[Line], report: Report, sink: Sink | None = None) -> Iterator[Difference]:
+def replay(lines: Iterable[Line], report: ReplayReport, sink: Sink | None = None) -> Iterator[Difference]:
     """
     Replay a recording; yield the differences, and keep the numbers in ``report``.
 
@@ -102,7 +102,7 @@ def replay(lines: Iterable[Line], report: Report, sink: Sink | None = None) -> I
 class _Player:
     """The manager of a replay, and what it gave in the present turn."""
 
-    def __init__(self, snapshot: dict[str, Any], report: Report, sink: Sink | None) -> None:
+    def __init__(self, snapshot: dict[str, Any], report: ReplayReport, sink: Sink | None) -> None:
         """Begin with the state of a snapshot; the journal of the replay goes to ``sink``."""
         self._report = report
         self._records = _Records()

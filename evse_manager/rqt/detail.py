@@ -8,7 +8,7 @@ from typing import Any
 from evse_manager.cli import formatting
 from evse_manager.cli.actions import ACTIONS, Action, authorization
 from evse_manager.cli.commands import COMMANDS
-from evse_manager.cli.graph import Reply
+from evse_manager.cli.graph import ServiceReply
 from evse_manager.cli.limits import limit
 from evse_manager.cli.monitor import ConnectorView
 from evse_manager.cli.views import complaints, facts
@@ -17,11 +17,11 @@ from evse_manager.interface.text import printable
 from evse_manager.interface.types import ExternalLimits
 from evse_manager.rqt import dialogs
 from evse_manager.rqt.binding import QtCore, QtGui, QtWidgets
-from evse_manager.rqt.model import Row
+from evse_manager.rqt.model import TableRow
 from evse_manager.rqt.plot import Plot
 from evse_manager.rqt.table import dot
 
-Call = Callable[[str, str, Mapping[str, Any], Callable[[Reply], None]], None]
+Call = Callable[[str, str, Mapping[str, Any], Callable[[ServiceReply], None]], None]
 """Calls a service: connector, service, fields, and who gets the reply."""
 
 BUTTON_COLUMNS = 3
@@ -123,7 +123,7 @@ class Detail(QtWidgets.QWidget):
         self._show_facts([])
         self._mark.setPixmap(dot(COLOURS[StateKind.OFF], 16))
 
-    def show_connector(self, view: ConnectorView, row: Row) -> None:
+    def show_connector(self, view: ConnectorView, row: TableRow) -> None:
         """Show a connector."""
         self._choose(view.name)
         self._mark.setPixmap(dot(COLOURS[row.kind], 16))
@@ -196,7 +196,7 @@ class Detail(QtWidgets.QWidget):
         self.answer.setText(f'{label}: waiting for the answer of {printable(name)} …')
         self._call(name, service, fields, partial(self._answered, label))
 
-    def _answered(self, label: str, reply: Reply) -> None:
+    def _answered(self, label: str, reply: ServiceReply) -> None:
         if reply.connector != self._name:
             return  # another connector is shown by now; its own events say what became of it
         self.answer.setStyleSheet(tinted(StateKind.CHARGING if reply.success else StateKind.TROUBLE))

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from evse_manager.cli.calls import SLOW
 from evse_manager.cli.errors import ExitCode
-from evse_manager.cli.graph import Graph, Reply, absolute, reply_of
+from evse_manager.cli.graph import Graph, ServiceReply, absolute, reply_of
 from evse_manager.cli.monitor import Monitor
 from evse_manager.cli.parser import FIND_S
 from evse_manager.cli.watcher import Watcher
@@ -24,7 +24,7 @@ from evse_manager.rqt.model import Histories
 BUDGET_S = 0.02
 """Longest time that one turn handles messages; the next one goes on, and the window stays responsive."""
 
-Answered = Callable[[Reply], None]
+Answered = Callable[[ServiceReply], None]
 
 
 class Link(Protocol):
@@ -87,7 +87,7 @@ class GraphLink:
             self._handled += 1
             if response is None:
                 text = f'no answer within {limit_s:g} s; does the connector still run?'
-                answered(Reply(connector, service, False, text, {}))
+                answered(ServiceReply(connector, service, False, text, {}))
             else:
                 answered(reply_of(connector, service, response))
 

@@ -61,7 +61,7 @@ class Histories:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One connector in the table; all texts are safe to be shown."""
 
     name: str
@@ -77,23 +77,25 @@ class Row:
     reason: str
 
 
-def row_of(view: ConnectorView, now: float) -> Row:
+def row_of(view: ConnectorView, now: float) -> TableRow:
     """Return the row of a connector."""
     status, kind, attention = view.status, kind_of(view, now), view.attention(now)
     name, why = printable(view.name), printable(reason(view, now).plain)
     if status is None:
-        return Row(name, 'unknown', kind, attention, formatting.ABSENT, -1.0, formatting.ABSENT, -1.0, why)
+        return TableRow(
+            name, 'unknown', kind, attention, formatting.ABSENT, -1.0, formatting.ABSENT, -1.0, why
+        )
     state = state_word(status)
     if kind is StateKind.SILENT:
         state = 'unreadable' if view.trouble else 'silent'
     power_w = -1.0 if status.power_w is None else status.power_w
     limit = printable(formatting.limit(status))
-    return Row(
+    return TableRow(
         name, state, kind, attention, formatting.power(status.power_w), power_w, limit, status.limit_a, why
     )
 
 
-def rows_of(monitor: Monitor, now: float) -> list[Row]:
+def rows_of(monitor: Monitor, now: float) -> list[TableRow]:
     """Return the rows of all connectors, in their order."""
     return [row_of(view, now) for view in monitor.in_order()]
 

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from evse_manager.cli.graph import Reply
+from evse_manager.cli.graph import ServiceReply
 from evse_manager.interface.text import printable
 from evse_manager.nodes.conversions import ConversionError
 from evse_manager.rqt.binding import QtCore, QtGui, QtWidgets
@@ -118,14 +118,18 @@ class Panel(QtWidgets.QWidget):
         self.detail.plot.take(self._link.histories.of(view.name, now), now)
 
     def _call(
-        self, connector: str, service: str, fields: Mapping[str, Any], answered: Callable[[Reply], None]
+        self,
+        connector: str,
+        service: str,
+        fields: Mapping[str, Any],
+        answered: Callable[[ServiceReply], None],
     ) -> None:
         if self._link is None:
             return
         try:
             self._link.call(connector, service, fields, answered)
         except ConversionError as error:
-            answered(Reply(connector, service, False, str(error), {}))
+            answered(ServiceReply(connector, service, False, str(error), {}))
 
     # --- end -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 from evse_manager.cli.monitor import natural
 from evse_manager.interface.appearance import COLOURS
 from evse_manager.rqt.binding import QtCore, QtGui, QtWidgets
-from evse_manager.rqt.model import EventRow, Row
+from evse_manager.rqt.model import EventRow, TableRow
 
 COLUMNS = ('Connector', 'State', 'Power', 'Limit', 'Reason')
 NAME, STATE, POWER, LIMIT, REASON = range(len(COLUMNS))
@@ -43,10 +43,10 @@ class ConnectorModel(QtCore.QAbstractTableModel):
 
     def __init__(self, parent: QtCore.QObject) -> None:
         super().__init__(parent)
-        self.rows: list[Row] = []
+        self.rows: list[TableRow] = []
         self._dots = {kind: dot(colour) for kind, colour in COLOURS.items()}
 
-    def take(self, rows: list[Row]) -> None:
+    def take(self, rows: list[TableRow]) -> None:
         """Show these rows; what has not changed is not drawn again."""
         if [row.name for row in rows] != [row.name for row in self.rows]:
             self.layoutAboutToBeChanged.emit()
@@ -114,8 +114,8 @@ class ConnectorOrder(QtCore.QSortFilterProxyModel):
 
     def lessThan(self, source_left: Any, source_right: Any) -> bool:  # noqa: N802 - Qt's name
         """Return whether one row comes before another in ascending order."""
-        left: Row = self._model.rows[source_left.row()]
-        right: Row = self._model.rows[source_right.row()]
+        left: TableRow = self._model.rows[source_left.row()]
+        right: TableRow = self._model.rows[source_right.row()]
         column = source_left.column()
         if column == POWER:
             return left.power_w < right.power_w
@@ -162,7 +162,7 @@ class ConnectorTable(QtWidgets.QTableView):
             if self.order.index(position, NAME).data() == name:
                 self.selectRow(position)
 
-    def take(self, rows: list[Row]) -> None:
+    def take(self, rows: list[TableRow]) -> None:
         """Show these rows; the first connector is selected where none was."""
         self.rows.take(rows)
         if rows and not self.selected and self.order.rowCount():

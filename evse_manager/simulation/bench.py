@@ -68,7 +68,7 @@ from evse_manager.manager import ConnectorManager
 from evse_manager.simulation.codes import code
 from evse_manager.simulation.driver import SimulatedDriver, SimulatedParameters
 from evse_manager.simulation.profiles import EvProfile
-from evse_manager.simulation.script import Step, play
+from evse_manager.simulation.script import ScriptStep, play
 from evse_manager.simulation.world import World, WorldSettings
 
 EPOCH = Time(1_767_225_600_000_000_000)
@@ -233,7 +233,7 @@ class Bench:
         self._planned.append((at, action))
         self._planned.sort(key=lambda planned: planned[0])
 
-    def play(self, steps: tuple[Step, ...]) -> None:
+    def play(self, steps: tuple[ScriptStep, ...]) -> None:
         """Plan the steps of a script from now on; ``run_for`` plays them."""
         start = self.now
         play(steps, self, lambda at, action: self.plan(start + at, action))

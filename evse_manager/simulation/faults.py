@@ -13,7 +13,7 @@ from typing import Protocol
 from evse_manager.interface.enums import BoardErrorEnum
 from evse_manager.simulation.contactor import Contactor
 from evse_manager.simulation.enclosure import Enclosure
-from evse_manager.simulation.lock import Lock
+from evse_manager.simulation.lock import ConnectorLock
 from evse_manager.simulation.protection import Protection
 
 
@@ -25,7 +25,7 @@ class FaultyWorld(Protocol):
     """The parts of the simulated world that can be made to fail."""
 
     contactor: Contactor
-    lock: Lock
+    lock: ConnectorLock
     protection: Protection
     enclosure: Enclosure
 
@@ -46,7 +46,7 @@ class FaultyWorld(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class InjectedFault:
     """One fault; ``set`` is called with True to inject and False to clear it."""
 
     description: str
@@ -69,79 +69,79 @@ def _trip(code: BoardErrorEnum) -> Callable[[FaultyWorld, bool], None]:
     return set_it
 
 
-FAULTS: dict[str, Fault] = {
-    'diode': Fault(
+FAULTS: dict[str, InjectedFault] = {
+    'diode': InjectedFault(
         "The EV's diode is missing, on this and every later EV; the board sees it while the pilot is PWM, "
         'until unplugged.',
         _attribute('diode_missing'),
     ),
-    'pilot_short': Fault(
+    'pilot_short': InjectedFault(
         'The pilot is shorted to earth: state E, until cleared.', _attribute('pilot_shorted')
     ),
-    'pilot_noise': Fault(
+    'pilot_noise': InjectedFault(
         'The pilot of a plugged EV flaps between B and C at 20 Hz, until cleared.',
         lambda world, active: world.set_noise(active),
     ),
-    'ventilation': Fault(
+    'ventilation': InjectedFault(
         'The EV asks for ventilation: D instead of C, until cleared.',
         lambda world, active: world.set_ventilation(active),
     ),
-    'relay_weld': Fault(
+    'relay_weld': InjectedFault(
         'The contacts weld as soon as they touch: closed until cleared.',
         lambda world, active: world.contactor.weld(active),
     ),
-    'relay_stuck_open': Fault(
+    'relay_stuck_open': InjectedFault(
         'The contactor does not close, until cleared.', lambda world, active: world.contactor.block(active)
     ),
-    'relay_drops': Fault(
+    'relay_drops': InjectedFault(
         'The contactor falls at once, and 1 s after each closing, until cleared.',
         lambda world, active: world.contactor.let_drop(active),
     ),
-    'rcd_ac': Fault(
+    'rcd_ac': InjectedFault(
         'The residual current device trips (30 mA AC); after clearing it needs a reset by the manager.',
         _trip(BoardErrorEnum.RCD_AC),
     ),
-    'rcd_dc': Fault(
+    'rcd_dc': InjectedFault(
         'The residual current device trips (6 mA DC); after clearing it needs a reset by the manager.',
         _trip(BoardErrorEnum.RCD_DC),
     ),
-    'rcd_self_test': Fault(
+    'rcd_self_test': InjectedFault(
         'The self-test before the next closing fails; after clearing it needs a reset by the manager.',
         _attribute('self_test_fails'),
     ),
-    'over_current': Fault(
+    'over_current': InjectedFault(
         "The EV draws twice the over-current limit until cleared; the board's protection trips after 1 s, "
         'until unplugged.',
         _attribute('draws_too_much'),
     ),
-    'over_temperature': Fault(
+    'over_temperature': InjectedFault(
         'The enclosure heats up towards 95 °C or more, past 71 °C after about 20 s; cools after clearing.',
         lambda world, active: world.enclosure.heat(active),
     ),
-    'lock_jam': Fault(
+    'lock_jam': InjectedFault(
         'The lock motor stalls: it neither locks nor unlocks, until cleared.',
         lambda world, active: world.lock.jam(active),
     ),
-    'lock_opens': Fault(
+    'lock_opens': InjectedFault(
         'The lock springs open and does not hold, until cleared.',
         lambda world, active: world.lock.slip(active),
     ),
-    'proximity': Fault(
+    'proximity': InjectedFault(
         'The proximity resistor cannot be read, until cleared.', _attribute('proximity_broken')
     ),
-    'meter_silent': Fault('The meter sends no samples, until cleared.', _attribute('meter_silent')),
-    'meter_jump': Fault(
+    'meter_silent': InjectedFault('The meter sends no samples, until cleared.', _attribute('meter_silent')),
+    'meter_jump': InjectedFault(
         "The meter's register reads 100 kWh more, until cleared.",
         lambda world, active: world.set_meter_jump(active),
     ),
-    'emergency_stop': Fault(
+    'emergency_stop': InjectedFault(
         'The emergency stop is pressed, until cleared.', _trip(BoardErrorEnum.EMERGENCY_STOP)
     ),
-    'link_lost': Fault(
+    'link_lost': InjectedFault(
         "The line to the board is cut, until cleared; the board's watchdog opens the contactor after 3 s.",
         lambda world, active: world.cut_link(active),
     ),
-    'board_reset': Fault(
+    'board_reset': InjectedFault(
         'The board restarts once and loses its outputs.',
         lambda world, active: world.reset_board(active),
         momentary=True,
@@ -150,7 +150,7 @@ FAULTS: dict[str, Fault] = {
 """Every fault by name."""
 
 
-def named(name: str) -> Fault:
+def named(name: str) -> InjectedFault:
     """
     Return the fault of a name.
 

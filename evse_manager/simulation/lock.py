@@ -11,7 +11,7 @@ TRIES = 3
 """Attempts of the motor before the board reports an error (catalogue F24)."""
 
 
-class Lock:
+class ConnectorLock:
     """Position and motor; ``moved`` is called after every change."""
 
     def __init__(self, scheduler: Scheduler, clock: Callable[[], float], moved: Callable[[], None]) -> None:

@@ -65,7 +65,7 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PilotReading:
     """A board's reading of the levels; ``state`` is ``None`` when they lie in no window."""
 
     state: ControlPilotState | None
@@ -98,14 +98,14 @@ def _loaded(drive_v: float, generator: Generator, load: Load) -> float:
     return DIODE_DROP_V + (drive_v - DIODE_DROP_V) * resistance / (resistance + generator.resistance_ohm)
 
 
-def read(mode: PilotMode, seen: Levels) -> Reading:
+def read(mode: PilotMode, seen: Levels) -> PilotReading:
     """Return the meaning of the levels; a missing diode is visible only while the pilot is PWM."""
     if mode is PilotMode.E:
-        return Reading(ControlPilotState.E)
+        return PilotReading(ControlPilotState.E)
     if mode is PilotMode.F:
-        return Reading(ControlPilotState.E if seen.low_v > SHORT_V else ControlPilotState.F)
+        return PilotReading(ControlPilotState.E if seen.low_v > SHORT_V else ControlPilotState.F)
     low_is_good = LOW_WINDOW_V[0] <= seen.low_v <= LOW_WINDOW_V[1]
     state = next((name for name, low, high in WINDOWS_V if low <= seen.high_v <= high), None)
     if mode is PilotMode.PWM and state not in {ControlPilotState.A, ControlPilotState.E}:
-        return Reading(state, diode_fault=not low_is_good)
-    return Reading(state)
+        return PilotReading(state, diode_fault=not low_is_good)
+    return PilotReading(state)

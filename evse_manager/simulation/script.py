@@ -30,7 +30,7 @@ class ScriptError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScriptStep:
     """One step: seconds since the start, name, values in order, values by name."""
 
     at: float
@@ -40,7 +40,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class StepKind:
     """Kind of a step, and how it is written."""
 
     usage: str
@@ -49,32 +49,34 @@ class Kind:
     """Whether the world alone can do it; the others need the manager too."""
 
 
-STEPS: dict[str, Kind] = {
-    'plug_in': Kind(
+STEPS: dict[str, StepKind] = {
+    'plug_in': StepKind(
         'plug_in [PROFILE] [FIELD=NUMBER ...]', 'Plug an EV in; fields of its profile may be changed.'
     ),
-    'unplug': Kind('unplug', 'Pull the plug.'),
-    'ev_pause': Kind('ev_pause', 'The EV wants no power.'),
-    'ev_resume': Kind('ev_resume', 'The EV wants power again.'),
-    'set_proximity': Kind(
+    'unplug': StepKind('unplug', 'Pull the plug.'),
+    'ev_pause': StepKind('ev_pause', 'The EV wants no power.'),
+    'ev_resume': StepKind('ev_resume', 'The EV wants power again.'),
+    'set_proximity': StepKind(
         'set_proximity AMPERES', "Change the cable's coding: 13, 20, 32, 63, or 0 for none."
     ),
-    'inject': Kind('inject FAULT', 'Inject a fault.'),
-    'clear': Kind('clear [FAULT]', 'Clear a fault, or all.'),
-    'replug': Kind('replug', 'Begin a virtual replug.', of_the_world=False),
-    'authorize': Kind('authorize [TOKEN]', 'Present a token that is accepted.', of_the_world=False),
-    'limit': Kind('limit [AMPERES]', 'Set an external limit per phase, or take it away.', of_the_world=False),
-    'pause_charging': Kind('pause_charging', 'Pause the transaction.', of_the_world=False),
-    'resume_charging': Kind('resume_charging', 'End the pause.', of_the_world=False),
-    'stop_transaction': Kind('stop_transaction', 'End the transaction.', of_the_world=False),
-    'enable': Kind('enable', 'Make the connector available.', of_the_world=False),
-    'disable': Kind('disable', 'Make it unavailable.', of_the_world=False),
-    'end': Kind('end', 'Let the script last until here.', of_the_world=False),
+    'inject': StepKind('inject FAULT', 'Inject a fault.'),
+    'clear': StepKind('clear [FAULT]', 'Clear a fault, or all.'),
+    'replug': StepKind('replug', 'Begin a virtual replug.', of_the_world=False),
+    'authorize': StepKind('authorize [TOKEN]', 'Present a token that is accepted.', of_the_world=False),
+    'limit': StepKind(
+        'limit [AMPERES]', 'Set an external limit per phase, or take it away.', of_the_world=False
+    ),
+    'pause_charging': StepKind('pause_charging', 'Pause the transaction.', of_the_world=False),
+    'resume_charging': StepKind('resume_charging', 'End the pause.', of_the_world=False),
+    'stop_transaction': StepKind('stop_transaction', 'End the transaction.', of_the_world=False),
+    'enable': StepKind('enable', 'Make the connector available.', of_the_world=False),
+    'disable': StepKind('disable', 'Make it unavailable.', of_the_world=False),
+    'end': StepKind('end', 'Let the script last until here.', of_the_world=False),
 }
 """Every step of a script."""
 
 
-def parse(text: str) -> tuple[Step, ...]:
+def parse(text: str) -> tuple[ScriptStep, ...]:
     """
     Read a script.
 
@@ -84,7 +86,7 @@ def parse(text: str) -> tuple[Step, ...]:
         For the first line that cannot be read.
 
     """
-    steps: list[Step] = []
+    steps: list[ScriptStep] = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split('#', 1)[0].split()
         if not words:
@@ -97,7 +99,7 @@ def parse(text: str) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def world_only(steps: tuple[Step, ...]) -> None:
+def world_only(steps: tuple[ScriptStep, ...]) -> None:
     """
     Check that the world alone can play a script.
 
@@ -113,21 +115,23 @@ def world_only(steps: tuple[Step, ...]) -> None:
             raise ScriptError(f'{step.name} is nothing that a board can do; allowed are: {allowed}.')
 
 
-def play(steps: tuple[Step, ...], target: object, plan: Callable[[float, Callable[[], None]], None]) -> None:
+def play(
+    steps: tuple[ScriptStep, ...], target: object, plan: Callable[[float, Callable[[], None]], None]
+) -> None:
     """Plan every step on ``target``, whose methods have the names of the steps; ``end`` does nothing."""
     for step in steps:
         if step.name != 'end':
             plan(step.at, _action(step, getattr(target, step.name)))
 
 
-def _action(step: Step, method: Callable[..., object]) -> Callable[[], None]:
+def _action(step: ScriptStep, method: Callable[..., object]) -> Callable[[], None]:
     def act() -> None:
         method(*step.values, **dict(step.named))
 
     return act
 
 
-def _step(words: list[str], before: float) -> Step:
+def _step(words: list[str], before: float) -> ScriptStep:
     if len(words) < 2:
         raise ValueError('a step is a time and a name, as "2.5 unplug".')
     at = before + _seconds(words[0][1:]) if words[0].startswith('+') else _seconds(words[0])
@@ -145,7 +149,7 @@ def _step(words: list[str], before: float) -> Step:
         else:
             values.append(_number('the value', argument) if name in {'limit', 'set_proximity'} else argument)
     _check(name, values, named)
-    return Step(at, name, tuple(values), tuple(named))
+    return ScriptStep(at, name, tuple(values), tuple(named))
 
 
 def _check(name: str, values: list[str | float], named: list[tuple[str, float]]) -> None:

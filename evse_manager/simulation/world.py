@@ -26,7 +26,7 @@ from evse_manager.simulation.contactor import SELF_TEST_S, Contactor
 from evse_manager.simulation.enclosure import Enclosure
 from evse_manager.simulation.ev import ElectricVehicle
 from evse_manager.simulation.faults import FAULTS, SimulationError, named
-from evse_manager.simulation.lock import Lock
+from evse_manager.simulation.lock import ConnectorLock
 from evse_manager.simulation.meter import Meter, Phases
 from evse_manager.simulation.pilot import FILTER_S, Generator, Levels, Load, levels, read
 from evse_manager.simulation.profiles import PROFILES, EvProfile
@@ -132,7 +132,7 @@ class World:
             self._self_test,
             SELF_TEST_S if protected else 0.0,
         )
-        self.lock: Lock = Lock(self._scheduler, clock, self._touch)
+        self.lock: ConnectorLock = ConnectorLock(self._scheduler, clock, self._touch)
         self.protection: Protection = Protection(self._scheduler, clock, self._tripped)
         self.enclosure: Enclosure = Enclosure(self.settings.ambient_c)
         self.meter: Meter = Meter(self._random, self.settings.voltage_v, self.settings.meter_register_wh)

@@ -26,7 +26,7 @@ from evse_manager.interface.types import SessionRecord
 from evse_manager.store.codec import DecodeError
 from evse_manager.store.identity import SIMULATED
 from evse_manager.store.location import SUFFIX
-from evse_manager.store.record_rows import KINDS, Kind, find, list_summaries, whole
+from evse_manager.store.record_rows import KINDS, FileKind, find, list_summaries, whole
 from evse_manager.store.schema import ForeignFileError, check, prepare
 
 BUSY_S = 2.0
@@ -54,7 +54,7 @@ class RecordsFile:
     """A file of session records, open for reading."""
 
     path: Path
-    kind: Kind
+    kind: FileKind
     connection: sqlite3.Connection
 
 

@@ -61,7 +61,7 @@ SUMMARY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FileKind:
     """A kind of file: whose header it has, its newest version, and where the summaries stand."""
 
     name: str
@@ -70,14 +70,14 @@ class Kind:
     table: str
 
 
-JOURNAL = Kind('journal', schema.APPLICATION_ID, schema.MIGRATIONS, 'session_records')
-HISTORY = Kind('history', history_schema.APPLICATION_ID, history_schema.MIGRATIONS, 'sessions')
+JOURNAL = FileKind('journal', schema.APPLICATION_ID, schema.MIGRATIONS, 'session_records')
+HISTORY = FileKind('history', history_schema.APPLICATION_ID, history_schema.MIGRATIONS, 'sessions')
 KINDS = (JOURNAL, HISTORY)
 
 
 def list_summaries(
     connection: sqlite3.Connection,
-    kind: Kind,
+    kind: FileKind,
     wanted: ListRecords,
     after: tuple[int, str] | None,
     count: int,
@@ -117,7 +117,7 @@ def list_summaries(
     return [_summary(row) for row in rows]
 
 
-def find(connection: sqlite3.Connection, kind: Kind, beginning: str) -> list[str]:
+def find(connection: sqlite3.Connection, kind: FileKind, beginning: str) -> list[str]:
     """Return the uuids, two at most, of the sessions whose uuid begins so."""
     end = beginning + '\N{REPLACEMENT CHARACTER}'
     rows = connection.execute(
@@ -126,7 +126,7 @@ def find(connection: sqlite3.Connection, kind: Kind, beginning: str) -> list[str
     return [uuid for (uuid,) in rows]
 
 
-def whole(connection: sqlite3.Connection, kind: Kind, uuid: str) -> SessionRecord | None:
+def whole(connection: sqlite3.Connection, kind: FileKind, uuid: str) -> SessionRecord | None:
     """Return all that is recorded of a session; None when the file does not have it."""
     row = connection.execute(
         f'SELECT {", ".join(SUMMARY)} FROM {kind.table} WHERE uuid = ?', (uuid,)

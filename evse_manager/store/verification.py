@@ -27,7 +27,7 @@ class Verdict(Enum):
     """There is no transaction with a register at its start and its stop."""
 
 
-class Kind(Enum):
+class DifferenceKind(Enum):
     """Kind of a difference at one place."""
 
     BETWEEN = auto()
@@ -44,7 +44,7 @@ class Kind(Enum):
 class Finding:
     """One place where sum and registers differ: energy in Wh that no session has (negative: too much)."""
 
-    kind: Kind
+    kind: DifferenceKind
     uuid: str
     """The session; with BETWEEN and BACKWARDS the later one."""
     before: str = ''
@@ -97,25 +97,27 @@ def _verify(connector: str, meter: str, records: Sequence[SessionRecord]) -> Met
     for record in records:
         start, stop = record.meter_start_wh, record.meter_stop_wh
         if start is None or stop is None:
-            findings.append(Finding(Kind.NO_REGISTER, record.uuid, energy_wh=record.energy_wh, marked=True))
+            findings.append(
+                Finding(DifferenceKind.NO_REGISTER, record.uuid, energy_wh=record.energy_wh, marked=True)
+            )
             continue
         if counted:
             step = start - (counted[-1].meter_stop_wh or 0.0)
             if step < -TOLERANCE_WH:
-                findings.append(Finding(Kind.BACKWARDS, record.uuid, counted[-1].uuid, step))
+                findings.append(Finding(DifferenceKind.BACKWARDS, record.uuid, counted[-1].uuid, step))
             elif step > TOLERANCE_WH:
-                findings.append(Finding(Kind.BETWEEN, record.uuid, counted[-1].uuid, step))
+                findings.append(Finding(DifferenceKind.BETWEEN, record.uuid, counted[-1].uuid, step))
         rest = stop - start - (record.energy_wh or 0.0)
         if record.energy_wh is None or abs(rest) > TOLERANCE_WH:
             marked = record.energy_is_lower_bound or record.energy_is_integrated
-            findings.append(Finding(Kind.WITHIN, record.uuid, energy_wh=rest, marked=marked))
+            findings.append(Finding(DifferenceKind.WITHIN, record.uuid, energy_wh=rest, marked=marked))
         counted.append(record)
         energy += record.energy_wh or 0.0
     if not counted:
         return MeterVerification(connector, meter, Verdict.UNKNOWN, findings=tuple(findings))
     first, last = counted[0].meter_start_wh or 0.0, counted[-1].meter_stop_wh or 0.0
     agrees = abs(last - first - energy) <= TOLERANCE_WH * len(counted) and all(
-        finding.kind is Kind.NO_REGISTER for finding in findings
+        finding.kind is DifferenceKind.NO_REGISTER for finding in findings
     )
     return MeterVerification(
         connector,

@@ -6,25 +6,25 @@ from dataclasses import dataclass, field, replace
 from evse_manager.authorization.authorizer import Authorizer
 from evse_manager.authorization.config import Rules
 from evse_manager.authorization.events import (
-    Answer,
+    AuthorizationOutput,
     Authorize,
     Call,
     CallAnswered,
     CallLost,
     CancelRequested,
+    ClockTick,
     ConnectorReported,
     Input,
     Mark,
-    Outcome,
-    Output,
     ReserveRequested,
-    Stop,
-    Tick,
+    StopCall,
+    TokenOutcome,
     TokenPresented,
     TokenValidated,
     TransactionBegun,
     Unmark,
     Validation,
+    ValidationAnswer,
     Withdraw,
     WithdrawRequested,
 )
@@ -116,7 +116,7 @@ class ModelConnector:
     def _blocked(self) -> bool:
         return self.error or self.faulted or not self.enabled
 
-    def call(self, command: Authorize | Withdraw | Stop | Mark | Unmark) -> tuple[bool, str]:
+    def call(self, command: Authorize | Withdraw | StopCall | Mark | Unmark) -> tuple[bool, str]:
         match command:
             case Authorize(token, verdict):
                 return self._authorize(token, verdict)
@@ -124,7 +124,7 @@ class ModelConnector:
                 if not self.transaction and not self.finished:
                     self.token = ''
                 return True, ''
-            case Stop():
+            case StopCall():
                 if not self.transaction:
                     return False, 'There is no transaction to stop.'
                 self.transaction, self.finished, self.token = False, True, ''
@@ -160,8 +160,8 @@ class Site:
         self.connectors = {n: ModelConnector(f'c{n}', n) for n in range(1, connectors + 1)}
         self.by_name = {each.name: each for each in self.connectors.values()}
         self.now, self.wall = 100.0, EPOCH
-        self.outcomes: list[Outcome] = []
-        self.answers: dict[int, Answer] = {}
+        self.outcomes: list[TokenOutcome] = []
+        self.answers: dict[int, ValidationAnswer] = {}
         self.validations: list[Validation] = []
         self.calls: list[Call] = []
         self.held: deque[Call] = deque()
@@ -213,7 +213,7 @@ class Site:
             self.now = step
             if step == second:
                 self.report()
-            self.react(Tick())
+            self.react(ClockTick())
             if self.now >= end:
                 return
 
@@ -225,19 +225,19 @@ class Site:
         number: int = 0,
         parent: str = '',
         for_s: float = 600.0,
-    ) -> Answer:
+    ) -> ValidationAnswer:
         self.tickets += 1
         ticket, name = self.tickets, self.connectors[at].name if at else ''
         expiry = Time(self.wall + round(for_s * SECOND))
         self.react(ReserveRequested(ticket, number, token, parent, name, expiry))
         return self.answers[ticket]
 
-    def cancel(self, number: int) -> Answer:
+    def cancel(self, number: int) -> ValidationAnswer:
         self.tickets += 1
         self.react(CancelRequested(self.tickets, number))
         return self.answers[self.tickets]
 
-    def withdraw(self, token: str = '', at: int | None = None) -> Answer:
+    def withdraw(self, token: str = '', at: int | None = None) -> ValidationAnswer:
         self.tickets += 1
         ticket = self.tickets
         self.react(WithdrawRequested(ticket, token, self.connectors[at].name if at else ''))
@@ -261,7 +261,7 @@ class Site:
     # --- what a test looks at --------------------------------------------------------------------------
 
     @property
-    def last(self) -> Outcome:
+    def last(self) -> TokenOutcome:
         return self.outcomes[-1]
 
     def charging(self) -> dict[int, str]:
@@ -301,7 +301,7 @@ class Site:
     def react(self, event: Input) -> None:
         self._carry_out(self.authorizer.react(event, self.now, self.wall))
 
-    def _carry_out(self, output: Output) -> None:
+    def _carry_out(self, output: AuthorizationOutput) -> None:
         if output.saved is not None:
             self.stored = to_json(output.saved)
         self.deadline = output.deadline

@@ -4,7 +4,7 @@ import pytest
 
 from authorization.site_model import EPOCH, SECOND, Site, rfid
 from evse_manager.authorization.config import CarOrder, KnownToken, Rules, UnknownTokens, token_list
-from evse_manager.authorization.events import Stop
+from evse_manager.authorization.events import StopCall
 from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
@@ -65,7 +65,7 @@ def test_stop_transaction() -> None:
     assert site.present('VALID_1') is STOPPED
     assert site.charging() == {}
     stop = site.calls[-1].command
-    assert isinstance(stop, Stop)
+    assert isinstance(stop, StopCall)
     assert (stop.request.reason, stop.request.id_tag) == (StopTransactionReason.LOCAL, 'VALID_1')
 
 
@@ -371,7 +371,7 @@ def test_master_pass_group_id() -> None:
     site.present('VALID_1')
     assert site.present('POLICE') is STOPPED
     stop = site.calls[-1].command
-    assert isinstance(stop, Stop)
+    assert isinstance(stop, StopCall)
     assert stop.request.reason is StopTransactionReason.MASTER_PASS
     assert site.charging() == {}
 

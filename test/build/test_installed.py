@@ -72,7 +72,9 @@ def test_shared_libraries_and_cmake_targets_are_there(generator: str) -> None:
         assert (PREFIX / 'lib' / f'libevse_manager__rosidl_generator_{generator}.so').exists()
 
 
-@pytest.mark.parametrize(('folder', 'name'), [('bin', 'evse'), *(('lib/evse_manager', name) for name in SCRIPTS)])
+@pytest.mark.parametrize(
+    ('folder', 'name'), [('bin', 'evse'), *(('lib/evse_manager', name) for name in SCRIPTS)]
+)
 def test_an_executable_is_where_a_shell_and_ros2_run_look(folder: str, name: str) -> None:
     program = PREFIX / folder / name
     assert os.access(program, os.X_OK)

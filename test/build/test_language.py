@@ -4,6 +4,7 @@ import ast
 import io
 import re
 import tokenize
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,3 +84,24 @@ def test_an_avoided_word_is_found(source: str) -> None:
 
 def test_quoted_code_and_other_words_are_not_avoided() -> None:
     assert not found('module.py', '"""Return ``told``: the headroom, also of an amended file."""')
+
+
+SHARED_NAMES = frozenset({'Connector', 'Kind', 'Measures', 'NodeMeter', 'Start', 'Stop'})
+"""Classes of the site file and the workers' protocol (``depot``) that may share a name with another package's."""
+
+
+def test_no_two_classes_of_the_product_share_a_name() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for module in PACKAGE.rglob('*.py'):
+        for node in ast.walk(ast.parse(module.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(module.relative_to(PACKAGE).as_posix())
+    shared = {
+        name: sorted(modules)
+        for name, modules in places.items()
+        if len({module for module in modules if name not in SHARED_NAMES or not module.startswith('depot/')})
+        > 1
+        or len(set(modules)) < len(modules)
+    }
+    assert len(places) > 200
+    assert not shared

@@ -93,7 +93,11 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     ours = (path for path in PACKAGE.rglob('*.py') if not GENERATED & set(path.parts))
     paths = {module_name(path): path for path in ours}
     imports = {
-        name: {found for found in map(longest_known(paths), imported(path, at_run_time=True)) if found not in ('', name)}
+        name: {
+            found
+            for found in map(longest_known(paths), imported(path, at_run_time=True))
+            if found not in ('', name)
+        }
         for name, path in paths.items()
     }
     TopologicalSorter(imports).prepare()  # raises CycleError with the circle

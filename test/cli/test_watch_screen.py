@@ -12,7 +12,7 @@ from evse_manager.cli.details import LimitsView
 from evse_manager.cli.monitor import Monitor
 from evse_manager.cli.screen import SEQUENCE, Keys
 from evse_manager.cli.watch_screen import WatchScreen
-from evse_manager.cli.watch_state import KEY_ACTIONS, MOVES, Mode, Order, WatchState
+from evse_manager.cli.watch_state import KEY_ACTIONS, MOVES, ConfirmedCommand, ScreenMode, WatchState
 from evse_manager.interface.enums import (
     ChargerState,
     LimitOrigin,
@@ -100,7 +100,7 @@ def names(lines: list[str]) -> list[str]:
     return [line.split()[0] for line in lines if line.startswith('/depot/')]
 
 
-def press(screen: WatchScreen, monitor: Monitor, *keys: str) -> Order | None:
+def press(screen: WatchScreen, monitor: Monitor, *keys: str) -> ConfirmedCommand | None:
     """Press keys one by one, with a screen drawn between them as a person sees it."""
     order = None
     for key in keys:
@@ -191,7 +191,7 @@ def test_a_filter_finds_by_name_state_and_reason() -> None:
 def test_letters_typed_into_a_filter_are_no_commands() -> None:
     screen, monitor = WatchScreen(), depot()
     assert press(screen, monitor, '/', *'qsdyk', 'backspace') is None
-    assert (screen.state.filter, screen.state.ends, screen.state.mode) == ('qsdy', False, Mode.FILTER)
+    assert (screen.state.filter, screen.state.ends, screen.state.mode) == ('qsdy', False, ScreenMode.FILTER)
     assert "No connector with 'qsdy'; Esc shows all." in draw(screen, monitor)
 
 
@@ -254,8 +254,8 @@ def test_a_key_asks_and_y_gives_the_command(key: str) -> None:
     question = draw(screen, monitor)[-1]
     assert question.startswith('[y/n] ')
     assert '/depot/evse_20' in question
-    assert press(screen, monitor, 'y') == Order('/depot/evse_20', KEY_ACTIONS[key])
-    assert screen.state.mode is Mode.LIST
+    assert press(screen, monitor, 'y') == ConfirmedCommand('/depot/evse_20', KEY_ACTIONS[key])
+    assert screen.state.mode is ScreenMode.LIST
 
 
 @pytest.mark.parametrize('key', ['n', 'enter', 'escape', 'Y', 'down', 's'])
@@ -270,7 +270,7 @@ def test_a_burst_of_keys_confirms_nothing() -> None:
     screen, monitor = WatchScreen(), depot()
     draw(screen, monitor)
     assert screen.state.press(['s', 'y'], monitor, NOW) is None
-    assert screen.state.mode is Mode.CONFIRM
+    assert screen.state.mode is ScreenMode.CONFIRM
 
 
 def test_a_command_goes_to_the_connector_that_was_named_whatever_the_list_does() -> None:
@@ -278,7 +278,7 @@ def test_a_command_goes_to_the_connector_that_was_named_whatever_the_list_does()
     press(screen, monitor, 's')
     monitor.status('/depot/evse_10', IDLE, NOW)
     monitor.status('/depot/evse_1', FAILED, NOW)
-    assert press(screen, monitor, 'y') == Order('/depot/evse_10', actions.STOP)
+    assert press(screen, monitor, 'y') == ConfirmedCommand('/depot/evse_10', actions.STOP)
 
 
 def test_a_question_from_the_details_keeps_them_and_returns_to_them() -> None:
@@ -286,7 +286,7 @@ def test_a_question_from_the_details_keeps_them_and_returns_to_them() -> None:
     press(screen, monitor, 'enter', 'p')
     assert any('signalled' in line for line in draw(screen, monitor))
     press(screen, monitor, 'n')
-    assert screen.state.mode is Mode.DETAILS
+    assert screen.state.mode is ScreenMode.DETAILS
 
 
 def test_without_connectors_no_key_gives_a_command() -> None:

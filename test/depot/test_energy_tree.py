@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evse_manager.depot.energy_tree import energy_tree
 from evse_manager.depot.site_file import parse_site
-from evse_manager.energy.tree import ConnectorSpec, FuseSpec, Measures, MeterSpec, ScheduleStep
+from evse_manager.energy.tree import ConnectorSpec, FuseSpec, MeteredQuantity, MeterSpec, ScheduleStep
 
 TEXT = """
 site: {name: yard, namespace: /depot}
@@ -32,7 +32,7 @@ def test_a_site_becomes_a_tree() -> None:
             'grid',
             limit_a=80.0,
             safe_limit_a=32.0,
-            meter=MeterSpec('/site/grid_meter', 5.0, Measures.TOTAL),
+            meter=MeterSpec('/site/grid_meter', 5.0, MeteredQuantity.TOTAL),
             schedule=(ScheduleStep(21600.0, 60.0), ScheduleStep(79200.0, 80.0)),
         ),
         FuseSpec('row_a', 'grid', 40.0, 20000.0),

@@ -14,7 +14,7 @@ from random import Random
 
 from evse_manager.charging.energy_request import energy_request
 from evse_manager.charging.inputs import LimitsEnforced
-from evse_manager.energy.allocator import Grant, SiteAllocator
+from evse_manager.energy.allocator import ConnectorGrant, SiteAllocator
 from evse_manager.energy.demand import Demand
 from evse_manager.energy.limits import LimitStep, RunTimeLimit
 from evse_manager.energy.planning import PlanSettings
@@ -324,7 +324,7 @@ class SiteBench:
             self._send(partial(self._deliver, grant, write_grant(grant, allocator.manager_id)))
         self._plan_step(min(self.now + self._renewal_s, max(allocator.due, self.now + GATHER_S)))
 
-    def _deliver(self, grant: Grant, message: EnforcedLimits) -> None:
+    def _deliver(self, grant: ConnectorGrant, message: EnforcedLimits) -> None:
         self.act(grant.index, lambda bay: bay.tell(LimitsEnforced(message)))
 
     def _wall(self) -> Time:

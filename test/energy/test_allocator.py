@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from energy.virtual_site import EPOCH, FOLLOW_S, SECOND, VirtualSite, connector, fuse, site, wall
-from evse_manager.energy.allocator import Grant
+from evse_manager.energy.allocator import ConnectorGrant
 from evse_manager.energy.demand import Demand
 from evse_manager.energy.limits import LimitStep, RunTimeLimit
 from evse_manager.energy.report import site_status
-from evse_manager.energy.tree import Measures, MeterSpec, ScheduleStep
+from evse_manager.energy.tree import MeteredQuantity, MeterSpec, ScheduleStep
 from evse_manager.energy.turns import TurnTimes
 from evse_manager.interface.enums import GrantReason, LimitOrigin
 from evse_manager.interface.types import Current, Power, Powermeter, SiteConnectorStatus, SiteNodeStatus, Time
@@ -315,7 +315,7 @@ def test_one_whose_clock_is_behind_the_former_ones_is_followed(ahead_s: float) -
     charge(world, 'bay_1', 'bay_2')
     world.run(20.0)
     stamp = Time(wall(world.now) + round(ahead_s * SECOND))
-    foreign = Grant(0, '/site/bay_1', 16.0, 3, stamp, world['bay_1'].wall(world.now), True, '')
+    foreign = ConnectorGrant(0, '/site/bay_1', 16.0, 3, stamp, world['bay_1'].wall(world.now), True, '')
     world['bay_1'].receive(foreign, 'other', world.now)
     world.run(15.0)
     assert world['bay_1'].grant is not None
@@ -379,7 +379,7 @@ def sample(current_a: float, steady: float) -> Powermeter:
     return Powermeter(timestamp=wall(steady), current_a=Current(l1=current_a, l2=current_a, l3=current_a))
 
 
-def metered(measures: Measures = Measures.HOUSE_LOAD) -> VirtualSite:
+def metered(measures: MeteredQuantity = MeteredQuantity.HOUSE_LOAD) -> VirtualSite:
     meter = MeterSpec('/meter', 5.0, measures)
     return VirtualSite(site(40.0, connector('bay_1'), connector('bay_2'), meter=meter, safe_limit_a=20.0))
 
@@ -401,7 +401,7 @@ def test_the_house_load_is_subtracted_and_a_silent_meter_means_the_safe_limit() 
 
 
 def test_a_meter_of_the_total_is_compared_with_the_connectors() -> None:
-    world = metered(Measures.TOTAL)
+    world = metered(MeteredQuantity.TOTAL)
     charge(world, 'bay_1', 'bay_2')
 
     def total(now: float) -> None:

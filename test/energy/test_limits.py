@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from evse_manager.energy.limits import (
     LIMITS_PER_NODE_MAX,
-    Bound,
     LimitBook,
+    LimitBound,
     LimitStep,
     RunTimeLimit,
     decode,
@@ -30,7 +30,7 @@ def book(*limits: RunTimeLimit) -> LimitBook:
     return LimitBook(['grid', 'bay_1'], limits)
 
 
-def bound_a(of: LimitBook, wall: Time = NOW) -> Bound:
+def bound_a(of: LimitBook, wall: Time = NOW) -> LimitBound:
     return of.bounds('grid', wall)[0]
 
 
@@ -38,7 +38,7 @@ def test_the_lowest_of_all_sources_wins_whatever_its_priority() -> None:
     limits = book()
     limits.set(limit('operator', 20.0, priority=9), NOW)
     limits.set(limit('bridge', 10.0), NOW)
-    assert bound_a(limits) == Bound(10.0, LimitOrigin.RUN_TIME, 'bridge')
+    assert bound_a(limits) == LimitBound(10.0, LimitOrigin.RUN_TIME, 'bridge')
 
 
 def test_of_equal_limits_the_higher_priority_is_named() -> None:

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from evse_manager.energy.meters import NodeMeter, Reading, read_meter
-from evse_manager.energy.tree import Measures, MeterSpec
+from evse_manager.energy.meters import HouseLoadMeter, Reading, read_meter
+from evse_manager.energy.tree import MeteredQuantity, MeterSpec
 from evse_manager.interface.types import Current, Power, Powermeter, Time
 
 ALL = (0, 1, 2)
@@ -49,7 +49,7 @@ def reading(current_a: float) -> Reading:
 
 
 def test_a_meter_is_silent_until_its_first_sample_and_after_its_time_out() -> None:
-    meter = NodeMeter(MeterSpec('/meter', 5.0))
+    meter = HouseLoadMeter(MeterSpec('/meter', 5.0))
     assert meter.silent(0.0)
     meter.take(reading(3.0), Time(1), (0.0, 0.0, 0.0), 0.0)
     assert not meter.silent(5.0)
@@ -57,7 +57,7 @@ def test_a_meter_is_silent_until_its_first_sample_and_after_its_time_out() -> No
 
 
 def test_a_sample_that_repeats_its_time_stamp_is_no_new_one() -> None:
-    meter = NodeMeter(MeterSpec('/meter', 5.0))
+    meter = HouseLoadMeter(MeterSpec('/meter', 5.0))
     meter.take(reading(3.0), Time(1), (0.0, 0.0, 0.0), 0.0)
     meter.take(reading(3.0), Time(1), (0.0, 0.0, 0.0), 4.0)
     assert meter.silent(6.0)
@@ -65,14 +65,14 @@ def test_a_sample_that_repeats_its_time_stamp_is_no_new_one() -> None:
 
 
 def test_a_total_below_what_the_connectors_draw_is_not_believed() -> None:
-    meter = NodeMeter(MeterSpec('/meter', 5.0, Measures.TOTAL))
+    meter = HouseLoadMeter(MeterSpec('/meter', 5.0, MeteredQuantity.TOTAL))
     meter.take(reading(10.0), Time(1), (30.0, 30.0, 30.0), 0.0)
     assert meter.silent(0.0)
     assert meter.doubt.startswith('It shows 10.0 A on a phase on which the connectors draw 30.0 A')
 
 
 def test_a_car_that_the_total_shows_before_its_own_meter_is_no_house_load() -> None:
-    meter = NodeMeter(MeterSpec('/meter', 5.0, Measures.TOTAL))
+    meter = HouseLoadMeter(MeterSpec('/meter', 5.0, MeteredQuantity.TOTAL))
     for second, (total_a, drawn_a) in enumerate([(20.0, 16.0), (36.0, 16.0), (36.0, 32.0)]):
         drawn = (drawn_a, drawn_a, drawn_a)
         meter.take(reading(total_a), Time(second + 1), drawn, float(second))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from energy.virtual_site import SECOND, connector
-from evse_manager.energy.allocator import Grant
+from evse_manager.energy.allocator import ConnectorGrant
 from evse_manager.energy.demand import Demand
 from evse_manager.energy.requests import read_request, write_grant
 from evse_manager.interface.enums import ContactorState, NodeType
@@ -144,7 +144,7 @@ def test_what_is_refused(wrong: EnergyFlowRequest, text: str) -> None:
 
 
 def test_a_grant_is_written() -> None:
-    grant = Grant(0, '/site/bay_1', 13.0, 3, STAMP, Time(STAMP - 5), True, 'row_a')
+    grant = ConnectorGrant(0, '/site/bay_1', 13.0, 3, STAMP, Time(STAMP - 5), True, 'row_a')
     assert write_grant(grant, 'm') == EnforcedLimits(
         uuid='/site/bay_1',
         stamp=STAMP,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from evse_manager.charging import allowance
-from evse_manager.energy.allocator import Grant, SiteAllocator
+from evse_manager.energy.allocator import ConnectorGrant, SiteAllocator
 from evse_manager.energy.demand import Demand
 from evse_manager.energy.limits import RunTimeLimit
 from evse_manager.energy.planning import PlanSettings
@@ -96,7 +96,7 @@ class VirtualConnector:
     def wall(self, steady: float) -> Time:
         return Time(wall(steady) + round(self.clock_offset_s * SECOND))
 
-    def receive(self, grant: Grant, manager_id: str, steady: float) -> None:
+    def receive(self, grant: ConnectorGrant, manager_id: str, steady: float) -> None:
         """Take a grant as the charging kernel does."""
         self.expire(steady)
         new = allowance.grant(write_grant(grant, manager_id), steady, self.wall(steady))
@@ -295,7 +295,7 @@ class VirtualSite:
 
         return deliver
 
-    def _to_connector(self, grant: Grant, manager_id: str) -> Callable[[float], None]:
+    def _to_connector(self, grant: ConnectorGrant, manager_id: str) -> Callable[[float], None]:
         def deliver(steady: float) -> None:
             target = self.connectors[grant.index]
             if target.hears:

@@ -12,7 +12,7 @@ from evse_manager.board.boards.openevse.meter import OpenEvseMeter
 from evse_manager.board.boards.yeti.messages import PowerMeter
 from evse_manager.board.boards.yeti.meter import YetiMeter
 from evse_manager.board.meters.sdm630 import Sdm630
-from evse_manager.board.transport.modbus import Answer, Request
+from evse_manager.board.transport.modbus import ModbusAnswer, Request
 from evse_manager.interface.types import Current, Energy, Power, Powermeter, Time
 
 VOLTAGE_V = 230.0
@@ -66,7 +66,7 @@ class ThroughSdm630:
             if order.request.address in self.missing:
                 self.meter.missed(1, now)
             else:
-                order.handle(Answer(order.request, self._words(order.request, shown)), now)
+                order.handle(ModbusAnswer(order.request, self._words(order.request, shown)), now)
         sample = self.meter.take_sample()
         assert sample is not None, self.meter.fault
         return sample

@@ -7,7 +7,7 @@ import pytest
 
 from evse_manager.msg import EvseStatus
 from evse_manager.recording.mcap_file import read_journal
-from evse_manager.recording.replay import Report, replay
+from evse_manager.recording.replay import ReplayReport, replay
 from harness import Connector, Probe, Process, Site
 
 pytest.importorskip('mcap', reason='the library mcap is not installed (requirements/python.txt)')
@@ -31,8 +31,8 @@ def charge(connector: Connector) -> None:
     connector.sees('TS PC CS')
 
 
-def replayed(path: Path) -> Report:
-    report = Report()
+def replayed(path: Path) -> ReplayReport:
+    report = ReplayReport()
     assert list(replay(read_journal(path).lines, report)) == []
     return report
 

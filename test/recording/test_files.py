@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from evse_manager.recording.mcap_file import McapError, read_journal
-from evse_manager.recording.replay import Report, replay
+from evse_manager.recording.replay import ReplayReport, replay
 from evse_manager.recording.saver import Job, Message, Saver, write
 from evse_manager.recording.secrets import Pseudonyms
 from evse_manager.recording.window import Window
@@ -67,7 +67,7 @@ def test_a_file_is_read_by_another_library_and_replayed(job):
     assert not any(TOKEN in text for text in texts)
     recording = read_journal(path)
     assert (recording.namespace, recording.about) == ('/depot/bay_1', {'version': '0.1.0'})
-    report = Report()
+    report = ReplayReport()
     assert list(replay(recording.lines, report)) == []
     assert report.turns == len(texts)
 
@@ -105,7 +105,7 @@ def test_a_file_without_its_end_is_read_up_to_there(job, share):
     path.write_bytes(data[: int(len(data) * share)])
     lines = list(read_journal(path).lines)
     assert 0 < len(lines) <= whole
-    assert list(replay(lines, Report())) == []
+    assert list(replay(lines, ReplayReport())) == []
 
 
 def saved(job: Job) -> tuple[Path | None, str]:
@@ -124,7 +124,7 @@ def saved(job: Job) -> tuple[Path | None, str]:
 def test_the_saver_writes_in_its_own_thread(job):
     path, why = saved(job)
     assert path is not None, why
-    assert list(replay(read_journal(path).lines, Report())) == []
+    assert list(replay(read_journal(path).lines, ReplayReport())) == []
 
 
 def test_a_folder_that_cannot_be_is_one_sentence(job, tmp_path):

@@ -7,14 +7,14 @@ from evse_manager import manager
 from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.types import BoardState, Time
 from evse_manager.manager import ConnectorManager
-from evse_manager.recording.replay import Difference, ReplayError, Report, replay
+from evse_manager.recording.replay import Difference, ReplayError, ReplayReport, replay
 from evse_manager.recording.secrets import Pseudonyms
 from evse_manager.recording.window import Line, Window, lines_of
 from recording.tapes import COURSES, TOKEN, Tape, charging, end, play, recorded_bench
 
 
-def replayed(lines: list[Line]) -> tuple[list[Difference], list[Line], Report]:
-    tape, report = Tape(), Report()
+def replayed(lines: list[Line]) -> tuple[list[Difference], list[Line], ReplayReport]:
+    tape, report = Tape(), ReplayReport()
     found = list(replay(lines, report, tape))
     return found, tape.lines, report
 
@@ -178,4 +178,4 @@ def test_a_journal_that_fails_stops_no_manager():
 )
 def test_what_is_no_recording_is_refused_with_a_sentence(lines):
     with pytest.raises(ReplayError, match=r'recording|recorded'):
-        list(replay(lines, Report()))
+        list(replay(lines, ReplayReport()))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evse_manager.cli.errors import UsageError
-from evse_manager.cli.graph import Reply
+from evse_manager.cli.graph import ServiceReply
 from evse_manager.cli.monitor import Monitor
 from evse_manager.interface.types import EvseStatus, SessionEvent
 from evse_manager.rqt.model import Histories
@@ -25,7 +25,7 @@ class RecordedLink:
         self.histories = Histories()
         self.events: list[tuple[str, SessionEvent]] = []
         self.calls: list[tuple[str, str, Mapping[str, Any]]] = []
-        self.waiting: list[Callable[[Reply], None]] = []
+        self.waiting: list[Callable[[ServiceReply], None]] = []
         self.turns = 0
         self.closed = False
 
@@ -40,7 +40,11 @@ class RecordedLink:
         self.turns += 1
 
     def call(
-        self, connector: str, service: str, fields: Mapping[str, Any], answered: Callable[[Reply], None]
+        self,
+        connector: str,
+        service: str,
+        fields: Mapping[str, Any],
+        answered: Callable[[ServiceReply], None],
     ) -> None:
         self.calls.append((connector, service, fields))
         self.waiting.append(answered)
@@ -48,7 +52,7 @@ class RecordedLink:
     def answer(self, success: bool, message: str = '') -> None:
         """Answer the oldest call."""
         connector, service, _ = self.calls[-len(self.waiting)]
-        self.waiting.pop(0)(Reply(connector, service, success, message, {}))
+        self.waiting.pop(0)(ServiceReply(connector, service, success, message, {}))
 
     def close(self) -> None:
         self.closed = True

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from evse_manager.board.boards.yeti.frames import Cutter, check, encode
-from evse_manager.board.boards.yeti.messages import KeepAlive, Parser, PowerMeter
+from evse_manager.board.boards.yeti.messages import KeepAlive, PowerMeter, YetiParser
 from evse_manager.interface.enums import PilotMode
 from evse_manager.simulation.pilot import DIODE_DROP_V, Generator, Load
 from evse_manager.simulation.profiles import PROFILES
@@ -154,7 +154,7 @@ class Recording:
 
 
 def parsed(payload_and_check: bytes) -> Any:
-    return Parser().parse(payload_and_check[:-4])
+    return YetiParser().parse(payload_and_check[:-4])
 
 
 class Replay:
@@ -246,7 +246,7 @@ class Replay:
 
     def _sent(self, data: bytes) -> None:
         for payload in self._cutter.feed(data):
-            message = Parser().parse(payload)
+            message = YetiParser().parse(payload)
             if type(message).__name__ in {'KeepAlive', 'PilotVoltages', 'PowerMeter'}:
                 self.trace.periodic.append((self.board.now, message))
             else:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from evse_manager.interface.types import SessionRecord
-from evse_manager.store.verification import Finding, Kind, Verdict, verify
+from evse_manager.store.verification import DifferenceKind, Finding, Verdict, verify
 from store.sample_records import session
 
 
@@ -30,14 +30,14 @@ def test_a_session_that_is_missing_is_found_between_its_neighbours() -> None:
     (meter,) = verify([*known[:2], *known[3:]])
     assert meter.verdict is Verdict.DIFFERS
     assert meter.difference_wh == 1000.0
-    assert meter.findings == (Finding(Kind.BETWEEN, known[3].uuid, known[1].uuid, 1000.0),)
+    assert meter.findings == (Finding(DifferenceKind.BETWEEN, known[3].uuid, known[1].uuid, 1000.0),)
 
 
 def test_a_meter_that_was_reset_is_found() -> None:
     known = [*days(2), session(9, start_wh=0.0, energy_wh=1000.0, hours=0.0)]
     (meter,) = verify(known)
     assert meter.verdict is Verdict.DIFFERS
-    assert meter.findings == (Finding(Kind.BACKWARDS, known[2].uuid, known[1].uuid, -2000.0),)
+    assert meter.findings == (Finding(DifferenceKind.BACKWARDS, known[2].uuid, known[1].uuid, -2000.0),)
 
 
 @pytest.mark.parametrize('marked', [False, True])
@@ -46,7 +46,7 @@ def test_a_session_with_another_energy_than_its_registers_is_found(marked: bool)
     known[1] = replace(known[1], energy_wh=900.0, energy_is_lower_bound=marked)
     (meter,) = verify(known)
     assert meter.verdict is Verdict.DIFFERS
-    assert meter.findings == (Finding(Kind.WITHIN, known[1].uuid, energy_wh=100.0, marked=marked),)
+    assert meter.findings == (Finding(DifferenceKind.WITHIN, known[1].uuid, energy_wh=100.0, marked=marked),)
 
 
 def test_two_faults_that_cancel_out_are_found_all_the_same() -> None:
@@ -64,7 +64,10 @@ def test_a_session_without_a_register_is_named() -> None:
     known[1] = replace(known[1], meter_stop_wh=None)
     (meter,) = verify(known)
     assert meter.verdict is Verdict.DIFFERS
-    assert [finding.kind for finding in meter.findings] == [Kind.NO_REGISTER, Kind.BETWEEN]
+    assert [finding.kind for finding in meter.findings] == [
+        DifferenceKind.NO_REGISTER,
+        DifferenceKind.BETWEEN,
+    ]
     (alone,) = verify([known[1]])
     assert alone.verdict is Verdict.UNKNOWN
 

@@ -10,7 +10,7 @@ import math
 import struct
 from collections.abc import Callable, Mapping
 
-from evse_manager.board.transport.modbus import Answer, Function, Request
+from evse_manager.board.transport.modbus import Function, ModbusAnswer, Request
 from evse_manager.board.transport.modbus_master import Order
 from evse_manager.interface.types import (
     Current,
@@ -147,7 +147,7 @@ class Sdm630:
         self._due = now + min(PERIOD_S * self._failed, LONGEST_PERIOD_S)
         self._start_cycle()
 
-    def _good(self, answer: Answer, now: float) -> bool:
+    def _good(self, answer: ModbusAnswer, now: float) -> bool:
         if not answer.good:
             self._fail(f'the meter at unit {self.unit} refuses to answer ({answer.refusal}).', now)
         return answer.good
@@ -158,18 +158,18 @@ class Sdm630:
         missing = self._optional_failed[register] >= OPTIONAL_FAILURES
         self._optional_due[register] = now + (OPTIONAL_RETRY_S if missing else PHASES_PERIOD_S)
 
-    def _on_serial(self, answer: Answer, now: float) -> None:
+    def _on_serial(self, answer: ModbusAnswer, now: float) -> None:
         if not answer.good:
             self._optional_missing(SERIAL_NUMBER, now)
             return
         self._optional_failed[SERIAL_NUMBER] = 0
         self._serial = answer.values[0] << 16 | answer.values[1]
 
-    def _on_momentary(self, answer: Answer, now: float) -> None:
+    def _on_momentary(self, answer: ModbusAnswer, now: float) -> None:
         if self._good(answer, now):
             self._momentary = floats(answer.values)
 
-    def _on_energies(self, answer: Answer, now: float) -> None:
+    def _on_energies(self, answer: ModbusAnswer, now: float) -> None:
         if not answer.good:
             self._optional_missing(ENERGIES, now)
             return
@@ -177,7 +177,7 @@ class Sdm630:
         self._optional_due[ENERGIES] = now + PHASES_PERIOD_S
         self._energies = floats(answer.values)
 
-    def _on_totals(self, answer: Answer, now: float) -> None:
+    def _on_totals(self, answer: ModbusAnswer, now: float) -> None:
         if not self._good(answer, now):
             return
         assert self._momentary is not None

@@ -118,7 +118,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModbusAnswer:
     """The reply to a request."""
 
     request: Request
@@ -167,7 +167,7 @@ class Answers:
         """Discard a partial frame: the port was reopened."""
         self.expect(None)
 
-    def feed(self, data: bytes) -> Sequence[Answer]:
+    def feed(self, data: bytes) -> Sequence[ModbusAnswer]:
         """Take bytes as they come; return the reply when it is complete."""
         with self._lock:
             request = self._expected
@@ -197,7 +197,7 @@ class Answers:
             self._echoed = True
             self.echoes += 1
 
-    def _find(self, request: Request) -> tuple[int, Answer, int] | None:
+    def _find(self, request: Request) -> tuple[int, ModbusAnswer, int] | None:
         refusal = bytes((request.unit, request.function | _EXCEPTION))
         candidates = []
         for start, length in (
@@ -211,8 +211,8 @@ class Answers:
         start, length = min(candidates)
         frame = bytes(self._buffer[start : start + length])
         if frame[1] & _EXCEPTION:
-            return start, Answer(request, exception=frame[2] or 0xFF), length
-        return start, Answer(request, request.values(frame)), length
+            return start, ModbusAnswer(request, exception=frame[2] or 0xFF), length
+        return start, ModbusAnswer(request, request.values(frame)), length
 
     def _place_of(self, start: bytes, length: int) -> int | None:
         place = self._buffer.find(start)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from evse_manager.board.transport.modbus import Answer, Answers, Request
+from evse_manager.board.transport.modbus import Answers, ModbusAnswer, Request
 from evse_manager.board.transport.port import PortSettings
 from evse_manager.board.transport.serial_link import PortLost, PortOpened, SerialLink
 
@@ -25,7 +25,7 @@ TIMEOUT_S = 0.5
 LATE_S = 3.0
 """After so long no late answer comes any more."""
 
-Handler = Callable[[Answer, float], None]
+Handler = Callable[[ModbusAnswer, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Master:
             place.unanswered.clear()
             place.missed = 0
 
-    def take(self, answer: Answer, now: float) -> None:
+    def take(self, answer: ModbusAnswer, now: float) -> None:
         """Take the answer to the request in flight."""
         if self._in_flight is None or answer.request is not self._in_flight[1].request:
             return
@@ -204,7 +204,7 @@ class ModbusBus:
         """Take the settings; nothing is opened yet."""
         self.settings = settings
         self.answers = Answers()
-        self.link: SerialLink[Answer] = SerialLink(settings, self.answers, wake)
+        self.link: SerialLink[ModbusAnswer] = SerialLink(settings, self.answers, wake)
         self.master = Master(self.link.write, self.answers)
 
     def add(self, client: Client) -> None:
@@ -240,7 +240,7 @@ class ModbusBus:
                         self.master.cancel()
                     for client in self.master.clients:
                         client.lost(text, now, port_open=silent)
-                case Answer():
+                case ModbusAnswer():
                     self.master.take(item, now)
         if self.link.is_open:
             self.master.tick(now)

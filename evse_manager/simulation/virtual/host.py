@@ -31,7 +31,7 @@ from evse_manager.simulation.profiles import EvProfile
 from evse_manager.simulation.scheduler import Scheduler
 from evse_manager.simulation.virtual import line as line_faults
 from evse_manager.simulation.virtual.board import KINDS, VirtualBoard, board_class
-from evse_manager.simulation.virtual.line import Line
+from evse_manager.simulation.virtual.line import SimulatedLine
 from evse_manager.simulation.virtual.terminal import Terminal
 from evse_manager.simulation.world import WorldSettings, profile_named
 
@@ -76,7 +76,7 @@ class VirtualBoardHost:
         """Called with the text of ``describe`` whenever it has changed."""
         self._timers = Scheduler()
         self._now = 0.0
-        self.line = Line(
+        self.line = SimulatedLine(
             self.terminal.write, board.receive, self._timers, lambda: self._now,
             chatter=board.chatter, seed=board.world.settings.seed,
         )  # fmt: skip

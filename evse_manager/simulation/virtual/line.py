@@ -48,7 +48,7 @@ class _Fault:
     """How many pieces are left (infinite = until cleared), or the fault's own number."""
 
 
-class Line:
+class SimulatedLine:
     """Carries pieces both ways; the faults of ``FAULTS`` are injected by name."""
 
     def __init__(

@@ -9,9 +9,9 @@ is busy, in seconds.  While it is busy nothing is answered and no order is obeye
 from collections.abc import Callable, Generator
 
 from evse_manager.simulation.scheduler import Event
-from evse_manager.simulation.virtual.openevse_meter import Ammeter, EnergyCounter, reading_s
+from evse_manager.simulation.virtual.openevse_meter import Ammeter, FirmwareEnergyCounter, reading_s
 from evse_manager.simulation.virtual.openevse_pilot import AB_V, BC_V, PilotReader
-from evse_manager.simulation.virtual.openevse_protection import Protection, ResidualCurrent
+from evse_manager.simulation.virtual.openevse_protection import FirmwareProtection, ResidualCurrent
 from evse_manager.simulation.virtual.openevse_rapi import Rapi
 from evse_manager.simulation.virtual.openevse_settings import (
     NO_RELAY_CHECK,
@@ -19,7 +19,7 @@ from evse_manager.simulation.virtual.openevse_settings import (
     NO_TEMPERATURE_CHECK,
     VOLTAGE_MV,
     Currents,
-    Heartbeat,
+    HeartbeatSettings,
     Memory,
 )
 from evse_manager.simulation.virtual.openevse_states import (
@@ -116,11 +116,11 @@ class Firmware:
         self.flags = Flag.SESSION_ENDED
         self.currents = Currents(self.memory, self.terminals)
         self.pilot = PilotReader(self.currents)
-        self.heartbeat = Heartbeat(self.memory, self.currents, self.clock)
+        self.heartbeat = HeartbeatSettings(self.memory, self.currents, self.clock)
         self.ammeter = Ammeter()
-        self.energy = EnergyCounter(self.memory, self.clock)
+        self.energy = FirmwareEnergyCounter(self.memory, self.clock)
         self.residual = ResidualCurrent(self.terminals)
-        self.protection = Protection(self)
+        self.protection = FirmwareProtection(self)
         self.rapi = Rapi(self, self._after, self._send)
         self.terminals.on_trip = self._tripped
         self.temperature_c: float | None = None

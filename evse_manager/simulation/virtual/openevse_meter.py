@@ -41,7 +41,7 @@ class Ammeter:
             self._steps.clear()
 
 
-class EnergyCounter:
+class FirmwareEnergyCounter:
     """Ws since the car was plugged in, and a total in Wh that grows when it leaves."""
 
     def __init__(self, memory: Memory, clock: Callable[[], float]) -> None:

@@ -81,7 +81,7 @@ class ResidualCurrent:
         return False
 
 
-class Protection:
+class FirmwareProtection:
     """Looks for faults, once per loop while the board is awake."""
 
     def __init__(self, firmware: Firmware) -> None:

@@ -159,7 +159,7 @@ class Currents:
             self.offer()
 
 
-class Heartbeat:
+class HeartbeatSettings:
     """Supervision of the host; its settings are in the EEPROM."""
 
     def __init__(self, memory: Memory, currents: Currents, clock: Callable[[], float]) -> None:

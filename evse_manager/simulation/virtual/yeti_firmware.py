@@ -26,7 +26,6 @@ from evse_manager.board.boards.yeti.messages import (
     KeepAlive,
     Lock,
     LockPosition,
-    Parser,
     PilotState,
     PilotVoltages,
     PowerMeter,
@@ -35,6 +34,7 @@ from evse_manager.board.boards.yeti.messages import (
     ResetDone,
     ResetOrder,
     ThreePhases,
+    YetiParser,
     frame,
 )
 from evse_manager.board.driver_io import Outputs
@@ -206,7 +206,7 @@ class VirtualYeti(VirtualBoard):
         self.duty = X1
         """Ordered duty in 0.01 %: 0 is F, from 10000 on X1."""
         self.lock_motor = LockMotor()
-        self._parser = Parser(FROM_HOST, lenient=True)
+        self._parser = YetiParser(FROM_HOST, lenient=True)
         self._allow = False
         self._three_phases = True
         self._pilot = _Pilot.E

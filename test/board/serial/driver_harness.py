@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from evse_manager.board.boards.openevse.conversation import OpenEvse
 from evse_manager.board.boards.openevse.meter import OpenEvseMeter
-from evse_manager.board.boards.openevse.rapi import Frame, Parser
+from evse_manager.board.boards.openevse.rapi import Frame, RapiParser
 from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.interface.enums import LinkState, PilotMode
 from evse_manager.interface.types import Time
 from evse_manager.simulation.scheduler import Scheduler
-from evse_manager.simulation.virtual.line import Line
+from evse_manager.simulation.virtual.line import SimulatedLine
 from evse_manager.simulation.virtual.openevse_board import VirtualOpenEvse
 
 MOST_STEPS_PER_S = 400
@@ -28,10 +28,10 @@ class DriverHarness:
         self.requests: list[Frame] = []
         self.watch: Callable[[], None] = lambda: None
         self._timers = Scheduler()
-        self._parser, self._spy = Parser(), Parser()
+        self._parser, self._spy = RapiParser(), RapiParser()
         self._to_driver: list[bytes] = []
         self._to_board: list[bytes] = []
-        self.line = Line(
+        self.line = SimulatedLine(
             self._to_driver.append, self.board.receive, self._timers, lambda: self.now,
             chatter=self.board.chatter, seed=seed,
         )  # fmt: skip

@@ -128,7 +128,7 @@ class OpenEvseConversation(HarnessConversation):
 
     def believes(self, data: bytes) -> bool:
         pending = self._desk._parser._rest
-        return any(each.name in {'OK', rapi.RESET_DONE} for each in rapi.Parser().feed(pending + data))
+        return any(each.name in {'OK', rapi.RESET_DONE} for each in rapi.RapiParser().feed(pending + data))
 
 
 class YetiConversation(HarnessConversation):
@@ -146,7 +146,7 @@ class YetiConversation(HarnessConversation):
 
     def believes(self, data: bytes) -> bool:
         pending = self._desk._parser._cutter._rest
-        return bool(messages.Parser().feed(pending + data))
+        return bool(messages.YetiParser().feed(pending + data))
 
 
 class PhoenixConversation(Conversation):

@@ -19,13 +19,13 @@ from evse_manager.board.boards.yeti.messages import (
     ErrorFlags,
     KeepAlive,
     LockPosition,
-    Parser,
     PilotState,
     PilotVoltages,
     PowerMeter,
     Proximity,
     Relay,
     ResetDone,
+    YetiParser,
     frame,
 )
 from evse_manager.board.meters.sdm630 import floats
@@ -95,7 +95,7 @@ class RapiSubject(Subject):
 
     def __init__(self) -> None:
         """Begin with an empty line."""
-        self.parser = rapi.Parser()
+        self.parser = rapi.RapiParser()
         self._line = b''
 
     def feed(self, data: bytes) -> None:
@@ -180,7 +180,7 @@ class YetiSubject(Subject):
 
     def __init__(self) -> None:
         """Begin with an empty line."""
-        self.parser = Parser()
+        self.parser = YetiParser()
         self.cutter = frames.Cutter()
         self._line = b''
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 from unittest.mock import patch
 
 from board.serial.session import Session
-from evse_manager.board.boards.openevse.rapi import Parser
+from evse_manager.board.boards.openevse.rapi import RapiParser
 from evse_manager.board.driver import driver_class
 from evse_manager.board.transport import modbus_master
 from evse_manager.board.transport.port import PortSettings
@@ -253,7 +253,7 @@ class LockStepSession(BoardSession):
         return link
 
     def _sent(self, data: bytes) -> None:
-        for frame in Parser().feed(data):
+        for frame in RapiParser().feed(data):
             command = ' '.join((frame.name, *frame.words))
             self.orders.append((self.now, command, self.firmware.state))
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from evse_manager.board.transport.modbus import Answer, Answers, Function, Request, crc, framed
+from evse_manager.board.transport.modbus import Answers, Function, ModbusAnswer, Request, crc, framed
 from evse_manager.board.transport.modbus_master import LATE_S, TIMEOUT_S, Master, Order
 
 GOLDEN_REQUESTS = {
@@ -18,7 +18,7 @@ READ = Request(1, Function.READ_HOLDING, 24000, 2)
 REPLY = framed(bytes.fromhex('0103044232 0020'))
 
 
-def fed(request: Request, data: bytes, piece: int = 0) -> tuple[Answers, list[Answer]]:
+def fed(request: Request, data: bytes, piece: int = 0) -> tuple[Answers, list[ModbusAnswer]]:
     answers = Answers()
     answers.expect(request)
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)] if piece else [data]
@@ -148,7 +148,7 @@ class Device:
         self.sent: list[bytes] = []
         self.master = Master(self._send, self.answers)
         self.master.add(self)
-        self.got: list[Answer] = []
+        self.got: list[ModbusAnswer] = []
         self.misses: list[int] = []
         self.wanted = READ
 

@@ -10,7 +10,7 @@ from evse_manager.board.boards.phoenix.conversation import Phoenix
 from evse_manager.board.boards.phoenix.registers import ERROR_BITS
 from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.board.meters.sdm630 import Sdm630
-from evse_manager.board.transport.modbus import Answer, Answers
+from evse_manager.board.transport.modbus import Answers, ModbusAnswer
 from evse_manager.board.transport.modbus_master import Master
 from evse_manager.interface.enums import (
     BoardErrorEnum,
@@ -211,7 +211,7 @@ def test_any_answers_are_survived() -> None:
     words = (0, 1, 2, 3, 5, 6, 32, 0x4131, 0x4232, 0x4332, 0x4630, 0xFFFF)
     genuine = table.master.take
 
-    def take(answer: Answer, now: float) -> None:
+    def take(answer: ModbusAnswer, now: float) -> None:
         if dice.random() < 0.1:
             answer = replace(answer, exception=dice.choice((1, 2, 3, 4, 6)), values=())
         elif dice.random() < 0.2:
@@ -252,7 +252,7 @@ def test_one_false_reply_with_the_right_check_is_not_believed(
     genuine = table.master.take
     told = False
 
-    def take(answer: Answer, now: float) -> None:
+    def take(answer: ModbusAnswer, now: float) -> None:
         nonlocal told
         if answer.request.address == address and not answer.request.writes and not told:
             told = True

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evse_manager.board.boards.openevse.rapi import Frame, Parser
+from evse_manager.board.boards.openevse.rapi import Frame, RapiParser
 from evse_manager.board.driver import (
     DRIVERS,
     PROBLEM,
@@ -54,7 +54,7 @@ class Line:
         self.terminal = Terminal(directory / 'port')
         self.terminal.plug_in()
         self.link: SerialLink[Frame] = SerialLink(
-            PortSettings(self.terminal.port, silence_s=0.5), Parser(), lambda: None
+            PortSettings(self.terminal.port, silence_s=0.5), RapiParser(), lambda: None
         )
         self.heard: list[Frame | PortOpened | PortLost] = []
 

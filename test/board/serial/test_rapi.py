@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_manager.board.boards.openevse import rapi
-from evse_manager.board.boards.openevse.rapi import Frame, Parser, State, encode, numbers, parse, state_of
+from evse_manager.board.boards.openevse.rapi import Frame, RapiParser, State, encode, numbers, parse, state_of
 
 GOLDEN = [
     (b'$OK 01 0 01 0200^12', Frame('OK', ('01', '0', '01', '0200'))),
@@ -32,7 +32,7 @@ STATE = b'$OK fe 0 05 0702 :A5^7D\r'
 @pytest.mark.parametrize(('line', 'frame'), GOLDEN)
 def test_frames_of_real_firmware(line: bytes, frame: Frame) -> None:
     assert parse(line) == frame
-    assert Parser().feed(line + b'\r') == [frame]
+    assert RapiParser().feed(line + b'\r') == [frame]
 
 
 def test_a_request_as_real_firmware_takes_it() -> None:
@@ -81,26 +81,26 @@ def test_what_is_no_frame(line: bytes) -> None:
 
 @pytest.mark.fault('L6')
 def test_boot_text_and_noise_before_a_frame_are_skipped() -> None:
-    parser = Parser()
+    parser = RapiParser()
     noise = b'relayCloseMs: 100\r\nrelayHoldPwm: 255\r\n\xff\xfe\x00$G'
     assert parser.feed(noise + STATE) == [parse(STATE[:-1])]
     assert parser.skipped > 30
 
 
 def test_frames_arrive_in_pieces() -> None:
-    parser = Parser()
+    parser = RapiParser()
     got = [frame for byte in STATE * 3 for frame in parser.feed(bytes((byte,)))]
     assert got == [parse(STATE[:-1])] * 3
 
 
 def test_an_unasked_frame_that_repeats_itself_is_told_once() -> None:
-    assert Parser().feed(ONE * 100) == [parse(ONE[:-1])]
-    assert len(Parser().feed(STATE * 2)) == 2
+    assert RapiParser().feed(ONE * 100) == [parse(ONE[:-1])]
+    assert len(RapiParser().feed(STATE * 2)) == 2
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_any_bytes_leave_a_bounded_buffer_and_the_next_frame_whole(pieces: list[bytes]) -> None:
-    parser = Parser()
+    parser = RapiParser()
     for piece in pieces:
         parser.feed(piece)
         assert len(parser._rest) <= rapi.MOST_BYTES
@@ -113,7 +113,7 @@ def test_a_frame_with_a_wrong_byte_is_never_another_frame(line: bytes, data: st.
     value = data.draw(st.integers(0, 255))
     spoilt = line[:place] + bytes((value,)) + line[place + 1 :]
     good = parse(line[:-1])
-    for frame in Parser().feed(spoilt + b'\r'):
+    for frame in RapiParser().feed(spoilt + b'\r'):
         assert frame == good
 
 
@@ -123,12 +123,12 @@ def test_a_frame_that_lost_bytes_is_never_another_frame(line: bytes, data: st.Da
     lost = data.draw(st.integers(1, 2))
     spoilt = line[:start] + line[start + lost :]
     good = parse(line[:-1])
-    for frame in Parser().feed(spoilt + b'\r'):
+    for frame in RapiParser().feed(spoilt + b'\r'):
         assert frame == good or frame.name not in {'OK', 'AT', 'AB'} or len(frame.words) != len(good.words)
 
 
 def test_ten_million_random_bytes_make_no_frame() -> None:
-    parser, source = Parser(), random.Random(4)
+    parser, source = RapiParser(), random.Random(4)
     frames = []
     for _ in range(2500):
         frames += parser.feed(source.randbytes(4000))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from evse_manager.board.meters.sdm630 import Sdm630, floats
-from evse_manager.board.transport.modbus import Answer
+from evse_manager.board.transport.modbus import ModbusAnswer
 from evse_manager.interface.types import Current, Power, Time
 from metering.meters import Shown, ThroughSdm630
 
@@ -66,7 +66,9 @@ def test_a_device_without_any_possible_value_is_no_meter() -> None:
         for _ in range(4):
             order = meter.next(cycle * 10.0)
             if order is not None:
-                order.handle(Answer(order.request, (0x7FC0, 0) * (order.request.value // 2)), cycle * 10.0)
+                order.handle(
+                    ModbusAnswer(order.request, (0x7FC0, 0) * (order.request.value // 2)), cycle * 10.0
+                )
     assert meter.take_sample() is None
     assert 'check its type' in meter.fault
 

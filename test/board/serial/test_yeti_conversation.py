@@ -15,10 +15,10 @@ from evse_manager.board.boards.yeti.messages import (
     ErrorFlags,
     HostKeepAlive,
     Lock,
-    Parser,
     PilotState,
     Relay,
     ResetOrder,
+    YetiParser,
     frame,
 )
 from evse_manager.board.boards.yeti.meter import YetiMeter
@@ -164,7 +164,7 @@ def test_a_loop_without_any_board_never_comes_up() -> None:
         lambda data: bool(sent.append(data)) or True, socket=False, meter=YetiMeter(lambda: Time(0))
     )
     driver.opened(0.0)
-    parser = Parser()
+    parser = YetiParser()
     for step in range(200):
         now = step * 0.1
         driver.apply(CHARGE, now)

@@ -18,7 +18,6 @@ from evse_manager.board.boards.yeti.messages import (
     Lock,
     LockPosition,
     Message,
-    Parser,
     PilotState,
     PilotVoltages,
     PowerMeter,
@@ -27,6 +26,7 @@ from evse_manager.board.boards.yeti.messages import (
     ResetDone,
     ResetOrder,
     ThreePhases,
+    YetiParser,
     frame,
     payload,
 )
@@ -65,12 +65,12 @@ def test_golden_frames(message: Message, inside: str, whole: str) -> None:
     assert payload(message).hex() == inside
     assert frame(message).hex() == whole
     table = FROM_HOST if (message, inside, whole) in FROM_THE_HOST else FROM_BOARD
-    assert Parser(table).feed(bytes.fromhex(whole)) == [message]
+    assert YetiParser(table).feed(bytes.fromhex(whole)) == [message]
 
 
 @pytest.mark.parametrize('message', [*OTHERS, HostKeepAlive(5, software='x'), HostKeepAlive()])
 def test_messages_come_back_as_they_were(message: Message) -> None:
-    assert Parser().feed(frame(message)) == [message]
+    assert YetiParser().feed(frame(message)) == [message]
 
 
 def test_the_check_is_jamcrc() -> None:
@@ -103,7 +103,7 @@ def test_stuffed_bytes_have_no_zero_and_come_back(data: bytes) -> None:
 
 def test_own_orders_that_come_back_are_no_states_unless_they_are_the_same_bytes() -> None:
     def back(message: Message) -> list[Message]:
-        return Parser().feed(frame(message))
+        return YetiParser().feed(frame(message))
 
     assert back(Duty(5333)) == back(Duty(10001)) == []
     assert back(AllowPower(True)) == back(ResetOrder(True)) == []
@@ -114,7 +114,7 @@ def test_own_orders_that_come_back_are_no_states_unless_they_are_the_same_bytes(
 
 
 def test_unknown_numbers_are_ignored_and_counted() -> None:
-    parser = Parser()
+    parser = YetiParser()
     for number in (1, 99, 109, 1000):
         key = messages._varint(number << 3)
         assert parser.feed(frames.encode(key + b'\x01')) == []
@@ -141,20 +141,20 @@ def test_unknown_numbers_are_ignored_and_counted() -> None:
     ],
 )
 def test_what_is_no_message(broken: str) -> None:
-    parser = Parser()
+    parser = YetiParser()
     assert parser.feed(frames.encode(bytes.fromhex(broken))) == []
     assert parser.malformed == 1
 
 
 def test_floats_that_are_no_numbers_are_told_as_such() -> None:
     for value in ('nan', 'inf', '-inf'):
-        (meter,) = Parser().feed(frame(PowerMeter(v_l1=float(value), v_l2=230.0)))
+        (meter,) = YetiParser().feed(frame(PowerMeter(v_l1=float(value), v_l2=230.0)))
         assert meter.v_l1 != meter.v_l1
         assert meter.v_l2 == 230.0
 
 
 def test_noise_before_a_frame_is_dropped_and_frames_arrive_in_pieces() -> None:
-    parser = Parser()
+    parser = YetiParser()
     whole = b'boot 1.0\r\n\xff\xfe\x00' + b''.join(frame(each) for each in TOLD)
     got = [message for byte in whole for message in parser.feed(bytes((byte,)))]
     assert got == TOLD
@@ -162,14 +162,14 @@ def test_noise_before_a_frame_is_dropped_and_frames_arrive_in_pieces() -> None:
 
 
 def test_a_frame_that_repeats_itself_is_told_once() -> None:
-    assert Parser().feed(frame(Relay(True)) * 100) == [Relay(True)]
+    assert YetiParser().feed(frame(Relay(True)) * 100) == [Relay(True)]
     there_and_back = frame(Relay(True)) + frame(Relay(False)) + frame(Relay(True))
-    assert Parser().feed(there_and_back) == [Relay(True), Relay(False), Relay(True)]
+    assert YetiParser().feed(there_and_back) == [Relay(True), Relay(False), Relay(True)]
 
 
 @given(st.lists(st.binary(max_size=3000), max_size=10))
 def test_any_bytes_leave_a_bounded_buffer_and_the_next_frame_whole(pieces: list[bytes]) -> None:
-    parser = Parser()
+    parser = YetiParser()
     for piece in pieces:
         assert parser.feed(piece) == []
         assert len(parser._cutter._rest) <= frames.MOST_BYTES
@@ -179,7 +179,7 @@ def test_any_bytes_leave_a_bounded_buffer_and_the_next_frame_whole(pieces: list[
 @given(st.binary(max_size=100))
 def test_any_payload_with_a_good_check_is_a_message_or_nothing(inside: bytes) -> None:
     for table in (FROM_BOARD, FROM_HOST):
-        for message in Parser(table).feed(frames.encode(inside)):
+        for message in YetiParser(table).feed(frames.encode(inside)):
             assert type(message) in {cls for cls, _ in table.values()}
 
 
@@ -198,12 +198,12 @@ def test_a_frame_with_wrong_bytes_is_never_another_message(message: Message, dat
                 spoilt.insert(at, spoilt[at])
             case _:
                 spoilt.insert(at, data.draw(st.integers(0, 255)))
-    assert all(found == message for found in Parser().feed(bytes(spoilt) + b'\0'))
+    assert all(found == message for found in YetiParser().feed(bytes(spoilt) + b'\0'))
 
 
 def test_ten_million_random_bytes_and_mutated_frames_make_no_message() -> None:
     source = random.Random(4)
-    parser = Parser()
+    parser = YetiParser()
     told = b''.join(frame(each) for each in TOLD)
     for _ in range(1250):
         assert parser.feed(source.randbytes(4000)) == []

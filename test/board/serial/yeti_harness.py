@@ -12,7 +12,7 @@ from evse_manager.board.boards.yeti.messages import (
     AllowPower,
     Duty,
     HostKeepAlive,
-    Parser,
+    YetiParser,
 )
 from evse_manager.board.boards.yeti.meter import YetiMeter
 from evse_manager.board.driver_io import Observation, Outputs
@@ -20,7 +20,7 @@ from evse_manager.interface.enums import ContactorState, ControlPilotState, Link
 from evse_manager.interface.pilot import current
 from evse_manager.interface.types import Time
 from evse_manager.simulation.scheduler import Scheduler
-from evse_manager.simulation.virtual.line import Line
+from evse_manager.simulation.virtual.line import SimulatedLine
 from evse_manager.simulation.virtual.yeti_firmware import VirtualYeti
 from evse_manager.simulation.world import WorldSettings
 
@@ -57,10 +57,10 @@ class YetiHarness:
         self.offered_a = 0.0
         self.quiet_since: float | None = None
         self._timers = Scheduler()
-        self._parser, self._spy = Parser(), Parser(FROM_HOST)
+        self._parser, self._spy = YetiParser(), YetiParser(FROM_HOST)
         self._to_driver: list[bytes] = []
         self._to_board: list[bytes] = []
-        self.line = Line(
+        self.line = SimulatedLine(
             self._to_driver.append, self.board.receive, self._timers, lambda: self.now,
             chatter=self.board.chatter, seed=seed,
         )  # fmt: skip

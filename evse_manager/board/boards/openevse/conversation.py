@@ -14,13 +14,13 @@ from dataclasses import replace
 
 from evse_manager.board.boards.firmware_target import FirmwareTarget
 from evse_manager.board.boards.openevse import codes, rapi
-from evse_manager.board.boards.openevse.current import Capacity
+from evse_manager.board.boards.openevse.current import CurrentRange
 from evse_manager.board.boards.openevse.heartbeat import PULSE
 from evse_manager.board.boards.openevse.knowledge import BUSY_S, Handler, Knowledge
 from evse_manager.board.boards.openevse.looks import Looks
 from evse_manager.board.boards.openevse.meter import OpenEvseMeter
 from evse_manager.board.boards.openevse.observing import observation
-from evse_manager.board.boards.openevse.orders import REPEAT_SLEEP_S, Orders
+from evse_manager.board.boards.openevse.orders import REPEAT_SLEEP_S, OpenEvseOrders
 from evse_manager.board.boards.openevse.rapi_client import RapiClient
 from evse_manager.board.boards.openevse.readings import HINT_GAP_S, MOVING_PERIOD_S, Readings
 from evse_manager.board.driver_io import Observation, Outputs
@@ -52,7 +52,7 @@ class OpenEvse:
         self.known = Knowledge(self.client, meter, fallback_current_a)
         self.known.replied = self._replied
         self._readings = Readings(self.known)
-        self._orders = Orders(self.known, self._readings)
+        self._orders = OpenEvseOrders(self.known, self._readings)
         self._looks = Looks(self.known, self._readings)
         self._phases = phases
         self._seen = Observation(link=LinkState.LOST)
@@ -69,7 +69,7 @@ class OpenEvse:
     # --- what happens ------------------------------------------------------------------------------
 
     @property
-    def capacity(self) -> Capacity | None:
+    def capacity(self) -> CurrentRange | None:
         """Return what the board is configured for, once it has answered."""
         return self.known.current.capacity
 

@@ -19,7 +19,7 @@ MOST_TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
+class CurrentRange:
     """The reply to ``$GC``, in A."""
 
     minimum_a: int
@@ -31,7 +31,7 @@ class CurrentInForce:
 
     def __init__(self) -> None:
         """Begin without knowing anything."""
-        self.capacity: Capacity | None = None
+        self.capacity: CurrentRange | None = None
         self.in_force_a: int | None = None
         """The current in force as far as known; ``None`` = may be anything."""
         self.refusal = ''
@@ -117,7 +117,7 @@ class CurrentInForce:
         maximum = min(maximum, hardware)
         if not (0 < minimum <= maximum <= 80 and 0 <= in_force <= 255):
             return False
-        self.capacity = Capacity(max(minimum, int(MINIMUM_CURRENT_A)), maximum)
+        self.capacity = CurrentRange(max(minimum, int(MINIMUM_CURRENT_A)), maximum)
         self.changed(in_force)
         return True
 

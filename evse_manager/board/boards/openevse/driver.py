@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from evse_manager.board.boards.openevse.conversation import OpenEvse
 from evse_manager.board.boards.openevse.meter import OpenEvseMeter
-from evse_manager.board.boards.openevse.rapi import Frame, Parser
+from evse_manager.board.boards.openevse.rapi import Frame, RapiParser
 from evse_manager.board.boards.serial_driver import Conversation, NewestReadings, SerialDriver
 from evse_manager.board.driver import BoardStyle, DriverContext, check_parameters
 from evse_manager.board.transport.port import PortSettings
@@ -68,7 +68,7 @@ class OpenEvseDriver(SerialDriver[Frame]):
         self._clock = context.clock
         self.port = parameters.port
         settings = PortSettings(parameters.port, parameters.baud_rate, silence_s=SILENCE_S)
-        self._link = SerialLink(settings, Parser(), context.wake)
+        self._link = SerialLink(settings, RapiParser(), context.wake)
         self._meter = OpenEvseMeter(parameters.voltage_v, parameters.phases, context.wall)
         self._board = OpenEvse(
             self._link.write,

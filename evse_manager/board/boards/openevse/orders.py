@@ -10,7 +10,7 @@ REPEAT_SLEEP_S = 4.0
 """An order that has no effect is repeated; going to sleep takes up to 3 s when the EV draws current."""
 
 
-class Orders:
+class OpenEvseOrders:
     """Brings the board nearer to the target; every method takes the time in seconds of one clock."""
 
     def __init__(self, known: Knowledge, readings: Readings) -> None:

@@ -85,7 +85,7 @@ class State:
         return bool(self.flags & HARD_FAULT)
 
 
-class Parser:
+class RapiParser:
     """
     Cuts bytes into frames; see ``serial_port.Frames``.
 

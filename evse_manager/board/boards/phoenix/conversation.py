@@ -15,7 +15,7 @@ from evse_manager.board.boards.firmware_target import FirmwareTarget, TargetTrac
 from evse_manager.board.boards.phoenix import registers as reg
 from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.board.transition_steps import steps
-from evse_manager.board.transport.modbus import Answer, Function, Request
+from evse_manager.board.transport.modbus import Function, ModbusAnswer, Request
 from evse_manager.board.transport.modbus_master import Handler, Order
 from evse_manager.interface.enums import (
     BoardErrorEnum,
@@ -354,7 +354,7 @@ class Phoenix:
         """Return a step of the setup; ``handle`` raises nothing and may restart the setup."""
         step = self._setup[0]
 
-        def answered(answer: Answer, now: float) -> None:
+        def answered(answer: ModbusAnswer, now: float) -> None:
             handle(answer, now)
             if self._setup and self._setup[0] is step:
                 self._setup.popleft()
@@ -368,7 +368,7 @@ class Phoenix:
         """Return a step whose answer counts when it comes twice in a row, as with what changes later."""
         order = self._step(request, handle)
 
-        def answered(answer: Answer, now: float) -> None:
+        def answered(answer: ModbusAnswer, now: float) -> None:
             if answer.good and answer.values != self._first and self._first_doubts < DOUBTS:
                 self._first, self._first_doubts = answer.values, self._first_doubts + 1
                 return
@@ -378,7 +378,7 @@ class Phoenix:
         return Order(request, answered)
 
     def _write_coil(self, coil: int, value: int) -> Order:
-        def written(answer: Answer, now: float) -> None:
+        def written(answer: ModbusAnswer, now: float) -> None:
             self._coils, self._confirmed = None, False
             self._awaited = (coil, value)
             if coil == reg.LOCK:
@@ -390,7 +390,7 @@ class Phoenix:
         return Order(self._coil(coil, value), written)
 
     def _write_current(self, amperes: int) -> Order:
-        def written(answer: Answer, now: float) -> None:
+        def written(answer: ModbusAnswer, now: float) -> None:
             self._current = None
             self._ordered_a = amperes
             self._believed_current = None
@@ -401,7 +401,7 @@ class Phoenix:
         return Order(self._request(Function.WRITE_REGISTER, reg.CURRENT, amperes), written)
 
     def _write_option(self, place: int, value: int) -> Order:
-        def written(answer: Answer, now: float) -> None:
+        def written(answer: ModbusAnswer, now: float) -> None:
             if answer.good:
                 options = list(self._options)
                 options[place] = value
@@ -420,10 +420,10 @@ class Phoenix:
 
     # --- reports of the board -------------------------------------------------------------------------------
 
-    def _answered_again(self, answer: Answer, now: float) -> None:
+    def _answered_again(self, answer: ModbusAnswer, now: float) -> None:
         self._begin(now)
 
-    def _on_off(self, answer: Answer, now: float) -> None:
+    def _on_off(self, answer: ModbusAnswer, now: float) -> None:
         if not answer.good:
             address = answer.request.address
             self._lose(
@@ -432,12 +432,12 @@ class Phoenix:
                 now,
             )
 
-    def _on_switches(self, answer: Answer, now: float) -> None:
+    def _on_switches(self, answer: ModbusAnswer, now: float) -> None:
         switches = answer.values[0] if answer.good else 0
         self.can_be_unavailable = bool(switches & reg.SWITCH_RELEASE)
         self.has_lock = bool(switches & reg.SWITCH_LOCK)
 
-    def _on_sources(self, answer: Answer, now: float) -> None:
+    def _on_sources(self, answer: ModbusAnswer, now: float) -> None:
         if not answer.good:
             self._on_off(answer, now)
             return
@@ -446,7 +446,7 @@ class Phoenix:
             if obeys[place] and value != wanted:
                 self._insert(reg.SOURCES + place, wanted)
 
-    def _on_options_first(self, answer: Answer, now: float) -> None:
+    def _on_options_first(self, answer: ModbusAnswer, now: float) -> None:
         self._options = answer.values if answer.good else (0,) * reg.OPTION_WORDS
         self.has_proximity = not self._options[reg.CASE_C]
         wanted = {reg.CURRENT_BY_INPUT: 0, reg.MIRROR: 1} if self._mirror_contact else {}
@@ -459,19 +459,19 @@ class Phoenix:
         request = self._request(Function.WRITE_REGISTER, register, value)
         self._setup.insert(1, lambda: self._step(request, self._on_off))
 
-    def _on_options(self, answer: Answer, now: float) -> None:
+    def _on_options(self, answer: ModbusAnswer, now: float) -> None:
         self._due['options'] = now + OPTIONS_PERIOD_S
         if answer.good:
             self._options = answer.values
 
-    def _on_firmware(self, answer: Answer, now: float) -> None:
+    def _on_firmware(self, answer: ModbusAnswer, now: float) -> None:
         self._firmware = 'EV Charge Control Basic'
         if answer.good:
             major, minor, patch = answer.values
             series = chr(major >> 8) if chr(major >> 8).isalnum() else ''
             self._firmware += f' {series}{major & 0xFF}.{minor}.{patch}'
 
-    def _on_preset(self, answer: Answer, now: float) -> None:
+    def _on_preset(self, answer: ModbusAnswer, now: float) -> None:
         """Take the switches' limit; a board that has its state elsewhere is asked there from now on."""
         if not answer.good and answer.exception in {1, 2} and self._read_state is Function.READ_HOLDING:
             self._read_state = Function.READ_INPUT
@@ -484,7 +484,7 @@ class Phoenix:
         if reg.SMALLEST_A <= preset <= reg.LARGEST_A:
             self.maximum_a = min(self.maximum_a, preset)
 
-    def _on_current(self, answer: Answer, now: float) -> None:
+    def _on_current(self, answer: ModbusAnswer, now: float) -> None:
         if not answer.good:
             self._hold_until = now + STATE_PERIOD_S
             return
@@ -501,19 +501,19 @@ class Phoenix:
         else:
             self._retry_current_at = now + RETRY_CURRENT_S
 
-    def _on_current_then_coils(self, answer: Answer, now: float) -> None:
+    def _on_current_then_coils(self, answer: ModbusAnswer, now: float) -> None:
         self._on_current(answer, now)
         self._coils = None
         self._due['orders'] = now + ORDERS_PERIOD_S
 
-    def _on_coils_first(self, answer: Answer, now: float) -> None:
+    def _on_coils_first(self, answer: ModbusAnswer, now: float) -> None:
         if answer.good:
             self._coils = self._last_coils = answer.values
             self._confirmed = True
         else:
             self._on_off(answer, now)
 
-    def _on_coils(self, answer: Answer, now: float) -> None:
+    def _on_coils(self, answer: ModbusAnswer, now: float) -> None:
         if not answer.good:
             self._hold_until = now + STATE_PERIOD_S
             return
@@ -536,7 +536,7 @@ class Phoenix:
         self._due['orders'] = now + ORDERS_PERIOD_S
         self._observe(now)
 
-    def _on_state(self, answer: Answer, now: float) -> None:
+    def _on_state(self, answer: ModbusAnswer, now: float) -> None:
         self._due['state'] = now + STATE_PERIOD_S
         self._refusals = 0 if answer.good else self._refusals + 1
         if self._refusals >= REFUSALS:
@@ -580,7 +580,7 @@ class Phoenix:
         elif now >= self._over_since + OVER_SIGNALLED_S and not self._refused:
             self._refuse(f'{allowed} A were ordered, but {self._state[3]} A are signalled', now)
 
-    def _on_errors(self, answer: Answer, now: float) -> None:
+    def _on_errors(self, answer: ModbusAnswer, now: float) -> None:
         self._due['errors'] = now + ERRORS_PERIOD_S
         if answer.good:
             word = answer.values[0]

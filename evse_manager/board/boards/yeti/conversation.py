@@ -41,8 +41,8 @@ from evse_manager.board.boards.yeti.messages import (
 )
 from evse_manager.board.boards.yeti.meter import YetiMeter
 from evse_manager.board.boards.yeti.observing import CAUSE_S, awaits_cause, errors, observed
-from evse_manager.board.boards.yeti.orders import Orders
-from evse_manager.board.boards.yeti.reported import CABLE_S, SOCKET_S, Reported
+from evse_manager.board.boards.yeti.orders import YetiOrders
+from evse_manager.board.boards.yeti.reported import CABLE_S, SOCKET_S, BoardReports
 from evse_manager.board.boards.yeti.weld import WeldFinder
 from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.interface.enums import ContactorState, LinkState
@@ -127,7 +127,7 @@ class Yeti:
     See the module's description; every method takes the time in seconds of one clock.
 
     It has many attributes because line, board and orders meet here; parts that work alone are in
-    ``Reported``, ``Orders``, ``Losses`` and ``WeldFinder``.
+    ``BoardReports``, ``YetiOrders``, ``Losses`` and ``WeldFinder``.
     """
 
     def __init__(self, send: Callable[[bytes], bool], *, socket: bool, meter: YetiMeter) -> None:
@@ -154,10 +154,10 @@ class Yeti:
         self._software = self._voltages = ''
         self._seen = Observation(link=LinkState.LOST)
         self._clock = Clock()
-        self._orders = Orders()
+        self._orders = YetiOrders()
         self._losses = Losses()
         self._weld = WeldFinder()
-        self._reported = Reported()
+        self._reported = BoardReports()
 
     # --- what happens ------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class Yeti:
 
     def _forget(self) -> None:
         """Know nothing of the board, which has forgotten everything."""
-        self._reported = Reported()
+        self._reported = BoardReports()
         self._orders.forget()
         self._losses.forget()
 

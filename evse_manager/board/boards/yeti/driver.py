@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from evse_manager.board.boards.serial_driver import Conversation, NewestReadings, SerialDriver
 from evse_manager.board.boards.yeti.conversation import Yeti
-from evse_manager.board.boards.yeti.messages import BoardMessage, Parser
+from evse_manager.board.boards.yeti.messages import BoardMessage, YetiParser
 from evse_manager.board.boards.yeti.meter import YetiMeter
 from evse_manager.board.driver import BoardStyle, DriverContext, check_parameters
 from evse_manager.board.transport.port import PortSettings
@@ -50,7 +50,7 @@ class YetiDriver(SerialDriver[BoardMessage]):
         self._clock = context.clock
         self.port = parameters.port
         settings = PortSettings(parameters.port, parameters.baud_rate)
-        self._parser = Parser()
+        self._parser = YetiParser()
         self._link = SerialLink(settings, self._parser, context.wake)
         self._meter = YetiMeter(context.wall)
         self._board = Yeti(self._link.write, socket=parameters.socket, meter=self._meter)

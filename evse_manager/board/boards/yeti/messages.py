@@ -256,7 +256,7 @@ class MalformedError(ValueError):
     """The bytes are no message."""
 
 
-class Parser:
+class YetiParser:
     """Makes messages of bytes; see ``serial_port.Frames``."""
 
     def __init__(self, table: _Table = FROM_BOARD, *, lenient: bool = False) -> None:

@@ -2,8 +2,8 @@
 
 from evse_manager.board.boards.yeti.codes import coded, flagged, pilot_state
 from evse_manager.board.boards.yeti.messages import F_DUTY
-from evse_manager.board.boards.yeti.orders import Orders
-from evse_manager.board.boards.yeti.reported import Reported
+from evse_manager.board.boards.yeti.orders import YetiOrders
+from evse_manager.board.boards.yeti.reported import BoardReports
 from evse_manager.board.driver_io import Observation
 from evse_manager.interface.enums import (
     BoardErrorEnum,
@@ -22,8 +22,8 @@ HLC_TOLERANCE_PERCENT = 0.1
 
 
 def observed(
-    reported: Reported,
-    orders: Orders,
+    reported: BoardReports,
+    orders: YetiOrders,
     before: Observation,
     *,
     now: float,
@@ -67,7 +67,7 @@ def observed(
     )
 
 
-def awaits_cause(reported: Reported, orders: Orders, before: Observation, now: float) -> bool:
+def awaits_cause(reported: BoardReports, orders: YetiOrders, before: Observation, now: float) -> bool:
     """Return whether an opening that nothing explains yet was reported just now."""
     return (
         not reported.relay
@@ -77,7 +77,7 @@ def awaits_cause(reported: Reported, orders: Orders, before: Observation, now: f
     )
 
 
-def errors(reported: Reported, *, welded: str, locking: bool | None) -> tuple[BoardError, ...]:
+def errors(reported: BoardReports, *, welded: str, locking: bool | None) -> tuple[BoardError, ...]:
     """Return the active errors; ``welded`` is what shows a weld, ``locking`` the last order to the lock."""
     assert reported.pilot_code is not None
     found = flagged(reported.flags) + coded(reported.pilot_code, reported.proximity)

@@ -48,7 +48,7 @@ REPEAT_LOCK_S = 2.0
 LOCK_TRIES = 3
 
 
-class Orders:
+class YetiOrders:
     """Times are seconds of one clock; messages are returned in the order in which they have to be sent."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ SOCKET_S = 0.3
 
 
 @dataclass(slots=True)
-class Reported:
+class BoardReports:
     """Codes as they came; ``None`` is what was not reported yet."""
 
     greeted: bool = False
