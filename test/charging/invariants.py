@@ -1,5 +1,5 @@
 """
-The invariants that hold in every test: a invariants beside a kernel judges each of its steps.
+The invariants that hold in every test: a checker beside a kernel checks each of its steps.
 
 They are those of docs/faults.md and docs/charging.md; where charging.md differs, it wins.  The
 invariants uses what everybody sees: the inputs, the outputs, the events and the status.
@@ -413,7 +413,7 @@ class InvariantChecker:
             assert not self.welded or self.clearing, 'Unlocked though welded.'
 
     def _reason(self, happened: Input, now: Now, output: Output, status: EvseStatus) -> None:
-        """Why energy flows or not is told truly."""
+        """The reported reason for the flow of energy is true."""
         match happened:
             case CommandReceived(_, Enable(number)):
                 self._say(number, EnableSource.LOCAL_API, EnableState.ENABLE, LOCAL_PRIORITY)

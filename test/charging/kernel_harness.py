@@ -137,7 +137,7 @@ class KernelHarness:
         self.last = Output()
         self.finished = False
         self.tape: list[tuple[Input, Now, Output]] = []
-        """Everything that the kernel was told, and what it made of it."""
+        """All inputs of the kernel, and its outputs."""
         self._tickets = count(1)
         # What the board reports, and how it fails.
         self.ev = 'A'

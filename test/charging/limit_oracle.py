@@ -1,5 +1,5 @@
 """
-The most that may be signalled, reckoned from the inputs alone and apart from the kernel (docs/charging.md).
+The most that may be signalled, computed from the inputs alone and apart from the kernel (docs/charging.md).
 
 The invariants holds every offer against it, so a source of limits that the kernel forgets shows in any test.
 The temperature's ladder is left to ``test_errors.py``.

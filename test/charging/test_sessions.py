@@ -400,7 +400,7 @@ def test_force_unlock_is_never_under_load() -> None:
 
 
 def test_force_unlock_ends_a_token_that_waits_for_the_end_of_an_error() -> None:
-    """Otherwise a transaction would begin that waits for ever for the lock."""
+    """Otherwise a transaction would begin that waits for the lock without end."""
     harness = KernelHarness().run(4.0).plug().report(BoardErrorEnum.ENCLOSURE_OPEN).authorize()
     assert harness.says(lambda: harness.command(ForceUnlock())) == 'AR'
     assert harness.lock is LockState.UNLOCKED

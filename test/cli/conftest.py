@@ -74,5 +74,5 @@ def evse_process(*words: str, limit: float = LIMIT_S) -> Result:
 
 @pytest.fixture(scope='module')
 def namespace() -> str:
-    """Every connector of this room has the same name."""
+    """Every connector of this graph has the same name."""
     return '/evse_1'

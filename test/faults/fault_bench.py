@@ -33,10 +33,10 @@ from evse_manager.simulation.world import WorldSettings
 
 CLOSED, OPEN = ContactorState.CLOSED, ContactorState.OPEN
 SAFETY_S = 0.5
-"""So long the contactor may stay closed after a safety error."""
+"""Longest time that the contactor may stay closed after a safety error."""
 
 UNDER_LOAD_S = 6.5
-"""So long it may stay closed on an EV that stays in C without an offer."""
+"""Longest time that it may stay closed on an EV that stays in C without an offer."""
 
 WELDING = ('relay_weld',)
 

@@ -1,7 +1,7 @@
 """
 The catalogue of faults as a table: which tests belong to which number, and what became of them.
 
-A test belongs to a number by its name (``test_F16_…``), by the name of its case in the rooms of serial lines
+A test belongs to a number by its name (``test_F16_…``), by the name of its case in the suites of serial lines
 (``l7_…``), or by the marker ``fault('P1')``.
 """
 

@@ -28,7 +28,7 @@ MANAGER_NAMES = tuple(
 
 
 class Wire:
-    """A wire as a test sees it: it can be cut and mended."""
+    """A wire as a test sees it: it can be cut and restored."""
 
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         self._child = child

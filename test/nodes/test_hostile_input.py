@@ -1,5 +1,5 @@
 """
-Nonsense on every service and topic: the nodes live, answer in time, and never give power to nobody.
+Nonsense on every service and topic: the nodes go on, answer in time, and give no power without an EV.
 
 ``EVSE_HOSTILE_EXAMPLES`` (requests for each service) and ``EVSE_FLOOD_S`` make the runs longer.
 """
@@ -52,7 +52,7 @@ FLOOD_SLACK_S = 4.0
 """... and on one that a flood keeps busy."""
 OPEN_WITHIN_S = 2.0
 GROWTH_MIB = 24.0
-"""So much may a process grow in a flood: its buffers, not its messages."""
+"""Largest growth of a process in a flood: its buffers, not its messages."""
 RATED_A = 32.0
 
 OWNED = (
@@ -105,7 +105,7 @@ class Station:
         )
 
     def is_sound(self) -> None:
-        """See that both nodes live and that nothing in them failed."""
+        """Check that both nodes run and that nothing in them failed."""
         for process in self.processes:
             output = process.output
             assert process.exit_code is None, output[-3000:]

@@ -25,7 +25,7 @@ class Told:
         self.path = path
         self.file, self.remembered, warning = open_or_replace(path)
         assert warning == ''
-        self.file._connection.execute('PRAGMA wal_autocheckpoint = 0')  # the log tells the whole story
+        self.file._connection.execute('PRAGMA wal_autocheckpoint = 0')  # the log holds everything
         self.memory = self.remembered.memory
         self.told: list[SessionEvent] = list(self.remembered.undelivered)
         self.commits = [(self._log_size, self.remembered, len(self.told), 0)]

@@ -21,7 +21,7 @@ from board.serial.fuzz_conversations import converse
 from board.serial.fuzz_subjects import LARGEST_PIECE, SUBJECTS, Subject, mutated
 
 RECOVERY_BYTES = 100_000
-"""So often a valid frame has to be read among the others."""
+"""Least number of valid frames that have to be read among the others."""
 
 SEALED_PER_PIECE = 0.05
 PROGRESS_S = 10.0

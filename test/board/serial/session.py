@@ -86,7 +86,7 @@ class Session:
         self._make_driver = lambda: beside(cls(cls.Parameters(**parameters), context), context)
         self._config = config or Config(replug_grace_s=0.0)
         self.memory = PersistedState()
-        """What the manager would have stored."""
+        """State that the manager would have stored."""
         self.events: list[SessionEvent] = []
         self.states: list[BoardState] = []
         """Every state that the board published."""

@@ -240,7 +240,7 @@ class Party(Device):
         self.master.add(self.board)
 
     def asked(self, now: float) -> int:
-        """Let the master run, and answer at once; return who was asked, 0 for nobody."""
+        """Let the master run, and answer at once; return which unit was asked, 0 for none."""
         before = len(self.sent)
         self.master.tick(now)
         if len(self.sent) == before:

@@ -145,7 +145,7 @@ def stories(draw: st.DrawFn) -> list[tuple[str, float]]:
 
 
 class Witness:
-    """Watches that nothing false is told, and nothing wrong is ordered."""
+    """Checks that no false observation is reported, and no wrong order sent."""
 
     def __init__(self, harness: DriverHarness) -> None:
         self.harness = harness

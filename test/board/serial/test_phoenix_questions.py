@@ -1,5 +1,5 @@
 """
-Phoenix: what two real firmwares of other boards taught, asked of a board that nobody could run.
+Phoenix: what two real firmwares of other boards taught, asked of a board that has not been run.
 
 Does it block, forget what was read, restart with other orders, close by itself, wake the EV up by itself?
 Where no document answers, the driver has to be safe with either answer, so each test runs without and with
