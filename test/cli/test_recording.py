@@ -1,12 +1,11 @@
 """``evse record``, ``replay`` and ``report`` as a user runs them, with real connectors."""
 
 import json
-import resource
 import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,17 +26,17 @@ TOKEN = 'SECRET-04A1B2C3'
 
 
 @contextmanager
-def recording(folder: Path, *words: str, before: Callable[[], None] | None = None) -> Iterator[Any]:
+def recording(folder: Path, *words: str, file_size_max_kb: int | None = None) -> Iterator[Any]:
     """Let ``evse record`` run; it is killed at the end if it still does."""
+    limit = ['bash', '-c', f'ulimit -f {file_size_max_kb}; exec "$@"', '-'] if file_size_max_kb else []
     with (folder / 'stderr').open('w') as errors:
         child = subprocess.Popen(
-            [program('evse'), 'record', *words],
+            [*limit, program('evse'), 'record', *words],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            preexec_fn=before,  # noqa: PLW1509 - this process has one thread that matters here
         )
     try:
         yield child
@@ -148,10 +147,7 @@ def test_a_kill_loses_no_more_than_the_last_chunk(connector, probe, namespace, t
 
 
 def test_a_full_disk_ends_a_recording_with_one_sentence(connector, probe, namespace, tmp_path):
-    def little_space() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
-
-    with recording(tmp_path, namespace, '-o', 'full.mcap', before=little_space) as child:
+    with recording(tmp_path, namespace, '-o', 'full.mcap', file_size_max_kb=39) as child:
         assert child.wait(60.0) == 1
     sentence = told(tmp_path).splitlines()[-1]
     assert sentence.startswith('evse: full.mcap cannot be written any more (File too large)')

@@ -113,7 +113,7 @@ def test_the_board_node_tells_what_is_wrong_with_its_line(bay: Bay) -> None:
     heard = connector.listen('/diagnostics')
 
     def told(level: bytes, text: str) -> bool:
-        name = f'{connector.namespace}/board_support: openevse'
+        name = f'{connector.namespace.strip("/")}: board link'
         found = [s for array in heard for s in array.status if s.name == name]
         return bool(found) and found[-1].level == level and text in found[-1].message
 
@@ -123,7 +123,7 @@ def test_the_board_node_tells_what_is_wrong_with_its_line(bay: Bay) -> None:
     connector.probe.wait(lambda: 'requests were not answered' in bay.board.output, 'a line in the log')
     connector.accepted('simulation/clear_fault', fault='line_corrupt')
     connector.probe.wait(lambda: told(b'\x00', 'answers'), 'all is well again', 20.0)
-    (status,) = next(a.status for a in reversed(heard) if 'board_support' in a.status[0].name)
+    (status,) = next(a.status for a in reversed(heard) if a.status[0].name.endswith(': board link'))
     assert str(bay.port) in status.hardware_id
     assert int({each.key: each.value for each in status.values}['frames']) > 0
 
