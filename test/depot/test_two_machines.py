@@ -72,8 +72,8 @@ class TwoMachines:
     def _new_probe(self, stack: ExitStack) -> Probe:
         """Return a probe that uses the middleware as the nodes do."""
         with pytest.MonkeyPatch.context() as patch:
-            for name in middleware.PROFILE_VARIABLES:
-                patch.setenv(name, '')  # and restored: the nodes choose their profile themselves
+            # Restored: the nodes choose their profile themselves.
+            patch.setenv(middleware.profiles_variable(), '')
             middleware.configure(os.environ)
             probe = Probe('two_machines_probe')
         stack.callback(probe.close)

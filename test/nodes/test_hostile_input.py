@@ -418,6 +418,9 @@ def test_the_longest_lists_are_answered_and_delay_no_renewal(charging: Station):
     result = ValidationResult(
         authorization_status=AuthorizationStatus.ACCEPTED, evse_ids=list(range(1, 1025))
     )
+    charging.connector.probe.wait(
+        lambda: charging.states and charging.states[-1].contactor == ContactorState.CLOSED, 'closed'
+    )
     opened = len(charging.closings())
     for _ in range(3):
         begun = time.monotonic()
