@@ -172,9 +172,13 @@ class Archive:
             'SELECT uuid FROM sessions WHERE rowid > ? AND finished IS NOT NULL ORDER BY rowid',
             (self.copied(journal),),
         ).fetchall()
-        if finished:
+        if finished or self.path.exists():
             file = HistoryFile(self.path)
             try:
+                for uuid in file.with_active_errors():
+                    record = whole(connection, JOURNAL, uuid)
+                    if record is not None:
+                        file.end_errors(record)
                 missing = file.missing(uuid for (uuid,) in finished)
                 for first in range(0, len(missing), SESSIONS_PER_COMMIT):
                     if self._ending:

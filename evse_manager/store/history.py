@@ -60,6 +60,30 @@ class HistoryFile:
                 self._connection.execute('ROLLBACK')
             raise
 
+    def with_active_errors(self) -> list[str]:
+        """Return the sessions with an error that had not ended when they were added."""
+        found = self._connection.execute('SELECT DISTINCT session_uuid FROM errors WHERE cleared IS NULL')
+        return [uuid for (uuid,) in found]
+
+    def end_errors(self, record: SessionRecord) -> None:
+        """Note when errors of a session ended that were active when it was added."""
+        self._connection.executemany(
+            'UPDATE errors SET cleared = ?, ended_by_restart = ? WHERE session_uuid = ? AND code = ?'
+            ' AND vendor_error = ? AND raised = ? AND cleared IS NULL',
+            [
+                (
+                    each.cleared,
+                    each.ended_by_restart,
+                    record.uuid,
+                    each.error.error_code.name,
+                    each.error.vendor_error,
+                    each.raised,
+                )
+                for each in record.errors
+                if each.cleared is not None
+            ],
+        )
+
     def purge(self, now: Time, days: int) -> int:
         """Delete what finished more than ``days`` ago and free the space; return the number of sessions."""
         self._connection.execute('BEGIN IMMEDIATE')

@@ -325,7 +325,7 @@ class SiteBench:
         self._plan_step(min(self.now + self._renewal_s, max(allocator.due, self.now + GATHER_S)))
 
     def _deliver(self, grant: ConnectorGrant, message: EnforcedLimits) -> None:
-        self.act(grant.index, lambda bay: bay.tell(LimitsEnforced(message)))
+        self.act(grant.index, lambda bay: bay.feed(LimitsEnforced(message)))
 
     def _wall(self) -> Time:
         return Time(EPOCH + round(self.now * 1e9))
