@@ -80,7 +80,7 @@ def enters(shell: Shell, line: str, seen: Callable[[], object], probe: Probe) ->
     probe.wait(lambda: seen() or running.poll() is not None, f'{line} works', 60.0)
     assert running.poll() is None, f'{line}: {running.communicate()[0]}'
     shell.interrupt(running)
-    assert running.returncode in INTERRUPTED, line
+    assert running.returncode in INTERRUPTED, f'{line}: {running.communicate()[0]}'
 
 
 def watched(probe: Probe, topic: str) -> Callable[[], object]:
