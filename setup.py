@@ -75,7 +75,7 @@ class BuildThroughCMake(build_py):
         """Return the files of the source distribution."""
         folders = ('cmake', 'config', 'launch', 'msg', 'srv', 'action', 'resource', 'rqt', 'rviz')
         paths = [path for folder in folders for path in ROOT.glob(f'{folder}/*')]
-        paths += ROOT.glob(f'{NAME}/**/*.py')
+        paths += [path for kind in ('py', 'xml') for path in ROOT.glob(f'{NAME}/**/*.{kind}')]
         files = [str(path.relative_to(ROOT)) for path in paths if path.is_file()]
         return ['CMakeLists.txt', 'package.xml', 'plugin.xml', *files]
 
