@@ -10,7 +10,7 @@ from evse_manager.store.history import HistoryFile
 from harness import Connector, Probe, running
 from store.sample_records import session, sessions
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
 
 NAMES = ('/depot/bay_1', '/depot/bay_2')
 
