@@ -35,7 +35,7 @@ STATUS_PERIOD_S = 1.0
 """The status is published at least this often, though nothing changed."""
 
 IGNORED_LIMITS_S = 10.0
-"""For so long after the last limits that were ignored, the status warns of them."""
+"""The status warns of ignored limits until this long after the last ones, in seconds."""
 
 IGNORED_LIMITS = (
     'Limits arrive on energy/limits and are ignored, because energy_source is local; set it to manager.'

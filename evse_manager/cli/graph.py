@@ -283,3 +283,23 @@ def no_connector_message(limit_s: float, simulated: bool = False) -> str:
         f'ROS_AUTOMATIC_DISCOVERY_RANGE {os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE") or "SUBNET"}? '
         'Start one with: ros2 launch evse_manager evse.launch.py'
     )
+
+
+def only_site(
+    graph: Graph, limit_s: float, look: Callable[[], list[str]], missing: str, hint: str = ''
+) -> str:
+    """
+    Return the only site that ``look`` returns.
+
+    ``missing`` names the node that a site needs, for people; ``hint`` follows when there is none.  Raises
+    NotFoundError, or UsageError when there are several.
+    """
+    found = graph.discover(limit_s, look)
+    if not found:
+        raise NotFoundError(
+            f'no {missing} on the graph within {limit_s:g} s; does it run, with ROS_DOMAIN_ID {domain()} '
+            f'too?{hint}'
+        )
+    if len(found) > 1:
+        raise UsageError(f'there are {len(found)} sites, say which with --site: {", ".join(found)}')
+    return found[0]

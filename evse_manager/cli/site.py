@@ -8,7 +8,7 @@ from typing import Any
 
 from evse_manager.cli.errors import ExitCode, NotFoundError, UsageError
 from evse_manager.cli.formatting import iso
-from evse_manager.cli.graph import Graph, absolute, domain
+from evse_manager.cli.graph import Graph, absolute, only_site
 from evse_manager.cli.json_output import emit, record
 from evse_manager.cli.parser import FIND_S
 from evse_manager.interface import endpoints
@@ -145,17 +145,10 @@ def _site(graph: Graph, wanted: str | None, limit_s: float) -> str:
         found = (name for name, types in graph.node.get_service_names_and_types() if kind in types)
         return graph.namespaces((name for name in found if graph.node.count_services(name)), 'reserve')
 
+    hint = ' (a connector without one takes evse authorize and evse reserve)'
     if wanted is not None:
         return wanted
-    found = graph.discover(limit_s, sites)
-    if not found:
-        raise NotFoundError(
-            f'no authorization node on the graph within {limit_s:g} s; does it run, with ROS_DOMAIN_ID '
-            f'{domain()} too? (a connector without one takes evse authorize and evse reserve)'
-        )
-    if len(found) > 1:
-        raise UsageError(f'there are {len(found)} sites, say which with --site: {", ".join(found)}')
-    return found[0]
+    return only_site(graph, limit_s, sites, 'authorization node', hint)
 
 
 def _call(graph: Graph, site: str, name: str, limit_s: float, **fields: Any) -> Any:

@@ -5,7 +5,7 @@ import time
 from argparse import Namespace
 
 from evse_manager.cli.errors import ExitCode, NotFoundError, UsageError
-from evse_manager.cli.graph import Graph, absolute, domain
+from evse_manager.cli.graph import Graph, absolute, only_site
 from evse_manager.cli.json_output import emit, record
 from evse_manager.cli.parser import FIND_S
 from evse_manager.cli.site_tree import limit_text, tree_lines
@@ -71,15 +71,7 @@ def _site(graph: Graph, wanted: str | None, limit_s: float) -> str:
 
     if wanted is not None:
         return wanted
-    found = graph.discover(limit_s, sites)
-    if not found:
-        raise NotFoundError(
-            f'no energy manager on the graph within {limit_s:g} s; does it run, with ROS_DOMAIN_ID '
-            f'{domain()} too?'
-        )
-    if len(found) > 1:
-        raise UsageError(f'there are {len(found)} sites, say which with --site: {", ".join(found)}')
-    return found[0]
+    return only_site(graph, limit_s, sites, 'energy manager')
 
 
 def _status(graph: Graph, site: str, limit_s: float) -> SiteStatus:

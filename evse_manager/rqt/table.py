@@ -128,6 +128,18 @@ class ConnectorOrder(QtCore.QSortFilterProxyModel):
         return natural(left.name) < natural(right.name)
 
 
+def style(table: QtWidgets.QTableView) -> None:
+    """Give a table the look of the window: striped rows without a grid, a plain header."""
+    table.setAlternatingRowColors(True)
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+    table.verticalHeader().hide()
+    header = table.horizontalHeader()
+    header.setStretchLastSection(True)
+    header.setHighlightSections(False)
+    header.setDefaultAlignment(LEFT)
+
+
 class ConnectorTable(QtWidgets.QTableView):
     """The view of the connectors; one is selected."""
 
@@ -140,14 +152,7 @@ class ConnectorTable(QtWidgets.QTableView):
         self.sortByColumn(NAME, QtCore.Qt.SortOrder.AscendingOrder)
         self.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.SingleSelection)
-        self.setAlternatingRowColors(True)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.verticalHeader().hide()
-        header = self.horizontalHeader()
-        header.setStretchLastSection(True)
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(LEFT)
+        style(self)
         fit(self, ('/depot/evse_100', '● needs token', '-100.00 kW', '32.0 A, by the energy manager'))
 
     @property
@@ -179,14 +184,7 @@ class EventTable(QtWidgets.QTableWidget):
         self.setHorizontalHeaderLabels(list(EVENT_COLUMNS))
         self.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setAlternatingRowColors(True)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.verticalHeader().hide()
-        header = self.horizontalHeader()
-        header.setStretchLastSection(True)
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(LEFT)
+        style(self)
         fit(self, ('00:00:00', '/depot/evse_100', 'TransactionFinished'))
 
     def add(self, events: Iterable[EventRow]) -> None:

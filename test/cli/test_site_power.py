@@ -109,6 +109,6 @@ def test_a_limit_is_set_shown_and_cleared_at_an_energy_manager(
 
 @pytest.mark.timeout(60)
 def test_without_an_energy_manager_it_says_what_to_look_at(domain: int) -> None:
-    nobody = evse('site', '--timeout', '1')
-    assert nobody.code == ExitCode.NOT_FOUND
-    assert 'no energy manager on the graph within 1 s' in nobody.err
+    silent = evse('site', '--timeout', '1')
+    assert silent.code == ExitCode.NOT_FOUND
+    assert 'no energy manager on the graph within 1 s' in silent.err

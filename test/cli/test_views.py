@@ -149,5 +149,5 @@ def test_tokens_are_masked_but_for_their_end():
     assert concealed(ended).transaction_finished.id_tag == '********OKEN'
     short = TransactionFinished(id_tag='ABCD')
     assert concealed(SessionEvent(transaction_finished=short)).transaction_finished.id_tag == '****'
-    nobody = TransactionFinished(id_tag='')
-    assert concealed(SessionEvent(transaction_finished=nobody)).transaction_finished.id_tag == ''
+    without_token = TransactionFinished(id_tag='')
+    assert concealed(SessionEvent(transaction_finished=without_token)).transaction_finished.id_tag == ''

@@ -2,7 +2,7 @@
 One site on two machines (network namespaces): connectors on one, the energy manager on the other.
 
 Their clocks are a day apart.  When the cable is pulled the grants end within their validity and the
-connectors pause; when it is back they charge again, with the same session, and nobody has to do anything.
+connectors pause; when it is back they charge again, with the same session and without an operator.
 """
 
 import os

@@ -12,7 +12,7 @@ METER_FAULTS = {'meter_silent', 'meter_jump', 'link_lost'}
 """Faults in which energy may flow unseen; it is given away rather than sold twice."""
 
 DRIFT = 1e-9
-"""So much of the energy may get lost in the sums of a month."""
+"""Share of the energy that rounding may lose in the sums of a month."""
 
 
 @dataclass
