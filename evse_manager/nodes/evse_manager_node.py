@@ -49,7 +49,7 @@ from evse_manager.lease.manager import BoardLeaseClient
 from evse_manager.manager import NEVER, ConnectorManager
 from evse_manager.nodes import diagnostics
 from evse_manager.nodes.black_box import BlackBox
-from evse_manager.nodes.board_kinds import BoardKinds
+from evse_manager.nodes.boards_heard import BoardsHeard
 from evse_manager.nodes.charge_server import ChargeServer
 from evse_manager.nodes.connector_log import ConnectorLog, Line, LogSeverity
 from evse_manager.nodes.conversions import (
@@ -123,7 +123,7 @@ class EvseManager:
             opened=self._on_records_opened,
         )
         self._black_box = BlackBox(self.node, self._config, self._time)
-        self._kinds = BoardKinds()
+        self._boards = BoardsHeard()
         self._recorded_board: str | None = None
         """The board whose kind is known to be that of the open records."""
         self._held: BoardState | None = None
@@ -217,7 +217,7 @@ class EvseManager:
 
     def _remember(self) -> tuple[PersistedState, int] | None:
         """Open the records of the board that is led; return what an earlier process left in them."""
-        remembered = self._records.open(self._kinds.of(self._manager.lease.board_id))
+        remembered = self._records.open(self._boards.of(self._manager.lease.board_id))
         if remembered is None:
             return None
         self.publish_events(remembered.undelivered)
@@ -509,26 +509,40 @@ class EvseManager:
         self._manager.take(event, self._now())
 
     def _on_board_capabilities(self, capabilities: BoardCapabilities) -> None:
-        self._kinds.heard(capabilities)
-        self._board_capabilities = capabilities
+        self._boards.heard(capabilities, self._manager.lease.board_id)
         if capabilities.board_id in ('', self._recorded_board):
             self._recorded_board = None  # its next state is looked at again
-        self._take(inputs.BoardCapabilitiesReceived(capabilities))
+        if self._concerns_led_board(capabilities):
+            self._take_board_capabilities(capabilities)
         held, self._held = self._held, None
         if held is not None:
             self._on_board_state(held)
 
+    def _concerns_led_board(self, capabilities: BoardCapabilities) -> bool:
+        """Return whether capabilities are those of the board that is led, as far as is known."""
+        led, known = self._manager.lease.board_id, self._board_capabilities
+        return led in (None, capabilities.board_id) or (
+            not capabilities.board_id and (known is None or not known.board_id)
+        )
+
+    def _take_board_capabilities(self, capabilities: BoardCapabilities) -> None:
+        self._board_capabilities = capabilities
+        self._take(inputs.BoardCapabilitiesReceived(capabilities))
+
     def _on_board_state(self, state: BoardState) -> None:
         """Take the state of a board, once it is known whose records it belongs to."""
         if state.board_id != self._recorded_board and self._manager.lease.would_lead(state.board_id):
-            if self._kinds.awaited(state.board_id, time.monotonic()):
+            if self._boards.awaited(state.board_id, time.monotonic()):
                 self._held = state
                 return
-            kind, open_kind = bool(self._kinds.of(state.board_id)), self._records.simulated
+            kind, open_kind = bool(self._boards.of(state.board_id)), self._records.simulated
             if self._manager.started and open_kind is not None and kind is not open_kind:
                 self._change_records(kind)
                 return
             self._recorded_board, self._held = state.board_id, None
+            own = self._boards.capabilities(state.board_id)
+            if own is not None and own != self._board_capabilities:
+                self._take_board_capabilities(own)
         self._manager.observe(state, self._now())
         if self._manager.lease.refused and not self._stands_by:
             self._write(self._journal.standing_by())
