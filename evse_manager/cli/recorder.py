@@ -29,7 +29,7 @@ EVERYWHERE = ('/diagnostics', '/clock', '/rosout')
 """Topics outside of all namespaces that belong to every recording."""
 
 SITE = {topic.name: topic.type for topic in (*endpoints.SITE_TOPICS, *endpoints.AUTHORIZATION_TOPICS)}
-"""Topics of a site by their relative name, in whatever namespace."""
+"""Topics of a site by their relative name, in the namespace of the site."""
 
 OWN = {topic.name for topic in endpoints.TOPICS} | {endpoints.TOKEN.name, endpoints.KEEP_ALIVE.name}
 """Relative names of a connector's topics."""
@@ -104,8 +104,10 @@ class Recorder:
             return False  # hidden: parts of actions
         if topic in EVERYWHERE:
             return True
-        if any(topic.endswith(f'/{name}') and kind in types for name, kind in SITE.items()):
-            return True
+        for name, kind in SITE.items():
+            if topic.endswith(f'/{name}') and kind in types:
+                site = topic.removesuffix(name)
+                return not self._wanted or any(namespace.startswith(site) for namespace in connectors)
         return any(
             topic.startswith(f'{namespace}/') if namespace != '/' else topic[1:] in OWN
             for namespace in connectors

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import pytest
 from rclpy.node import NodeNameNonExistentError
 
-from evse_manager.interface import security
+from evse_manager.interface import endpoints, security
+from evse_manager.nodes.qos import profile
 from harness import Connector, Probe, Process, Site
 from sros2_policy import grants
 
@@ -62,7 +63,7 @@ class Used(NamedTuple):
 
 @pytest.fixture(scope='module')
 def policed(shared_site: Site, probe: Probe, tmp_path_factory: pytest.TempPathFactory) -> Probe:
-    """A connector of a site with every node of the package."""
+    """A connector of a site with every node of the package, and another site beside it."""
     directory: Path = tmp_path_factory.mktemp('policed')
     site_file, tokens = directory / 'site.yaml', directory / 'tokens.yaml'
     site_file.write_text(SITE_FILE)
@@ -73,6 +74,8 @@ def policed(shared_site: Site, probe: Probe, tmp_path_factory: pytest.TempPathFa
     shared_site.start('energy_manager', SITE, site_file=site_file, limit_store='""')
     shared_site.start('authorization', SITE, tokens_file=tokens, store='""')
     shared_site.start('site_markers', SITE, site_file=site_file)
+    reader = endpoints.AUTHORIZATION_TOPICS[0]
+    probe.node.create_publisher(endpoints.load(reader.type), f'/elsewhere/{reader.name}', profile(reader.qos))
     Connector(probe, BAY).sees('Enabled', 60.0)
     return probe
 
