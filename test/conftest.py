@@ -45,10 +45,28 @@ REAL_TIME = frozenset(
 """Files of pure packages with threads, ports or processes in real time, which a busy machine may fail."""
 
 
+LONG = (
+    'nodes/test_fenced_pages.py',
+    'nodes/test_typed_pages.py',
+    'nodes/test_kills.py',
+    'depot/test_depot_failures.py',
+    'cli/test_demo.py',
+    'cli/test_commands.py',
+    'demo/test_depot_demo.py',
+)
+"""Files of minutes; they begin first, so that nothing waits for one of them at the end."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark every test of the catalogue, so that ``-m fault`` finds it; let tests in real time be retried."""
+    """
+    Let the long files begin first.
+
+    Mark every test of the catalogue, so that ``-m fault`` finds it; let tests in real time be retried.
+    """
     folder = Path(__file__).parent
+    first = [folder / name for name in LONG]
+    items.sort(key=lambda item: first.index(item.path) if item.path in first else len(first))
     for item in items:
         path = item.path.relative_to(folder).as_posix() if item.path.is_relative_to(folder) else ''
         if path in REAL_TIME and config.pluginmanager.hasplugin('rerunfailures'):

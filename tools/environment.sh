@@ -241,7 +241,7 @@ lint() {
 ros_tests='build cli demo depot interfaces nodes rqt'
 
 # Tests that start processes mostly wait for these, so more of them than cores run side by side, file by file; what
-# needs the cores for itself (marked "alone") comes last.  Real processes and ports on a machine that may be busy: a
+# needs the cores for itself (marked "alone") comes last, each file in a process of its own.  Real processes and ports on a machine that may be busy: a
 # test of these that fails is retried, and reported as retried.  Pure tests are deterministic and never retried.
 side_by_side=4
 
@@ -314,8 +314,12 @@ test_ros() {
     ! has_module pytest_rerunfailures || retried=(--reruns 2 -r R)
     # shellcheck disable=SC2046
     run_pytest $(pytest_options) "${several[@]}" "${retried[@]}" -m 'not alone' --junitxml "$build/test/processes.xml" "${ros[@]}" || status=1
-    # shellcheck disable=SC2046
-    run_pytest $(pytest_options) "${retried[@]}" -m alone --junitxml "$build/test/alone.xml" "${ros[@]}" || status=1
+    local file
+    for file in $(grep -rl --include='test_*.py' 'mark\.alone' "${ros[@]}" | LC_ALL=C sort); do
+        # shellcheck disable=SC2046
+        run_pytest $(pytest_options) "${retried[@]}" -m alone --junitxml "$build/test/alone.$(basename "$file" .py).xml" "$file" ||
+            status=1
+    done
     return $status
 }
 
