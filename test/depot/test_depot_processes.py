@@ -34,9 +34,15 @@ def depot(domain: int, tmp_path_factory: pytest.TempPathFactory, probe: Probe) -
 
 
 def test_a_hosted_connector_looks_like_a_single_one(depot: Depot, probe: Probe) -> None:
-    nodes = {f'{namespace}/{name}' for name, namespace in probe.node.get_node_names_and_namespaces()}
-    for name in ('evse_1', 'evse_2', 'evse_3'):
-        assert {f'/hosted/{name}/evse_manager', f'/hosted/{name}/board_support'} <= nodes
+    expected = {
+        (kind, f'/hosted/{name}')
+        for name in ('evse_1', 'evse_2', 'evse_3')
+        for kind in ('evse_manager', 'board_support')
+    }
+    probe.wait(
+        lambda: expected <= set(probe.node.get_node_names_and_namespaces()),
+        lambda: f'the graph lacks {expected - set(probe.node.get_node_names_and_namespaces())}',
+    )
     assert depot.connector('evse_3').call('get_id').connector_id == 3
     get = probe.call(
         'rcl_interfaces/srv/GetParameters',

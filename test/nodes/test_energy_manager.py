@@ -79,8 +79,13 @@ def test_two_cars_share_the_safe_limit_while_the_meter_is_silent(depot: Depot) -
     status = depot.bays[0].reaches(lambda status: status.state == EvseStatus.STATE_CHARGING, 'charging')
     assert status.limit_node == 'grid'
     assert 'the site node grid (energy manager)' in status.reason_text
-    node = depot.statuses[-1].nodes[0]
-    assert (node.name, node.limit_a, node.limit_a_origin) == ('grid', 20.0, LimitOrigin.METER_SILENT)
+    grid = ('grid', 20.0, LimitOrigin.METER_SILENT)
+
+    def as_told() -> tuple[str, float, int]:
+        node = depot.statuses[-1].nodes[0]
+        return node.name, node.limit_a, node.limit_a_origin
+
+    depot.probe.wait(lambda: as_told() == grid, lambda: f'the status tells {as_told()}')
     assert depot.connector('bay_2').reason == SiteConnectorStatus.LIMITED
     assert any('The meter of grid is silent' in warning for warning in depot.statuses[-1].warnings)
 
@@ -100,7 +105,7 @@ def test_the_house_load_is_subtracted_while_the_meter_reports(depot: Depot) -> N
         return all(bay.status.signalled_current_a == pytest.approx(14.0) for bay in depot.bays)
 
     depot.probe.wait(sampled, '14 A each', 20.0)
-    assert depot.statuses[-1].nodes[0].house_load_a.l1 == 4.0
+    depot.probe.wait(lambda: depot.statuses[-1].nodes[0].house_load_a.l1 == 4.0, 'the house load is told')
     depot.reaches([10.0, 10.0])  # the meter is silent again
 
 

@@ -121,5 +121,8 @@ def test_a_namespace_of_several_parts_and_another_node_name(site: Site, probe: P
     deep.sees('Enabled')
     assert deep.call('get_id').connector_id == 7
     assert deep.status.connector_id == 7
-    assert ('boss', '/depot_a/bay_7') in probe.node.get_node_names_and_namespaces()
+    probe.wait(
+        lambda: ('boss', '/depot_a/bay_7') in probe.node.get_node_names_and_namespaces(),
+        'the graph knows its name',
+    )
     assert deep.status.state == EvseStatus.STATE_IDLE

@@ -108,7 +108,9 @@ def test_no_limit_no_power_and_a_limit_that_ends_pauses(managed: Connector):
     assert accepted == []
     limits.publish(grant(16.0))
     managed.sees('CS')
-    assert accepted[-1].limits_root_side[0].ac_max_current_a == 16.0
+    managed.probe.wait(
+        lambda: accepted and accepted[-1].limits_root_side[0].ac_max_current_a == 16.0, 'it is told'
+    )
     assert (
         managed.reaches(lambda s: s.signalled_current_a == 16.0, '16 A').limit_source == 4
     )  # ENERGY_MANAGER

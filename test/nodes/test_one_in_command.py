@@ -22,7 +22,7 @@ def test_a_second_complete_connector_never_closes_and_everybody_can_read_why(
     site.manager(namespace)
     connector.sees('Enabled')
     connector.reaches(lambda status: status.state == EvseStatus.STATE_IDLE, 'idle')
-    in_command = states[-1].board_id
+    in_command = probe.wait(lambda: states and states[-1].board_id, 'a state that names its board')
     assert in_command.startswith(f'{namespace}/board_support ')
 
     site.board(namespace)

@@ -50,7 +50,7 @@ def test_plug_token_charge_limit_pause_stop_unplug(connector: Connector):
 
     connector.accepted('set_external_limits', value=limited(16.0))
     connector.reaches(lambda s: s.signalled_current_a == 16.0 and s.power_w < 11_500.0, '16 A are in force')
-    assert limits[-1].max_current_a == 16.0
+    connector.probe.wait(lambda: limits[-1].max_current_a == 16.0, 'the limits say so')
     assert connector.codes == []
 
     connector.accepted('pause_charging')
