@@ -6,6 +6,7 @@
 #   make test      build, lint, type-check and test (PYTEST_ARGS="-k …" for a part)
 #   make test-pure the tests of the pure packages alone, without ROS 2
 #   make test-ros  the tests of what was installed alone
+#   make test-distribution  those of them that a second distribution of ROS 2 may fail (DISTRO=kilted)
 #   make lint      ruff and mypy
 #   make endurance kill, stall and cut off nodes and kill the writers of session records 200 times (KILLS=…), and
 #                  simulate a year of sessions (DAYS=…); three quarters of an hour
@@ -25,8 +26,8 @@ SHELL := /bin/bash
 export DISTRO DRIVER CONNECTORS PYTEST_ARGS DEEP
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-pure test-ros lint docs clean
-build demo test test-pure test-ros lint docs clean:
+.PHONY: build demo test test-pure test-ros test-distribution lint docs clean
+build demo test test-pure test-ros test-distribution lint docs clean:
 	@bash tools/environment.sh $@
 
 .PHONY: endurance
