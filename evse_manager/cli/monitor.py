@@ -5,11 +5,10 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from evse_manager.interface.enums import Availability, StatusReason
-from evse_manager.interface.tokens import masked
 from evse_manager.interface.types import EvseStatus, SessionEvent, SiteNodeStatus, SiteStatus
 
 SILENT_AFTER_S = 3.0
@@ -103,17 +102,6 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     """Return a sort key that puts ``evse_2`` before ``evse_10``."""
     parts = re.findall(r'\d+|\D+', name)
     return [(0, int(part), '') if part.isdigit() else (1, 0, part) for part in parts]
-
-
-def concealed(event: SessionEvent) -> SessionEvent:
-    """Return an event whose tokens are masked: they are secrets."""
-    started, finished = event.transaction_started, event.transaction_finished
-    if started is not None and started.id_tag.id_token:
-        token = replace(started.id_tag, id_token=masked(started.id_tag.id_token))
-        event = replace(event, transaction_started=replace(started, id_tag=token))
-    if finished is not None and finished.id_tag:
-        event = replace(event, transaction_finished=replace(finished, id_tag=masked(finished.id_tag)))
-    return event
 
 
 @dataclass

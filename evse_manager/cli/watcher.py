@@ -10,11 +10,12 @@ from evse_manager.cli.calls import SLOW, PendingCall
 from evse_manager.cli.details import PARAMETERS, LimitsView
 from evse_manager.cli.errors import CliError
 from evse_manager.cli.graph import SLICE_S, Graph, absolute
-from evse_manager.cli.monitor import Monitor, concealed
+from evse_manager.cli.monitor import Monitor
 from evse_manager.cli.parser import FIND_S
 from evse_manager.cli.watch_state import ConfirmedCommand
 from evse_manager.interface import endpoints
 from evse_manager.interface.endpoints import Party
+from evse_manager.interface.tokens import concealed
 from evse_manager.interface.types import (
     BoardState,
     EnforcedLimits,

@@ -62,7 +62,7 @@ def objection(token: ProvidedIdToken) -> str:
 
 
 def concealed(event: SessionEvent) -> SessionEvent:
-    """Return an event whose tokens are masked: they are secrets."""
+    """Return an event whose tokens are masked and whose certificate is left out: they are secrets."""
     started, finished = event.transaction_started, event.transaction_finished
     if started is not None:
         token = replace(started.id_tag, id_token=_masked(started.id_tag.id_token), certificate='')
@@ -73,7 +73,7 @@ def concealed(event: SessionEvent) -> SessionEvent:
 
 
 def concealed_record(record: SessionRecord) -> SessionRecord:
-    """Return a session record whose tokens are masked."""
+    """Return a session record whose tokens are masked and whose certificates are left out."""
     return replace(
         record,
         token=_masked(record.token),

@@ -9,7 +9,7 @@ import pytest
 
 from evse_manager.interface.enums import StopTransactionReason
 from evse_manager.msg import EvseStatus
-from harness import Connector, Probe, Site
+from harness import Connector, Probe, Site, authorization
 
 from .conftest import evse, evse_process
 
@@ -138,6 +138,25 @@ def test_events_tell_the_history_in_words_and_follow(connector: Connector):
     followed = evse('events', '--history', '0', '--for', '1')
     assert (followed.code, followed.out) == (OK, '')
     assert len(evse('events', '--count', '3').out.splitlines()) == 3
+
+
+def test_events_show_tokens_and_certificates_only_when_asked_for(connector: Connector):
+    evse_1('sim', 'plug-in')
+    connector.sees('SS AR')
+    fields = authorization('04A1B2C3')
+    fields['provided_token'].certificate = 'MIIB'
+    connector.accepted('authorize_response', **fields)
+    connector.sees('TS PC CS')
+
+    def tag(*words):
+        events = evse('events', '-c', 'evse_1', '--no-follow', '--history', '3', '--json', *words).records
+        (started,) = (event for event in events if event['event'] == 'TRANSACTION_STARTED')
+        shown = started['transaction_started']['id_tag']
+        return shown['id_token'], shown['certificate'], f'token {shown["id_token"]},' in started['text']
+
+    assert tag() == ('****B2C3', '', True)
+    assert tag('--show-tokens') == ('04A1B2C3', 'MIIB', True)
+    assert 'token ****B2C3,' in evse('events', '--no-follow', '--history', '3').out
 
 
 def test_an_unknown_connector_is_exit_code_3_and_tells_who_is_there(connector: Connector):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from evse_manager.cli.monitor import SILENT_AFTER_S, Monitor, concealed
+from evse_manager.cli.monitor import SILENT_AFTER_S, Monitor
 from evse_manager.cli.views import card, event_line, rows
 from evse_manager.cli.watch_screen import WatchScreen
 from evse_manager.interface.enums import ChargerState, ErrorEnum, PauseReason, SessionEventEnum, StatusReason
@@ -10,11 +10,8 @@ from evse_manager.interface.types import (
     Duration,
     Error,
     EvseStatus,
-    ProvidedIdToken,
     SessionEvent,
     Time,
-    TransactionFinished,
-    TransactionStarted,
 )
 
 NOW = 1000.0
@@ -134,20 +131,3 @@ def test_a_long_reason_is_wrapped_in_the_card_and_nothing_is_markup():
     assert '[bold]end[/bold]' in text(card(view, 80, NOW))
     event = SessionEvent(event=SessionEventEnum.ERROR, error=Error(ErrorEnum.OTHER, '[red]x[/red]'))
     assert '[red]x[/red]' in event_line('/evse_1', event, 100, named=10).plain
-
-
-def test_tokens_are_masked_but_for_their_end():
-    event = SessionEvent(
-        event=SessionEventEnum.TRANSACTION_STARTED,
-        transaction_started=TransactionStarted(id_tag=ProvidedIdToken(id_token='04A1B2C3')),
-    )
-    assert concealed(event).transaction_started.id_tag.id_token == '****B2C3'
-    ended = SessionEvent(
-        event=SessionEventEnum.TRANSACTION_FINISHED,
-        transaction_finished=TransactionFinished(id_tag='SECRET-TOKEN'),
-    )
-    assert concealed(ended).transaction_finished.id_tag == '********OKEN'
-    short = TransactionFinished(id_tag='ABCD')
-    assert concealed(SessionEvent(transaction_finished=short)).transaction_finished.id_tag == '****'
-    without_token = TransactionFinished(id_tag='')
-    assert concealed(SessionEvent(transaction_finished=without_token)).transaction_finished.id_tag == ''
