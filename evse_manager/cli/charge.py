@@ -31,7 +31,7 @@ def run_charge(given: Namespace, graph: Graph) -> ExitCode:
     namespace = graph.choose(given.connector, find_s)
     action = endpoints.load(endpoints.CHARGE)
     client = ActionClient(graph.node, action, absolute(namespace, endpoints.CHARGE_NAME))
-    if not graph.wait_until(client.server_is_ready, find_s):
+    if not graph.wait_until(client.server_is_ready, find_s, absolute(namespace, endpoints.CHARGE_NAME)):
         raise NotFoundError(f'{namespace} offers no action charge within {find_s:g} s')
     progress = _Progress(namespace, given.json)
     sent = client.send_goal_async(_goal(given, action), feedback_callback=progress.heard)

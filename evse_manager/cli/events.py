@@ -22,8 +22,7 @@ def run_events(given: Namespace, graph: Graph) -> ExitCode:
     with suppress(KeyboardInterrupt):
         watcher = Watcher(graph, [given.connector] if given.connector else [], show_tokens=given.show_tokens)
         if given.connector:
-            if not graph.wait_until(lambda: given.connector in graph.connectors(), limit_s):
-                raise graph.missing(given.connector, limit_s)
+            graph.require(given.connector, limit_s)
         elif not graph.discover(limit_s):
             raise NotFoundError(no_connector_message(limit_s))
         Follower(watcher, given).run(limit_s)

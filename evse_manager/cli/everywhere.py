@@ -20,7 +20,7 @@ from evse_manager.cli.graph import Graph, ServiceReply, no_connector_message
 from evse_manager.cli.json_output import emit
 from evse_manager.cli.monitor import natural
 from evse_manager.cli.parser import FIND_S
-from evse_manager.cli.status import listen, require
+from evse_manager.cli.status import listen
 from evse_manager.cli.watcher import SITE
 from evse_manager.interface.text import printable
 from evse_manager.interface.types import EvseStatus, SiteStatus
@@ -68,7 +68,7 @@ def chosen(given: Namespace, graph: Graph, limit_s: float) -> list[str]:
     """Return the connectors that are meant: with ``--all`` those at or below the namespace that is named."""
     if not given.all:
         name = graph.choose(given.connector, limit_s)
-        require(graph, name, limit_s)
+        graph.require(name, limit_s)
         return [name]
     above = given.connector
     found = set(graph.discover(limit_s))

@@ -195,6 +195,11 @@ class Graph:
             raise UsageError(f'there are {len(found)} connectors, say which with -c: {", ".join(found)}')
         return found[0]
 
+    def require(self, name: str, limit_s: float) -> None:
+        """Wait until a connector is there; raises NotFoundError."""
+        if not self.wait_until(lambda: name in self.connectors(), limit_s, name):
+            raise self.missing(name, limit_s)
+
     def missing(self, wanted: str, limit_s: float) -> NotFoundError:
         """Return the error for a missing connector; it names those on the graph."""
         others = self.connectors()

@@ -140,8 +140,8 @@ def run_report(given: Namespace, graph: Graph) -> ExitCode:
     """Gather what there is, and write it; what is missing is no failure but a line in the report."""
     path = given.output or Path(datetime.now(UTC).strftime('evse-report-%Y%m%dT%H%M%SZ.tar.gz'))
     limit_s = given.timeout or FIND_S
-    if given.connector and not graph.wait_until(lambda: given.connector in graph.connectors(), limit_s):
-        raise graph.missing(given.connector, limit_s)
+    if given.connector:
+        graph.require(given.connector, limit_s)
     names = [given.connector] if given.connector else graph.discover(limit_s)
     report = ReportArchive()
     report.add('README.txt', ABOUT)

@@ -52,7 +52,7 @@ def run_token(given: Namespace, graph: Graph) -> ExitCode:
     def connected() -> bool:
         return publisher.get_subscription_count() > 0 and graph.node.count_publishers(results_path) > 0
 
-    if not graph.wait_until(connected, find_s):
+    if not graph.wait_until(connected, find_s, f'who reads {path}'):
         raise NotFoundError(f'nothing reads {path} within {find_s:g} s; is the connector one of {site}?')
     publisher.publish(to_message(ProvidedIdToken(given.token, given.type, number)))
     if not graph.wait_until(lambda: bool(results), find_s):
@@ -155,7 +155,7 @@ def _call(graph: Graph, site: str, name: str, limit_s: float, **fields: Any) -> 
     row = _SERVICES[name]
     kind = endpoints.load(row.type)
     client = graph.node.create_client(kind, absolute(site, name))
-    if not graph.wait_until(client.service_is_ready, limit_s):
+    if not graph.wait_until(client.service_is_ready, limit_s, absolute(site, name)):
         raise NotFoundError(f'{site} offers no {name} within {limit_s:g} s; does its authorization node run?')
     future = client.call_async(kind.Request(**fields))
     if not graph.wait_until(future.done, max(limit_s, FIND_S) + 2.0):

@@ -44,7 +44,7 @@ def run_site_limit(given: Namespace, graph: Graph) -> ExitCode:
     limit = SiteLimit(given.node, given.source, given.priority, given.limit_a, given.power, expires=expires)
     kind = endpoints.load(_SET.type)
     client = graph.node.create_client(kind, absolute(site, _SET.name))
-    if not graph.wait_until(client.service_is_ready, find_s):
+    if not graph.wait_until(client.service_is_ready, find_s, absolute(site, _SET.name)):
         raise NotFoundError(f'{site} takes no limits within {find_s:g} s; does its energy manager run?')
     message = to_message(limit)
     names = message.get_fields_and_field_types()

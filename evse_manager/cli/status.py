@@ -64,7 +64,7 @@ def read(graph: Graph, limit_s: float, wanted: list[str]) -> dict[str, EvseStatu
     """Return the status of the wanted connectors (none: of all); None where none came in time."""
     statuses: dict[str, EvseStatus | None] = {}
     for name in wanted:
-        require(graph, name, limit_s)
+        graph.require(name, limit_s)
     found = list(dict.fromkeys(wanted)) or graph.discover(limit_s)
     if not found:
         raise NotFoundError(no_connector_message(limit_s))
@@ -73,12 +73,6 @@ def read(graph: Graph, limit_s: float, wanted: list[str]) -> dict[str, EvseStatu
         listen(graph, name, statuses)
     graph.wait_until(lambda: all(statuses.values()), limit_s)
     return statuses
-
-
-def require(graph: Graph, name: str, limit_s: float) -> None:
-    """Wait until a connector is there."""
-    if not graph.wait_until(lambda: name in graph.connectors(), limit_s, name):
-        raise graph.missing(name, limit_s)
 
 
 def listen(graph: Graph, name: str, statuses: dict[str, EvseStatus | None]) -> None:

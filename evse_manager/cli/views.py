@@ -91,6 +91,11 @@ def name_width(bays: Sequence[ConnectorView], width: int) -> int:
     return max(9, min(longest, width // 4))
 
 
+def shortened(name: str, width: int) -> str:
+    """Return a connector's name in a column; a long one keeps its end, in which connectors differ."""
+    return name if len(name) <= width else f'…{name[1 - width :]}'
+
+
 def heading(bays: Sequence[ConnectorView], width: int) -> Text:
     """Return the line above the rows."""
     columns = [
@@ -117,7 +122,8 @@ def styled(columns: Sequence[Text], width: int, style: str = '') -> Text:
 def row(view: ConnectorView, bays: Sequence[ConnectorView], width: int, now: float) -> Text:
     """Return a connector's line."""
     status, silence = view.status, view.silence(now)
-    name = cell(view.name, name_width(bays, width), 'bold')
+    names = name_width(bays, width)
+    name = cell(shortened(view.name, names), names, 'bold')
     if status is None:
         return styled([name, Text(view.trouble or 'no status yet', style='dim')], width)
     state = 'silent' if silence is not None else state_word(status)
@@ -178,7 +184,7 @@ def event_line(name: str, event: SessionEvent, width: int, named: int) -> Text:
     """Return an event as one line; ``named`` is the width of the column of names, 0 for none."""
     text = Text().append(f'{formatting.clock(event.stamp)}  ', style='dim')
     if named:
-        text.append(f'{name:<{named}}  ', style='bold')
+        text.append_text(cell(shortened(name, named), named, 'bold')).append('  ')
     text.append(f'{formatting.event_name(event):<19} ', style=formatting.event_style(event))
     return line(text.append(formatting.event_sentence(event)), width)
 

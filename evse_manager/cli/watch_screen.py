@@ -22,6 +22,7 @@ from evse_manager.cli.views import (
     name_width,
     reason,
     rows,
+    shortened,
     sparkline,
     state_style,
     state_word,
@@ -135,7 +136,7 @@ class WatchScreen:
             full = rows(bays, width, now)
             if len(full) < room - (EVENT_LINES if self._keys else 0):
                 self.state.page_size = max(1, len(bays))
-                marked = _mark(full, bays, selected) if self._keys and len(bays) > 1 else full
+                marked = _mark(full, bays, selected, width) if self._keys and len(bays) > 1 else full
                 return [heading(bays, width), *marked]
         size = max(1, room - 2 - (EVENT_LINES if room > 2 * EVENT_LINES else 0))
         self.state.page_size = size
@@ -165,9 +166,9 @@ class WatchScreen:
         return card(view, width, now, [*more, ('since', f'{since} since the last event')] if since else more)
 
 
-def _mark(lines: list[Text], bays: Sequence[ConnectorView], selected: int) -> list[Text]:
+def _mark(lines: list[Text], bays: Sequence[ConnectorView], selected: int, width: int) -> list[Text]:
     """Return the lines with the selected connector's own one turned round."""
-    name = bays[selected].name if bays else ''
+    name = shortened(bays[selected].name, name_width(bays, width)) if bays else ''
     for piece in lines:
         if name and piece.plain.startswith(f'{name} '):
             piece.stylize('reverse')
@@ -176,21 +177,16 @@ def _mark(lines: list[Text], bays: Sequence[ConnectorView], selected: int) -> li
 
 
 def _compact_heading(bays: Sequence[ConnectorView], width: int) -> Text:
-    names = _compact_name_width(bays, width)
+    names = name_width(bays, width)
     columns = [cell('connector', names), cell('state', 12), cell('power', 9, right=True), Text('why')]
     return styled(columns, width, 'bold')
-
-
-def _compact_name_width(bays: Sequence[ConnectorView], width: int) -> int:
-    return max(9, min(name_width(bays, 4 * width), width // 4))
 
 
 def _compact(
     view: ConnectorView, bays: Sequence[ConnectorView], width: int, now: float, *, selected: bool
 ) -> Text:
-    """Return a connector as one line with its reason; a long name keeps its end."""
-    names = _compact_name_width(bays, width)
-    name = view.name if len(view.name) <= names else f'…{view.name[1 - names :]}'
+    """Return a connector as one line with its reason."""
+    names = name_width(bays, width)
     status = view.status
     silent = view.silence(now) is not None
     state, style, power = '', 'dim', formatting.ABSENT
@@ -198,7 +194,7 @@ def _compact(
         state, style = ('silent', 'bold red') if silent else (state_word(status), state_style(status))
         power = formatting.ABSENT if silent else formatting.power(status.power_w)
     columns = [
-        cell(name, names, 'bold'),
+        cell(shortened(view.name, names), names, 'bold'),
         cell(state, 12, style),
         cell(power, 9, right=True),
         reason(view, now),

@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr
+from io import StringIO
 
 import pytest
 
+from evse_manager.cli.main import main
 from evse_manager.interface.enums import StopTransactionReason
 from evse_manager.msg import EvseStatus
 from harness import Connector, Probe, Site, authorization
@@ -16,6 +19,8 @@ from .conftest import evse, evse_process
 pytestmark = pytest.mark.timeout(120)
 
 OK, REFUSED, USAGE, NOT_FOUND = 0, 1, 2, 3
+ELSEWHERE = '101'
+"""A domain in which no test starts a node."""
 
 
 def evse_1(*words):
@@ -170,15 +175,38 @@ def test_an_unknown_connector_is_exit_code_3_and_tells_who_is_there(connector: C
 
 
 def test_nobody_there_is_exit_code_3_soon(domain: int):
-    elsewhere = '101'
-    assert str(domain) != elsewhere
+    assert str(domain) != ELSEWHERE
     for words in (['list'], ['status'], ['pause'], ['sim', 'unplug'], ['events'], ['watch', '--once']):
-        result = evse(*words, '--timeout', '0.5', ROS_DOMAIN_ID=elsewhere)
+        result = evse(*words, '--timeout', '0.5', ROS_DOMAIN_ID=ELSEWHERE)
         assert result.code == NOT_FOUND, words
-        assert f'ROS_DOMAIN_ID {elsewhere}' in sentence(result)
-    result = evse('pause', '--json', '--timeout', '0.5', ROS_DOMAIN_ID=elsewhere)
+        assert f'ROS_DOMAIN_ID {ELSEWHERE}' in sentence(result)
+    result = evse('pause', '--json', '--timeout', '0.5', ROS_DOMAIN_ID=ELSEWHERE)
     assert result.record['success'] is False
     assert result.record['message'] in result.err
+
+
+class Terminal(StringIO):
+    """What a person reads on stderr."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize('line', ['pause', 'status', 'list', 'events', 'disable --after-session', 'report'])
+def test_a_person_reads_what_is_looked_for_when_it_takes_longer(line, monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', ELSEWHERE)
+    with redirect_stderr(Terminal()) as terminal:
+        code = main([*line.split(), '-c', 'evse_9', '--timeout', '1.3'])
+    assert code == NOT_FOUND
+    searching, failure = terminal.getvalue().splitlines()
+    assert searching.startswith('evse: looking for /evse_9')
+    assert '/evse_9' in failure
+
+
+def test_a_program_reads_the_failure_alone():
+    result = evse('status', '-c', 'evse_9', '--timeout', '1.3', ROS_DOMAIN_ID=ELSEWHERE)
+    assert result.code == NOT_FOUND
+    assert 'looking for' not in sentence(result)
 
 
 def test_wrong_usage_is_exit_code_2_and_sends_nothing(connector: Connector):

@@ -2,10 +2,22 @@
 
 from dataclasses import replace
 
+from evse_manager.cli import formatting
 from evse_manager.cli.monitor import SILENT_AFTER_S, Monitor
-from evse_manager.cli.views import card, event_line, rows
+from evse_manager.cli.views import card, event_line, name_width, rows
 from evse_manager.cli.watch_screen import WatchScreen
-from evse_manager.interface.enums import ChargerState, ErrorEnum, PauseReason, SessionEventEnum, StatusReason
+from evse_manager.interface.enums import (
+    Availability,
+    ChargerState,
+    ContactorState,
+    ControlPilotState,
+    ErrorEnum,
+    LinkState,
+    LockState,
+    PauseReason,
+    SessionEventEnum,
+    StatusReason,
+)
 from evse_manager.interface.types import (
     Duration,
     Error,
@@ -77,6 +89,47 @@ def test_one_connector_gets_a_card_with_everything():
         'last events',
     ):
         assert word in shown
+
+
+def test_the_card_of_an_empty_connector_leaves_out_what_there_is_not():
+    idle = EvseStatus(
+        state=ChargerState.IDLE,
+        availability=Availability.ENABLED,
+        reason=StatusReason.AVAILABLE,
+        reason_text='Available; plug in a car.',
+        evse_id='DE*PNX*E1*1',
+        power_w=0.0,
+        contactor=ContactorState.OPEN,
+        lock=LockState.UNLOCKED,
+        cp_state=ControlPilotState.A,
+        link_state=LinkState.UP,
+    )
+    (view,) = monitor_of(idle).in_order()
+    shown = text(card(view, 80, NOW))
+    assert 'not plugged in, pilot state A' in shown
+    assert formatting.ABSENT not in shown
+    for label in ('energy', 'time', 'token', 'session', 'paused'):
+        assert f'\n  {label:<9}' not in shown
+    (view,) = monitor_of(replace(idle, session_uuid='b1946ac9', plugged=True)).in_order()
+    for label in ('energy', 'time', 'token', 'session'):
+        assert f'\n  {label:<9}' in text(card(view, 80, NOW))
+
+
+def test_long_names_stand_in_a_column_and_keep_their_ends():
+    monitor = Monitor()
+    names = [f'/a/depot/far/away/bay_{number}' for number in (7, 8, 12)]
+    monitor.offered(names)
+    for name in names:
+        monitor.status(name, CHARGING, NOW)
+        event = SessionEvent(stamp=Time(1), event=SessionEventEnum.ENABLED)
+        monitor.event(name, event)
+    bays = monitor.in_order()
+    lines = [row.plain for row in rows(bays, 80, NOW)][::2]
+    assert [line.partition('  ')[0] for line in lines] == [f'…{name[-19:]}' for name in names]
+    assert len({line.index('charging') for line in lines}) == 1
+    events = [event_line(view.name, view.events[0], 80, name_width(bays, 80)).plain for view in bays]
+    assert len({line.index('Enabled') for line in events}) == 1
+    assert [line.split()[1] for line in events] == [f'…{name[-19:]}' for name in names]
 
 
 def test_the_card_lists_everything_for_which_the_station_pauses():
