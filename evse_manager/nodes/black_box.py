@@ -1,7 +1,8 @@
 """
 The black box of a connector: the last minutes of its manager in memory, written to a file at a fault.
 
-Whatever goes wrong with it is a warning in the log; it never stops or delays the connector.
+Whatever goes wrong with it is a warning in the log and in ``/diagnostics``; it never stops or delays the
+connector.
 """
 
 import importlib.util
@@ -79,9 +80,24 @@ class BlackBox:
         """The fault for which a black box is to be written."""
         self._due = 0.0
         self._written_at = -PAUSE_S
+        self._problem = ''
+        """Why the last black box was not written."""
         self._failure_reported = False
         self.writing = 0
         """Black boxes that are being written."""
+
+    @property
+    def warning(self) -> str:
+        """Problem of the black box, for people; empty when there is none."""
+        failure = self._journal.failure if self._journal is not None else ''
+        if failure:
+            return f'The black box ended with a failure, report it ({failure}); a new start begins another.'
+        return self._problem
+
+    @property
+    def folder(self) -> str:
+        """Where black boxes are written; empty for nowhere."""
+        return '' if self._folder is None else str(self._folder)
 
     def manager(
         self,
@@ -109,6 +125,9 @@ class BlackBox:
 
     def observe(self, status: EvseStatus) -> None:
         """Look for new errors in a status, and write what is due."""
+        if self._journal is not None and self._journal.failure and not self._failure_reported:
+            self._failure_reported = True
+            self._log.warning(self.warning)
         errors = frozenset(error.vendor_error.partition(':')[0] for error in status.active_errors)
         new, self._errors = errors - self._errors, errors
         if new:
@@ -125,9 +144,6 @@ class BlackBox:
     def save(self, reason: str, done: Done) -> None:
         """Write the last minutes at once."""
         segments = self._window.copy()
-        if self._journal is not None and self._journal.failure and not self._failure_reported:
-            self._failure_reported = True
-            self._log.warning(f'The black box ended with a failure: {self._journal.failure}.')
         if self._folder is None or not segments:
             why = self._why_not if self._folder is None else 'nothing happened yet'
             done(None, f'there is no black box: {why}.')
@@ -180,6 +196,7 @@ class BlackBox:
     def _hand_over(self, done: Done, path: Path | None, why: str) -> None:
         """Call ``done`` in the executor's thread."""
         self.writing -= 1
+        self._problem = f'{why[:1].upper()}{why[1:]}'
         executor = self._node.executor
         if executor is not None:
             executor.create_task(done, path, why)

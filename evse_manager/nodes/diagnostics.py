@@ -130,16 +130,23 @@ def energy(status: EvseStatus, config: Config, grant: Grant | None) -> Part:
     return Part('energy', level, sentence, values=values)
 
 
-def records(warning: str, file: str) -> Part:
-    """Return the session records; ``file`` is empty where none are kept."""
-    if warning:
-        return Part('records', WARN, warning, values={'file': file})
+def records(warnings: Sequence[str], file: str, black_box: str) -> Part:
+    """
+    Return the session records and the black box.
+
+    ``warnings`` are problems of either, empty for none; ``file`` is that of the records and ``black_box`` the
+    folder of the black boxes, empty where none are kept.
+    """
+    values = {'file': file, 'black box': black_box}
+    problems = ' '.join(filter(None, warnings))
+    if problems:
+        return Part('records', WARN, problems, values=values)
     kept = (
         'All session records are written.'
         if file
         else 'No session records are kept (session_store is empty).'
     )
-    return Part('records', OK, kept, values={'file': file})
+    return Part('records', OK, kept, values=values)
 
 
 # --- of a board node ----------------------------------------------------------------------------------

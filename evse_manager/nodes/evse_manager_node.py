@@ -398,7 +398,9 @@ class EvseManager:
             diagnostics.connector(status),
             diagnostics.meter(self._manager.meter(now)),
             diagnostics.energy(status, self._config, self._manager.grant(now)),
-            diagnostics.records(self._records.warning, self._records.file),
+            diagnostics.records(
+                (self._records.warning, self._black_box.warning), self._records.file, self._black_box.folder
+            ),
         ]
 
     def _publish_battery(self, status: EvseStatus, *, always: bool) -> None:

@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 
 from evse_manager.msg import EvseStatus
 from evse_manager.recording.mcap_file import read_journal
@@ -67,12 +68,26 @@ def test_a_black_box_that_cannot_be_written_stops_nothing(site, probe, tmp_path)
     obstacle = tmp_path / 'file'
     obstacle.write_text('')
     connector, manager = start(site, probe, '/black_box/obstacle', obstacle / 'box')
+    heard = connector.listen('/diagnostics')
+
+    def shown() -> tuple[bytes, str]:
+        name = 'black_box/obstacle: records'
+        found = [part for array in heard for part in array.status if part.name == name]
+        return (found[-1].level, found[-1].message) if found else (DiagnosticStatus.STALE, '')
+
+    probe.wait(lambda: shown()[0] == DiagnosticStatus.OK, 'diagnostics without a warning')
     charge(connector)
     assert 'can not be written' in connector.refused('save_black_box')
     connector.reaches(lambda status: status.state == EvseStatus.STATE_CHARGING, 'it charges on')
+    failure = f'The black box can not be written to {obstacle / "box"}: Not a directory.'
+    probe.wait(lambda: shown()[1].startswith(failure), lambda: f'diagnostics; {shown()}')
+    assert shown()[0] == DiagnosticStatus.WARN
     connector.accepted('simulation/inject_fault', fault='rcd_ac')
     probe.wait(lambda: 'After a fault the black box can not be written' in manager.output, 'a warning', 30.0)
     assert 'Traceback' not in manager.output
+    obstacle.unlink()
+    connector.accepted('save_black_box')
+    probe.wait(lambda: shown()[0] == DiagnosticStatus.OK, lambda: f'it is over; {shown()}')
 
 
 def test_a_connector_without_a_folder_refuses_with_the_reason(site, probe):
