@@ -80,6 +80,8 @@ class Archive:
         self._condition = threading.Condition()
         self._journals: set[Path] = set()
         self._copied: dict[Path, int] = {}
+        self._active: dict[Path, dict[str, int]] = {}
+        """By connector's own file and session: how many errors were active after its end when last seen."""
         self._busy = False
         self._ending = False
         self._warning = ''
@@ -163,7 +165,12 @@ class Archive:
                 connection.close()
 
     def _copy_from(self, journal: Path, connection: sqlite3.Connection) -> None:
-        """Copy what has finished since the last time, or ever when this is the first."""
+        """
+        Copy what has finished since the last time, or ever when this is the first.
+
+        The file of all connectors is opened only when a session or an error has ended: a host may have a
+        hundred connectors, and a connector asks more often than that.
+        """
         (open_row,) = connection.execute(
             'SELECT coalesce(min(rowid), (SELECT coalesce(max(rowid), 0) + 1 FROM sessions))'
             ' FROM sessions WHERE finished IS NULL'
@@ -172,7 +179,14 @@ class Archive:
             'SELECT uuid FROM sessions WHERE rowid > ? AND finished IS NOT NULL ORDER BY rowid',
             (self.copied(journal),),
         ).fetchall()
-        if finished or self.path.exists():
+        active = dict(
+            connection.execute(
+                'SELECT session_uuid, count(*) FROM errors JOIN sessions ON uuid = session_uuid'
+                ' WHERE cleared IS NULL AND finished IS NOT NULL GROUP BY session_uuid'
+            )
+        )
+        before = self._active.get(journal, {})
+        if finished or any(active.get(uuid) != count for uuid, count in before.items()):
             file = HistoryFile(self.path)
             try:
                 for uuid in file.with_active_errors():
@@ -189,6 +203,7 @@ class Archive:
             finally:
                 file.close()
         self._copied[journal] = open_row - 1
+        self._active[journal] = active
 
     def _purge(self) -> None:
         if not self.path.exists():
@@ -219,6 +234,7 @@ class Archive:
                     ' begun.'
                 )
             self._copied.clear()
+            self._active.clear()
         except OSError:
             return
         finally:

@@ -51,8 +51,12 @@ ENTRY_ERRORS = (
 """The entry is at fault, not the file: a retry would fail again."""
 
 
-def _finishes(pending: QueuedEntry) -> bool:
-    return any(event.event is SessionEventEnum.SESSION_FINISHED for event in pending.entry.events)
+def _concerns_archive(pending: QueuedEntry) -> bool:
+    """Return whether a session ends with an entry, or an error that may have outlasted its session."""
+    entry = pending.entry
+    return entry.errors is not None or any(
+        event.event is SessionEventEnum.SESSION_FINISHED for event in entry.events
+    )
 
 
 class Writer:
@@ -176,6 +180,7 @@ class Writer:
         alive_at = time.monotonic()
         purge_at = alive_at + FIRST_PURGE_S
         booted = False  # an outage lasts until the connector has published its first event
+        fresh = True  # the first write ends the errors of an earlier process
         closing = False
         while not closing:
             wait_s = min(alive_at, purge_at) - time.monotonic()
@@ -186,8 +191,9 @@ class Writer:
                 file = self._in_place()
                 self._write(file, batch, delivered)
                 self._look_at_clock(file)
-                if self._archive is not None and any(map(_finishes, batch)):
+                if self._archive is not None and batch and (fresh or any(map(_concerns_archive, batch))):
                     self._archive.copy_from(self._path)
+                fresh = fresh and not batch
                 if booted and (closing or now >= alive_at):
                     file.mark(self._delivered, self._now())
                 if now >= purge_at:

@@ -11,23 +11,24 @@ from pathlib import Path
 import pytest
 
 from evse_manager.charging.persisted_state import OpenSession, PersistedState
+from evse_manager.interface.enums import ErrorEnum, StartSessionReason
 from evse_manager.interface.enums import SessionEventEnum as Event
-from evse_manager.interface.enums import StartSessionReason
 from evse_manager.interface.record_requests import ListRecords
-from evse_manager.interface.types import SessionStarted, Time
+from evse_manager.interface.types import Error, SessionStarted, Time
 from evse_manager.store import Entry, Identity, SessionStore, archive, clock
 from evse_manager.store.archive import Archive
 from evse_manager.store.clock import DAY_NS
-from evse_manager.store.database import open_or_replace
+from evse_manager.store.database import Database, open_or_replace
 from evse_manager.store.history import HistoryFile
 from evse_manager.store.reading import Reader
 from evse_manager.store.record_rows import HISTORY, JOURNAL, whole
 from store.ledger import rows
 from store.life import Life, token
-from store.owner import EPOCH, PATIENCE_S, event
+from store.owner import EPOCH, PATIENCE_S, SECOND, event
 from store.sample_records import session
 
 BAY = Identity('/depot/bay_1', 1)
+TRIPPED = Error(ErrorEnum.RCD, 'RcdAc: tripped')
 
 
 def nothing() -> None:
@@ -119,6 +120,88 @@ def test_nothing_is_copied_twice(journal: Path, history: Path, copier: Archive) 
     assert len(rows(history, 'SELECT 1 FROM events')) == len(
         rows(journal, 'SELECT 1 FROM events WHERE session_uuid IS NOT NULL')
     )
+
+
+def session_with_an_error(file: Database) -> PersistedState:
+    """Write a session that has ended while its error is active; return the state in force."""
+    began = replace(
+        event(1, Event.SESSION_STARTED), memory=PersistedState(session=OpenSession('a')), errors=(TRIPPED,)
+    )
+    return file.write(
+        [began, replace(event(2, Event.SESSION_FINISHED), memory=PersistedState())], PersistedState(), 0
+    )
+
+
+def test_the_file_of_all_is_opened_only_when_something_has_ended(
+    journal: Path, history: Path, copier: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    class Counted(HistoryFile):
+        def __init__(self, path: Path) -> None:
+            opened.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(archive, 'HistoryFile', Counted)
+    HistoryFile(history).close()
+    file, _, _ = open_or_replace(journal)
+    copy(copier, journal)
+    assert opened == [], 'the connector has no session yet'
+    memory = session_with_an_error(file)
+    copy(copier, journal)
+    assert opened == [history]
+    assert rows(history, 'SELECT cleared IS NULL FROM errors') == [(1,)]
+    copy(copier, journal)
+    assert opened == [history], 'the error lasts'
+    memory = file.write([replace(event(3), errors=())], memory, 0)
+    copy(copier, journal)
+    assert opened == [history, history]
+    assert rows(history, 'SELECT cleared FROM errors') == [(EPOCH + 3 * SECOND,)]
+    copy(copier, journal)
+    assert opened == [history, history]
+    file.close()
+
+
+@pytest.mark.parametrize('restarted', [False, True], ids=['it clears', 'the process is restarted'])
+def test_the_end_of_an_error_that_outlasts_its_session_is_noted_soon(
+    journal: Path, history: Path, restarted: bool
+) -> None:
+    store = SessionStore(journal, 365, now=lambda: EPOCH, wake=lambda: None, identity=BAY, history=history)
+    store.open()
+    began = replace(
+        event(1, Event.SESSION_STARTED), memory=PersistedState(session=OpenSession('a')), errors=(TRIPPED,)
+    )
+    store.keep(began, nothing)
+    store.keep(replace(event(2, Event.SESSION_FINISHED), memory=PersistedState()), nothing)
+    store.flush(PATIENCE_S)
+    wait_for(history, 1)
+    assert rows(history, 'SELECT cleared FROM errors') == [(None,)]
+    if restarted:
+        store.close(PATIENCE_S)
+        store = SessionStore(
+            journal, 365, now=lambda: EPOCH, wake=lambda: None, identity=BAY, history=history
+        )
+        store.open()
+    store.keep(event(3) if restarted else replace(event(3), errors=()), nothing)
+    store.flush(PATIENCE_S)
+    end = time.monotonic() + PATIENCE_S
+    while (noted := rows(history, 'SELECT cleared, ended_by_restart FROM errors')) == [(None, 0)]:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert noted == [(EPOCH + 3 * SECOND, int(restarted))]
+    store.close(PATIENCE_S)
+
+
+def test_an_error_that_ended_while_no_process_copied_is_noted_by_the_next(
+    journal: Path, history: Path, copier: Archive
+) -> None:
+    file, _, _ = open_or_replace(journal)
+    memory = session_with_an_error(file)
+    copy(copier, journal)
+    file.write([replace(event(3), errors=())], memory, 0)
+    file.close()
+    copy(Archive(history, 365, lambda: EPOCH), journal)
+    assert rows(history, 'SELECT cleared FROM errors') == [(EPOCH + 3 * SECOND,)]
 
 
 def test_an_open_session_stays_out_until_it_has_finished(
