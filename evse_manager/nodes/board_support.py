@@ -35,7 +35,7 @@ from evse_manager.board.meters.metered import NO_METER, MeteredDriver, MeterPara
 from evse_manager.interface import endpoints
 from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.endpoints import Party
-from evse_manager.interface.enums import ContactorState, PilotMode
+from evse_manager.interface.enums import ContactorState, LinkState, PilotMode
 from evse_manager.interface.parameters import parameter
 from evse_manager.interface.types import BoardCapabilities, BoardCommand, HardwareCapabilities
 from evse_manager.nodes import diagnostics
@@ -113,6 +113,7 @@ class BoardSupport:
         self._lock = threading.RLock()
         self._driver_name = config.driver
         self._problem = ''
+        self._link = LinkState.UNSPECIFIED
         self._diagnostics_at = -math.inf
         self._publishers = Publishers(self.node, endpoints.published_by(Party.BOARD))
         go = self._guard(self._go)
@@ -307,7 +308,8 @@ class BoardSupport:
         if hardware is not None and hardware != self._hw_capabilities:
             self._hw_capabilities = hardware
             self._publishers.publish('board/hw_capabilities', hardware)
-        if now.steady >= self._diagnostics_at:
+        link_changed = state is not None and state.link_state is not self._link
+        if link_changed or now.steady >= self._diagnostics_at:
             self._diagnostics_at = now.steady + DIAGNOSTICS_S
             self._report_diagnostics(now)
         if self._give_up is not None:
@@ -318,7 +320,7 @@ class BoardSupport:
         """Publish the driver's diagnostics, and log its problem when that changes."""
         with self._lock:
             facts = self._driver.diagnostics()
-            link = self._controller.state(now).link_state
+            link = self._link = self._controller.state(now).link_state
         problem = facts.get(PROBLEM, '')
         if problem and problem != self._problem:
             self._log.warning(problem)

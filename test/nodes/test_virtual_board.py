@@ -137,12 +137,16 @@ def test_an_unplugged_adapter_comes_back(bay: Bay, tmp_path: Path) -> None:
     bay.port.unlink()
     os.kill(bay.virtual.pid, signal.SIGKILL)
     connector.sees('Error')
+    connector.probe.wait(lambda: 'waiting until it is back' in bay.board.output, 'a line in the log')
     bay.virtual.stop()
     connector.probe.spin(3.0)
     bay.virtuals.append(virtual_board(tmp_path, bay.port, namespace))
     begun = time.monotonic()
     connector.reaches(lambda s: not s.active_errors, 'link up again', 20.0)
     assert time.monotonic() - begun < 15.0
+    connector.probe.wait(lambda: 'Serial link to the board recovered' in bay.board.output, 'it is over')
+    assert bay.board.output.count('waiting until it is back') == 1
+    assert 'There is no port' not in bay.board.output
 
 
 def test_an_orderly_end_of_the_board_node_opens_and_lets_the_board_sleep(bay: Bay) -> None:

@@ -32,7 +32,7 @@ from typing import Generic, Protocol, TypeVar
 
 import serial
 
-from evse_manager.board.driver import PORT, PROBLEM, PortError
+from evse_manager.board.driver import PORT, PROBLEM, PortError, PortMissingError
 from evse_manager.board.transport.port import PortSettings, open_port
 
 REOPEN_SILENT_S = 15.0
@@ -131,6 +131,7 @@ class SerialLink(Generic[F]):
         self._outbox = bytearray()
         self._queue: deque[F | PortOpened | PortLost] = deque()
         self._problem = ''
+        self._unplugged = False
         self._heard_at: float | None = None
         self._stop = threading.Event()
         self._signal = -1
@@ -240,7 +241,8 @@ class SerialLink(Generic[F]):
                 if self._heard_at != heard_before:
                     pause = FIRST_PAUSE_S
             except PortError as error:
-                self._problem = str(error)
+                if not (self._unplugged and isinstance(error, PortMissingError)):  # that is known already
+                    self._problem = str(error)
                 continue
             except Exception as error:  # noqa: BLE001 - without this thread a silent line would go unnoticed
                 reason = f'Reading {self.settings.port} failed: {error!r}.'
@@ -290,13 +292,18 @@ class SerialLink(Generic[F]):
                 except BlockingIOError:
                     continue
                 except OSError as error:
-                    return f'{self.settings.port} is gone ({error.strerror}); waiting until it is back.'
+                    return self._gone(f'is gone ({error.strerror})')
                 if not data:
-                    return f'{self.settings.port} was hung up; waiting until it is back.'
+                    return self._gone('was hung up')
                 allowance -= len(data)
                 if self._take(data):
                     last_heard, read_before = self._clock(), self.counters.bytes_read
         return ''
+
+    def _gone(self, how: str) -> str:
+        """Note that the port has vanished; return the reason, which stands until the port is back."""
+        self._unplugged = True
+        return f'{self.settings.port} {how}; waiting until it is back.'
 
     def _take(self, data: bytes) -> bool:
         """Cut frames and queue them; return whether there were any."""
@@ -342,7 +349,7 @@ class SerialLink(Generic[F]):
 
     def _attach(self, port: serial.Serial) -> None:
         self._frames.reset()
-        self._problem = ''
+        self._problem, self._unplugged = '', False
         self.counters.opened += 1
         with self._lock:
             self._outbox.clear()

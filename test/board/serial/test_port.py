@@ -23,6 +23,7 @@ from evse_manager.board.driver import (
     driver_class,
 )
 from evse_manager.board.meters.metered import MeteredDriver, MeterParameters
+from evse_manager.board.transport import serial_link
 from evse_manager.board.transport.port import PortSettings, open_port
 from evse_manager.board.transport.serial_link import (
     OUTBOX_BYTES,
@@ -229,6 +230,31 @@ def test_a_port_that_is_pulled_comes_back_ten_times_without_a_trace(line: Line) 
     assert threading.active_count() == threads
     assert descriptors_open() <= descriptors
     assert line.link.counters.lost == 10
+
+
+def test_a_port_that_is_pulled_has_one_problem_until_it_is_back(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial_link, 'FIRST_PAUSE_S', 0.05)
+    monkeypatch.setattr(serial_link, 'LONGEST_PAUSE_S', 0.05)
+    line.link.open()
+    line.hears(PortOpened)
+    line.terminal.pull_out()
+    lost = line.hears(PortLost)
+    assert isinstance(lost, PortLost)
+    assert 'waiting until it is back' in lost.text
+    seen = {line.link.problem}
+    end = time.monotonic() + 0.5  # with several attempts to open it
+    while time.monotonic() < end:
+        seen.add(line.link.problem)
+        time.sleep(0.01)
+    assert seen == {lost.text}
+    (tmp_path / 'port').write_text('')  # something else of this name is news
+    wait(lambda: 'is no serial port' in line.link.problem)
+    (tmp_path / 'port').unlink()
+    line.terminal.plug_in()
+    line.hears(PortOpened)
+    assert line.link.problem == ''
 
 
 def test_the_end_leaves_no_thread_and_no_descriptor(tmp_path: Path) -> None:
