@@ -9,6 +9,9 @@ How the processes of the package use Fast DDS, unless the environment says other
 - ``LOCALHOST`` is expressed by a profile of Fast DDS (``fast_dds_loopback.xml``) that looks at the first 100
   processes of a machine.  With ``ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST`` itself rmw_fastrtps replaces the
   transports by its own, shared memory among them, and looks at 32.
+- Memory is taken for the messages that come, not beforehand for the longest that a bounded type allows:
+  19 MB of a connector for ``set_external_limits`` and ``energy/limits`` alone.  rmw_fastrtps leaves that to
+  the profile with ``RMW_FASTRTPS_USE_QOS_FROM_XML``; what it sets otherwise stands in the profile.
 """
 
 import functools
@@ -24,11 +27,15 @@ PROFILES_FILE = 'FASTDDS_DEFAULT_PROFILES_FILE'
 PROFILES_FILE_2 = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 """The same variable of Fast DDS 2; version 3 warns of it."""
 
+QOS_FROM_PROFILE = 'RMW_FASTRTPS_USE_QOS_FROM_XML'
+"""With ``1`` rmw_fastrtps leaves to the profile how endpoints take memory and publish."""
+
 CHOSEN_BY_USER = (
     PROFILES_FILE,
     PROFILES_FILE_2,
     'FASTDDS_BUILTIN_TRANSPORTS',
-    'RMW_FASTRTPS_USE_QOS_FROM_XML',
+    'RMW_FASTRTPS_PUBLICATION_MODE',
+    QOS_FROM_PROFILE,
     'ROS_DISCOVERY_SERVER',
     'ROS_STATIC_PEERS',
 )
@@ -93,3 +100,4 @@ def configure(environment: MutableMapping[str, str] = os.environ) -> None:
     else:
         return
     environment[profiles_variable()] = str(profile)
+    environment[QOS_FROM_PROFILE] = '1'

@@ -73,7 +73,8 @@ class TwoMachines:
         """Return a probe that uses the middleware as the nodes do."""
         with pytest.MonkeyPatch.context() as patch:
             # Restored: the nodes choose their profile themselves.
-            patch.setenv(middleware.profiles_variable(), '')
+            for name in (middleware.profiles_variable(), middleware.QOS_FROM_PROFILE):
+                patch.setenv(name, '')
             middleware.configure(os.environ)
             probe = Probe('two_machines_probe')
         stack.callback(probe.close)
