@@ -51,7 +51,7 @@ def _depot(processes: Processes, count: int, *, seconds: float, changes: int) ->
         time.sleep(3.0)
         figures = {'start_s': round(started, 2), **_prefixed('idle', _usage(depot, count, seconds))}
         view.plug_all_in()
-        view.stage.wait(lambda: view.lowest_a() >= 0.9 * SHARE_A, 'every car has its share', START_LIMIT_S)
+        view.stage.wait(lambda: view.lowest_a() >= 0.9 * SHARE_A, view.without_share, START_LIMIT_S)
         view.rest(SETTLE_S)
         figures |= _prefixed('charging', _usage(depot, count, seconds))
         times = [view.limit_reaches_all(0.7 if change % 2 == 0 else 1.0) for change in range(2 * changes)]
@@ -133,6 +133,15 @@ class _View:
         """Return the lowest offer with a closed contactor."""
         return min(self._offers.get(name, 0.0) for name in self._names)
 
+    def without_share(self) -> str:
+        """Return which connectors lack their share, with their states and offers."""
+        lacking = [
+            f'{name} (state {self._states.get(name)}, {self._offers.get(name, 0.0):.1f} A)'
+            for name in self._names
+            if self._offers.get(name, 0.0) < 0.9 * SHARE_A
+        ]
+        return f'every car has its share; {len(lacking)} have not: {", ".join(lacking[:8])}'
+
     def highest_a(self) -> float:
         """Return the highest offer."""
         return max(self._offers.values(), default=math.inf)
@@ -154,8 +163,11 @@ class _View:
         self.stage.wait(lambda: all(future.done() for future in futures), 'every car is plugged in', 30.0)
 
     def limit_reaches_all(self, share: float) -> float:
-        """Set a limit of the grid connection; return the seconds until every offer keeps to it."""
-        limit_a = share * SHARE_A * len(self._names)
+        """
+        Set a limit of the grid connection, or clear it for a share of 1; return the seconds until every offer
+        keeps to it.
+        """
+        limit_a = share * SHARE_A * len(self._names) if share < 1.0 else -1.0  # it outlasts the depot
         service = endpoints.service('site/set_limit')
         kind = endpoints.load(service.type)
         client = self.stage.node.create_client(kind, f'{NAMESPACE}/{service.name}')

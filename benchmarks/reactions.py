@@ -55,12 +55,14 @@ class Stage:
         self.node.destroy_node()
         rclpy.try_shutdown()
 
-    def wait(self, condition: Callable[[], Any], what: str, limit_s: float = PATIENCE_S) -> Any:
+    def wait(
+        self, condition: Callable[[], Any], what: str | Callable[[], str], limit_s: float = PATIENCE_S
+    ) -> Any:
         """Spin until the condition gives something, and return it."""
         end = time.monotonic() + limit_s
         while not (value := condition()):
             if time.monotonic() > end:
-                raise TimeoutError(f'not within {limit_s} s: {what}')
+                raise TimeoutError(f'not within {limit_s} s: {what() if callable(what) else what}')
             self.executor.spin_once(timeout_sec=0.05)
         return value
 
