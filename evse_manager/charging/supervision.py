@@ -240,11 +240,14 @@ def drawn_current(connector: Connector) -> float | None:
 
 
 def _over_current(connector: Connector) -> None:
-    """Watch the metered current against what is signalled; a silent meter suspends it (catalogue M1)."""
+    """
+    Watch the metered current against what is signalled; a silent meter suspends it (catalogue M1).
+
+    The end of the offer does not end an excess: a car that ignored a lower limit may ignore that, too.
+    """
     drawn = drawn_current(connector)
     if (
-        connector.offer is None
-        or connector.contactor is not ContactorState.CLOSED
+        connector.contactor is not ContactorState.CLOSED
         or drawn is None
         or drawn <= tolerated_current(connector)
     ):

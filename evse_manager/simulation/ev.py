@@ -187,7 +187,8 @@ class ElectricVehicle:
     def _react(self) -> None:
         offer = self._offered()
         if offer:
-            self._followed_a = offer
+            follows = self.profile.follows_reductions or offer > self._followed_a
+            self._followed_a = offer if follows else self._followed_a
             if self._wants() and not self._in_c:
                 self._switch(True)
             self._draw()

@@ -31,6 +31,8 @@ class EvProfile:
     """How much of the offered current it draws."""
     asks: bool = True
     """Whether it ever asks for power."""
+    follows_reductions: bool = True
+    """Whether it draws less when less is offered."""
     leaves_c: bool = True
     """Whether it goes back to B, and stops drawing, when the offer ends."""
     has_b_state: bool = True
@@ -59,6 +61,11 @@ PROFILES: dict[str, EvProfile] = {
         max_current_a=SIMPLIFIED_CURRENT_A,
     ),
     'overdraws': EvProfile('Draws a quarter more than it was offered.', draw_factor=1.25, max_current_a=80.0),
+    'ignores_reductions': EvProfile(
+        'Keeps its current when less is offered, and when the offer ends.',
+        follows_reductions=False,
+        leaves_c=False,
+    ),
     'flapping': EvProfile('Leaves and enters C every 5 s.', flap_period_s=5.0),
     'slow': EvProfile(
         'Takes its time: 8 s to ask, 4.8 s to follow a new duty cycle, 2.8 s to stop.',

@@ -407,6 +407,32 @@ def test_after_a_lower_limit_the_ev_has_5_s_to_follow() -> None:
     assert harness.t >= lowered + 12.0 - 1e-6
 
 
+def test_the_end_of_the_offer_does_not_end_an_excess() -> None:
+    """A car that ignores a lower limit, and then that its grant is withdrawn, is an error."""
+    harness = KernelHarness().charging().run(10.0)
+    harness.drawn_a = 32.0
+    harness.run(2.0)
+    harness.command(external(entry(10.0)))
+    lowered = harness.t
+    harness.run(10.5)
+    harness.command(external(entry(0.0)))
+    assert harness.outputs.pilot_mode is PilotMode.X1
+    harness.until(lambda: 'Error(OverCurrent)' in harness.codes(), 6.0)
+    assert lowered + 12.0 - 1e-6 <= harness.t <= lowered + 13.1
+    assert not harness.flows
+
+
+def test_a_car_that_ends_its_current_after_the_offer_is_no_error() -> None:
+    harness = KernelHarness().charging().run(10.0)
+    harness.drawn_a = 32.0
+    harness.run(2.0)
+    harness.command(external(entry(10.0)))
+    harness.run(10.5)
+    harness.command(external(entry(0.0)))
+    harness.drawn_a = 0.0
+    assert harness.says(lambda: harness.sample().run(8.0)) == ''
+
+
 def test_a_silent_meter_suspends_the_check() -> None:
     harness = KernelHarness().charging().run(10.0)
     harness.drawn_a = 40.0
