@@ -300,9 +300,11 @@ class SiteAllocator:
                 continue
             if index not in changed and steady - connector.sent_at < RENEW_S - 0.05:
                 continue
-            newest = connector.ledger.newest
-            current = newest.current_a if newest is not None else 0.0
-            phases = newest.phases if newest is not None else self.plan.targets[index].phases
+            newest, target = connector.ledger.newest, self.plan.targets[index]
+            # Without a grant it takes its failsafe current, which is reserved; less would interrupt its car.
+            first_a = min(connector.spec.failsafe_current_a, target.current_a)
+            current = newest.current_a if newest is not None else first_a
+            phases = newest.phases if newest is not None else target.phases
             if index not in changed:
                 connector.ledger.grant(current, phases, self._last_stamp, steady)
             connector.sent_at = steady

@@ -282,6 +282,38 @@ def test_after_a_restart_grants_are_renewed_and_nothing_rises_until_all_have_rep
     assert world.granted_a()['bay_1'] == 30.0
 
 
+def test_an_energy_manager_that_returns_does_not_interrupt_a_car_on_its_failsafe_current() -> None:
+    world = VirtualSite(site(40.0, *(connector(f'bay_{i}', failsafe_current_a=8.0) for i in range(3))))
+    charge(world, 'bay_0', 'bay_1')
+    world.run(30.0)
+    world.stop_manager()
+    world.run(30.0)
+    assert world['bay_0'].limit()[0] == 8.0
+    world['bay_2'].says = False
+    world.start_manager()
+
+    def goes_on() -> None:
+        assert min(each.limit()[0] for each in world.connectors[:2]) >= 8.0
+        assert max(world.possible_by_fuse()['grid']) <= 40.0
+
+    world.run(9.0, goes_on)
+    assert world.granted_a()['bay_0'] == 8.0
+    assert connector_status(world, 'bay_0').reason is GrantReason.STARTING
+    world.run(60.0, goes_on)
+    assert world.granted_a() == {'bay_0': 16.0, 'bay_1': 16.0, 'bay_2': 0.0}
+
+
+def test_an_energy_manager_that_returns_obeys_a_limit_below_the_failsafe_current_at_once() -> None:
+    world = VirtualSite(site(40.0, *(connector(f'bay_{i}', failsafe_current_a=8.0) for i in range(2))))
+    charge(world, 'bay_0', 'bay_1')
+    world.run(30.0)
+    world.stop_manager()
+    world.run(30.0)
+    world.start_manager([RunTimeLimit('grid', 'operator', steps=(LimitStep(limit_a=0.0),))])
+    world.run(2.0)
+    assert [each.limit()[0] for each in world.connectors] == [0.0, 0.0]
+
+
 def test_charging_goes_on_through_a_restart_of_the_energy_manager() -> None:
     world = two_on(32.0)
     charge(world, 'bay_1', 'bay_2')
