@@ -535,6 +535,10 @@ class Authorizer:
         if not event.id_token and not event.connector:
             self._site.outbox.answer(ValidationAnswer(event.ticket, False, 'Name a token or a connector.'))
             return
+        if event.connector and event.connector not in self._site.connectors:
+            text = 'There is no such connector at this site; leave it empty for wherever the token is.'
+            self._site.outbox.answer(ValidationAnswer(event.ticket, False, text))
+            return
         if event.id_token:
             number = normal_form(event.id_token)
             waiting = self._waiting.pop(number, None)

@@ -42,6 +42,7 @@ from evse_manager.depot.site import (
     TreeNode,
 )
 from evse_manager.depot.site_rules import check_site
+from evse_manager.energy.limits import PRIORITY_MAX
 from evse_manager.interface.tokens import normal_form
 
 SECTIONS = ('site', 'grid', 'defaults', 'connectors', 'authorization')
@@ -68,7 +69,6 @@ TIME_OF_DAY = re.compile(r'([01][0-9]|2[0-3]):([0-5][0-9])')
 LARGEST_CURRENT_A, LARGEST_POWER_W = 10_000.0, 10_000_000.0
 LARGEST_CONNECTOR_A = 80.0
 """IEC 61851-1, table A.8: the highest current that a duty cycle stands for."""
-LARGEST_PRIORITY = 1_000_000
 LONGEST_TIMEOUT_S = 3600.0
 DEEPEST_TREE = 32
 
@@ -366,7 +366,7 @@ class _Connectors:
             failsafe_current_a=section.number(
                 'failsafe_current_a', base.failsafe_current_a, 0.0, LARGEST_CONNECTOR_A, 'A'
             ),
-            priority=section.whole('priority', base.priority, -LARGEST_PRIORITY, LARGEST_PRIORITY),
+            priority=section.whole('priority', base.priority, -PRIORITY_MAX, PRIORITY_MAX),
             weight=section.number('weight', base.weight, 0.0, 1000.0, above=True),
             evse_id=section.text('evse_id', name, r'\S{1,64}', 'the EVSE ID, such as "DE*PNX*E1*1"'),
             nominal_voltage_v=self._voltage_v,
@@ -487,7 +487,7 @@ def _token(section: Section, connectors: Sequence[str] | None) -> Token:
             'parent', '', r'[!-~]{1,20}', 'a group of 1 to 20 ASCII characters without spaces'
         ),
         connectors=_known(section, 'connectors', connectors) if 'connectors' in section else None,
-        priority=section.whole('priority', 0, -LARGEST_PRIORITY, LARGEST_PRIORITY),
+        priority=section.whole('priority', 0, -PRIORITY_MAX, PRIORITY_MAX),
         expires_ns=_moment(section, 'expires'),
         valid_from_ns=_moment(section, 'valid_from'),
         enabled=section.choice('enabled', 'true', ('true', 'false')) == 'true',

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from evse_manager.energy.tree import FuseSpec
 from evse_manager.interface.enums import LimitOrigin
+from evse_manager.interface.text import printable
 from evse_manager.interface.types import Time
 
 LIMITS_PER_NODE_MAX = 32
@@ -22,6 +23,12 @@ LIMITS_PER_NODE_MAX = 32
 
 STEPS_MAX = 1000
 """Most steps of one run-time limit."""
+
+SOURCE_LENGTH_MAX = 64
+"""Most characters of the name of a source."""
+
+PRIORITY_MAX = 1_000_000
+"""Priorities lie between this and its negative, in the site file as well."""
 
 SECOND = 1_000_000_000
 
@@ -145,11 +152,18 @@ class LimitBook:
     def _objection(self, limit: RunTimeLimit, wall: Time) -> str:
         if limit.node not in self._nodes:
             known = ', '.join(sorted(self._nodes)[:20])
-            return f'refused: there is no node {limit.node!r}; known are {known}.'
+            name = printable(limit.node, SOURCE_LENGTH_MAX)
+            return f'refused: there is no node {name!r}; known are {known}.'
         if not limit.source:
             return 'refused: name the source of the limit, so that others do not overwrite it.'
-        if len(limit.source) > 64:
-            return 'refused: the name of the source is longer than 64 characters.'
+        if len(limit.source) > SOURCE_LENGTH_MAX:
+            return f'refused: the name of the source is longer than {SOURCE_LENGTH_MAX} characters.'
+        if not limit.source.isprintable():
+            return 'refused: the name of the source has characters that cannot be shown.'
+        if abs(limit.priority) > PRIORITY_MAX:
+            return (
+                f'refused: priority is {limit.priority}, but must lie in {-PRIORITY_MAX} to {PRIORITY_MAX}.'
+            )
         if len(limit.steps) > STEPS_MAX:
             return f'refused: the schedule has more than {STEPS_MAX} steps.'
         if limit.expires is not None and limit.expires <= wall:

@@ -227,7 +227,7 @@ class Site:
         for_s: float = 600.0,
     ) -> ValidationAnswer:
         self.tickets += 1
-        ticket, name = self.tickets, self.connectors[at].name if at else ''
+        ticket, name = self.tickets, f'c{at}' if at else ''
         expiry = Time(self.wall + round(for_s * SECOND))
         self.react(ReserveRequested(ticket, number, token, parent, name, expiry))
         return self.answers[ticket]
@@ -240,7 +240,7 @@ class Site:
     def withdraw(self, token: str = '', at: int | None = None) -> ValidationAnswer:
         self.tickets += 1
         ticket = self.tickets
-        self.react(WithdrawRequested(ticket, token, self.connectors[at].name if at else ''))
+        self.react(WithdrawRequested(ticket, token, f'c{at}' if at else ''))
         return self.answers[ticket]
 
     def validated(self, result: ValidationResult | None) -> TokenResultEnum | None:

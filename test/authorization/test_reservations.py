@@ -41,6 +41,15 @@ def test_a_reserved_token_takes_its_own_connector_and_not_the_first_car() -> Non
     assert site.charging() == {2: 'TOKEN_A'}
 
 
+def test_a_reservation_of_an_unknown_connector_is_refused_and_replaces_none() -> None:
+    site = make()
+    assert site.reserve('TOKEN_A', at=1, number=7).success
+    answer = site.reserve('TOKEN_A', at=99, number=7)
+    assert (answer.success, answer.result) == (False, ReservationStatus.REJECTED)
+    assert 'no such connector' in answer.message
+    assert site.marks() == {1: 7}
+
+
 @pytest.mark.parametrize(
     ('facts', 'result'),
     [

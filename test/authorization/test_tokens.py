@@ -318,6 +318,15 @@ def test_withdraw_authorization_with_timeout() -> None:
     assert not site.withdraw('VALID_1').success
 
 
+def test_withdraw_at_an_unknown_connector_takes_back_nothing() -> None:
+    site = make()
+    site.present('VALID_1')
+    answer = site.withdraw('VALID_1', at=99)
+    assert not answer.success
+    assert 'no such connector' in answer.message
+    assert site.withdraw('VALID_1').success, 'the token waits still'
+
+
 def test_withdraw_without_a_name() -> None:
     assert not make().withdraw().success
 

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from evse_manager.energy.limits import (
     LIMITS_PER_NODE_MAX,
+    PRIORITY_MAX,
+    SOURCE_LENGTH_MAX,
+    STEPS_MAX,
     LimitBook,
     LimitBound,
     LimitStep,
@@ -83,19 +86,33 @@ def test_a_schedule_holds_step_by_step_the_first_at_once_and_the_last_on() -> No
     [
         (limit('operator', 10.0, node='nowhere'), "there is no node 'nowhere'; known are bay_1, grid."),
         (limit('', 10.0), 'name the source'),
-        (limit('x' * 65, 10.0), 'longer than 64'),
+        (limit('operator', 10.0, node='n' * 100_000), f"no node '{'n' * 63}…'; known are"),
+        (limit('operator', 10.0, node='\x1b[2J'), "no node '\ufffd[2J'"),
+        (limit('x' * (SOURCE_LENGTH_MAX + 1), 10.0), 'longer than 64'),
+        (limit('operator\x1b[2J', 10.0), 'cannot be shown'),
+        (
+            limit('operator', 10.0, priority=PRIORITY_MAX + 1),
+            'priority is 1000001, but must lie in -1000000 to',
+        ),
+        (limit('operator', 10.0, priority=-PRIORITY_MAX - 1), 'priority is -1000001'),
         (limit('operator', math.nan), 'limit_a is nan'),
         (limit('operator', -1.5), 'limit_a is -1.5'),
         (limit('operator', math.inf), 'limits nothing'),
         (limit('operator', 10.0, expires=NOW), 'expired already'),
         (limit('operator', 10.0, steps=(LimitStep(Time(9), 1.0), LimitStep(Time(9), 2.0))), 'rise in time'),
         (limit('operator', 10.0, steps=(LimitStep(limit_w=math.nan),)), 'limit_w is nan'),
+        (
+            limit('operator', 10.0, steps=tuple(LimitStep(Time(at), 9.0) for at in range(STEPS_MAX + 1))),
+            'more than 1000 steps',
+        ),
+        (limit('operator', 10.0), "the limit of 'operator' at grid has the priority 1; give that or a"),
     ],
 )
-def test_what_makes_no_sense_is_refused(wrong: RunTimeLimit, text: str) -> None:
-    limits = book()
+def test_what_makes_no_sense_is_refused_and_changes_nothing(wrong: RunTimeLimit, text: str) -> None:
+    before = [limit('bridge', 30.0), limit('operator', 20.0, 1)]
+    limits = book(*before)
     assert text in limits.set(wrong, NOW)
-    assert limits.all() == []
+    assert limits.all() == before
 
 
 def test_sources_are_limited_in_number() -> None:

@@ -233,6 +233,31 @@ def test_withdraw_token(yard: Yard) -> None:
     assert not yard.call('withdraw_token', id_token='robot-7').success
 
 
+def test_requests_that_name_an_unknown_connector_are_refused_and_change_nothing(yard: Yard) -> None:
+    held = yard.call('reserve', id_token='ROBOT-8', connector='one', duration=seconds(600))
+    assert held.success
+    yard.one.sees('ReservationStart')
+    refused = yard.call(
+        'reserve',
+        reservation_id=held.reservation_id,
+        id_token='ROBOT-8',
+        connector='attic',
+        duration=seconds(600),
+    )
+    assert (refused.success, refused.status) == (False, ReservationStatus.REJECTED)
+    assert refused.message == 'There is no such connector at this site; leave it empty for any.'
+    yard.present('ROBOT-7', TokenResult.WAITING_FOR_CAR)
+    refused = yard.call('withdraw_token', id_token='ROBOT-7', connector='attic')
+    assert not refused.success
+    assert refused.message.startswith('There is no such connector at this site')
+    assert not yard.call('cancel_reservation', reservation_id=held.reservation_id + 1000).success
+    yard.one.sees_nothing()
+    assert [each.reservation_id for each in yard.held[-1].reservations] == [held.reservation_id]
+    assert yard.call('withdraw_token', id_token='ROBOT-7').success, 'it waits still'
+    assert yard.call('cancel_reservation', reservation_id=held.reservation_id).success
+    yard.one.sees('ReservationEnd')
+
+
 def test_killed_and_started_again_it_knows_what_runs_and_what_is_reserved(yard: Yard) -> None:
     yard.one.accepted('simulation/plug_in')
     yard.one.sees('SS AR')
