@@ -198,7 +198,7 @@ def test_negative_use_frees_nothing(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize('lie', [1e9, -1e9, math.nan], ids=['huge', 'hugely negative', 'no number'])
-def test_a_meter_that_lies_counts_as_silent(yard: Yard, lie: float) -> None:
+def test_a_lying_meter_counts_as_silent(yard: Yard, lie: float) -> None:
     bay = yard.bays[3]
     bay.wants_a = 32.0
     yard.sample = lambda: Powermeter(timestamp=now(), current_a=Current(l1=2.0, l2=2.0, l3=2.0))
