@@ -39,6 +39,7 @@ NOT_TYPED = {
     r'rqt |rviz2 ': 'is not among the wheels of ROS 2',
     r'ros2 run evse_manager site_markers .* &$': 'is for RViz; test_site_markers.py runs the node',
     r'export ROS_SECURITY_|ROS_SECURITY_ENCLAVE_OVERRIDE=': 'needs the security plug-in of Fast DDS',
+    r'export ROS_DISCOVERY_SERVER=': 'needs a discovery server; test_discovery_server.py starts one',
     r'evse gui( /|$)': 'needs a display; test/rqt runs the window off-screen',
     r'evse gui --for 60 ': 'takes a minute; the first steps type it shorter',
     r'ros2 service call /depot/validate_token ': 'is answered by a back end; test_authorization.py is one',

@@ -112,6 +112,24 @@ class Process:
             os.killpg(self._child.pid, signal.SIGKILL)
 
 
+def shared_memory_of(pid: int) -> list[str]:
+    """Return what a process has mapped of the shared memory of Fast DDS."""
+    lines = Path(f'/proc/{pid}/maps').read_text().splitlines()
+    return [line for line in lines if '/dev/shm/fastrtps' in line or '/dev/shm/fastdds' in line]
+
+
+def listening(pid: int) -> set[str]:
+    """Return the local addresses of the UDP sockets of a process, in hexadecimal digits."""
+    inodes = set()
+    for link in Path(f'/proc/{pid}/fd').iterdir():
+        try:
+            inodes.add(str(link.readlink()).removeprefix('socket:[').removesuffix(']'))
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    rows = [line.split() for line in Path('/proc/net/udp').read_text().splitlines()[1:]]
+    return {row[1].partition(':')[0] for row in rows if row[9] in inodes}
+
+
 class Probe:
     """A node that calls services, listens and publishes; it spins while somebody waits."""
 

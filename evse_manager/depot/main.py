@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from evse_manager.depot.discovery_server import ServerAddress, ServerError, parse_address
 from evse_manager.depot.site_file import SiteFileError, load_site
 from evse_manager.depot.site_text import site_lines
 from evse_manager.depot.supervisor import EXIT_FAILED, EXIT_OK, Supervisor
@@ -22,6 +23,7 @@ examples:
   depot site.yaml                      run what belongs to this machine
   depot site.yaml --check              name every mistake in the file
   depot site.yaml --host shed          run what belongs to the machine shed
+  depot site.yaml --discovery-server   the same, with a discovery server on the loopback interface
   depot site.yaml --ros-args --log-level debug
 
 exit codes:
@@ -47,6 +49,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         default=socket.gethostname(),
         help='which machine of the site file this is (default: its host name)',
     )
+    parser.add_argument(
+        '--discovery-server',
+        metavar='ADDRESS:PORT',
+        nargs='?',
+        const=str(ServerAddress()),
+        help='start the discovery server of Fast DDS, at this address (default: %(const)s), and use it',
+    )
     return parser.parse_args(list(argv))
 
 
@@ -61,7 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif given.check:
             print(f'{given.file}: {len(load_site(given.file).connectors)} connectors, no mistakes.')
         else:
-            return Supervisor(given.file, given.host, arguments[start:]).run()
+            server = parse_address(given.discovery_server) if given.discovery_server else None
+            return Supervisor(given.file, given.host, arguments[start:], server).run()
+    except ServerError as error:
+        print(f'depot: {error}', file=sys.stderr)
+        return EXIT_USAGE
     except SiteFileError as error:
         count = len(error.mistakes)
         print(f'{error}\ndepot: {count} mistake{"s" * (count != 1)} in {given.file}.', file=sys.stderr)

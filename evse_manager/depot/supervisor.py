@@ -16,8 +16,15 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from evse_manager.depot.child import Child
+from evse_manager.depot.child import Child, DiscoveryServer, Supervised
 from evse_manager.depot.discovery import too_many
+from evse_manager.depot.discovery_server import (
+    CLIENT_VARIABLES,
+    ServerAddress,
+    client_environment,
+    server_environment,
+    server_program,
+)
 from evse_manager.depot.protocol import Kind, Start, Stopped
 from evse_manager.depot.shards import assign
 from evse_manager.depot.site import Connector, Site
@@ -45,13 +52,34 @@ def say(level: str, text: str) -> None:
 class Supervisor:
     """Hosts the part of a site that belongs to one machine."""
 
-    def __init__(self, file: Path, host: str, ros_arguments: Sequence[str]) -> None:
-        """Read the site file; raises SiteFileError."""
+    def __init__(
+        self,
+        file: Path,
+        host: str,
+        ros_arguments: Sequence[str],
+        discovery_server: ServerAddress | None = None,
+    ) -> None:
+        """
+        Read the site file; with an address a discovery server is started for the workers.
+
+        Raises SiteFileError, and ServerError.
+        """
         self._file = file
         self._text = read_site_file(file)
         self._site = parse_site(self._text, str(file))
         self._host = host
         self._ros_arguments = tuple(ros_arguments)
+        self._environment: dict[str, str] = dict(os.environ)
+        """That of the workers."""
+        self._server: DiscoveryServer | None = None
+        if discovery_server is not None:
+            self._environment = client_environment(discovery_server, os.environ)
+            self._server = DiscoveryServer(
+                server_program(),
+                discovery_server,
+                self._active_file.with_suffix('.discovery_server.xml'),
+                server_environment(os.environ),
+            )
         self._children: dict[tuple[Kind, int], Child] = {}
         self._workers: dict[str, int] = {}
         """The worker of each connector, by name."""
@@ -71,6 +99,9 @@ class Supervisor:
         lock = self._lock()
         if lock is None:
             return EXIT_FAILED
+        if self._server is not None:
+            names = ' '.join(f'{name}={self._environment[name]}' for name in CLIENT_VARIABLES)
+            say('INFO', f'discovery by a server; whoever is to see the site needs {names}.')
         self._apply(None)
         self._warn_of_discovery()
         while not self._ends():
@@ -112,26 +143,32 @@ class Supervisor:
         return signal.SIGINT in self._signals or signal.SIGTERM in self._signals
 
     def _end(self) -> int:
-        """End every child in order, by force where need be."""
+        """End every child in order, by force where need be; the discovery server last."""
         say('INFO', 'withdrawing power and ending.')
-        for child in self._children.values():
-            child.start_at = None
-            child.signal(signal.SIGTERM)
         end = time.monotonic() + END_S
-        while (left := [child for child in self._children.values() if child.pid is not None]) and (
-            time.monotonic() < end
-        ):
-            self._selector.select(min(0.1, max(0.0, end - time.monotonic())))
-            for child in left:
-                if child.has_ended() is not None:
-                    self._release(child)
-        for child in left:
-            say('ERROR', f'{child.name} does not end; it is killed.')
-            child.signal(signal.SIGKILL)
-            self._release(child)
+        killed = self._end_all(list(self._children.values()), end)
+        if self._server is not None:
+            killed |= self._end_all([self._server], end)
         with suppress(OSError):
             self._active_file.unlink()
-        return EXIT_FAILED if left else EXIT_OK
+        return EXIT_FAILED if killed else EXIT_OK
+
+    def _end_all(self, processes: Sequence[Supervised], end: float) -> bool:
+        """End processes until a time of the monotonic clock; return whether one of them was killed."""
+        for each in processes:
+            each.dismiss()
+        while left := [each for each in processes if each.pid is not None]:
+            if time.monotonic() >= end:
+                break
+            self._selector.select(min(0.1, max(0.0, end - time.monotonic())))
+            for each in left:
+                if each.has_ended() is not None:
+                    self._release(each)
+        for each in left:
+            say('ERROR', f'{each.name} does not end; it is killed.')
+            each.signal(signal.SIGKILL)
+            self._release(each)
+        return bool(left)
 
     # --- the site --------------------------------------------------------------------------------------
 
@@ -242,11 +279,14 @@ class Supervisor:
 
     def _child(self, kind: Kind, number: int) -> Child:
         if (kind, number) not in self._children:
-            self._children[kind, number] = Child(kind, number, self._ros_arguments)
+            self._children[kind, number] = Child(kind, number, self._ros_arguments, self._environment)
         return self._children[kind, number]
 
     def _start_due(self) -> None:
         now = time.monotonic()
+        server = self._server
+        if server is not None and server.start_at is not None and server.start_at <= now:
+            server.start(now)
         for child in self._children.values():
             if child.start_at is not None and child.start_at <= now:
                 child.start(now)
@@ -276,6 +316,10 @@ class Supervisor:
     def _look_after(self) -> None:
         """Start again what has died, kill what hangs."""
         now = time.monotonic()
+        server = self._server
+        if server is not None and (ended := server.has_ended()) is not None:
+            self._release(server)
+            self._start_again(server, ended, now)
         for child in list(self._children.values()):
             code = child.has_ended()
             if code is not None:
@@ -292,21 +336,25 @@ class Supervisor:
         if not child.orders:
             say('INFO', f'{child.name} has ended; it has nothing to host.')
             return
-        delay = child.retry(now)
-        ended = f'signal {signal.Signals(-code).name}' if code < 0 else f'exit code {code}'
-        say('ERROR', f'{child.name} has ended with {ended}; it is started again in {delay:.1f} s.')
+        self._start_again(child, code, now)
 
-    def _release(self, child: Child) -> None:
-        if child.reports is not None:
-            self._selector.unregister(child.reports)
-        child.forget()
+    def _start_again(self, process: Supervised, code: int, now: float) -> None:
+        delay = process.retry(now)
+        ended = f'signal {signal.Signals(-code).name}' if code < 0 else f'exit code {code}'
+        say('ERROR', f'{process.name} has ended with {ended}; it is started again in {delay:.1f} s.')
+
+    def _release(self, process: Supervised) -> None:
+        if isinstance(process, Child) and process.reports is not None:
+            self._selector.unregister(process.reports)
+        process.forget()
 
     def _wait_s(self) -> float:
-        due = [each.start_at for each in self._children.values() if each.start_at is not None]
+        supervised = (*self._children.values(), *([] if self._server is None else [self._server]))
+        due = [each.start_at for each in supervised if each.start_at is not None]
         return max(0.0, min((*due, time.monotonic() + LONGEST_WAIT_S)) - time.monotonic())
 
     def _warn_of_discovery(self) -> None:
-        warning = too_many(len(self._children))
+        warning = too_many(len(self._children), self._environment)
         if warning:
             say('WARN', warning)
 

@@ -76,7 +76,7 @@ def most_participants(environment: Mapping[str, str] = os.environ) -> int | None
     """Return how many participants of one machine find each other; None = no limit of ours to know."""
     configured = dict(environment)
     configure(configured)
-    if not is_fast_dds(configured):
+    if not is_fast_dds(configured) or configured.get('ROS_DISCOVERY_SERVER'):
         return None
     if configured.get(profiles_variable()) == str(LOOPBACK):
         return LOOPBACK_PARTICIPANTS

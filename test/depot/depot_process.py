@@ -13,6 +13,7 @@ import yaml
 from harness import Connector, Probe, Process
 
 WORKER = 'evse_manager.depot.worker'
+SERVER = 'fast-discovery-server'
 START_S = 60.0
 """Longest wait for a depot on a busy machine."""
 
@@ -49,14 +50,18 @@ def is_running(pid: int) -> bool:
 class Depot:
     """A running depot."""
 
-    def __init__(self, folder: Path, text: str, probe: Probe, *arguments: str) -> None:
+    def __init__(self, folder: Path, text: str, probe: Probe, *arguments: str, **environment: str) -> None:
         self.file = folder / 'site.yaml'
         self.file.write_text(text)
         self.namespace: str = yaml.safe_load(text)['site']['namespace']
         self.probe = probe
         self._connectors: dict[str, Connector] = {}
         self.process = Process(
-            'depot', str(self.file), *arguments, log=folder / 'depot.log', ROS_HOME=str(folder / 'ros')
+            'depot',
+            str(self.file),
+            *arguments,
+            log=folder / 'depot.log',
+            **{'ROS_HOME': str(folder / 'ros'), **environment},
         )
 
     def connector(self, name: str) -> Connector:
@@ -69,6 +74,17 @@ class Depot:
 
     def workers(self) -> dict[int, str]:
         """Return the processes of its workers: id and kind."""
+        return {
+            pid: words[words.index(WORKER) + 1] for pid, words in self._children().items() if WORKER in words
+        }
+
+    def discovery_server(self) -> int | None:
+        """Return the process of its discovery server."""
+        found = [pid for pid, words in self._children().items() if words[0].endswith(SERVER)]
+        return found[0] if found else None
+
+    def _children(self) -> dict[int, list[str]]:
+        """Return its processes with their words."""
         found = {}
         for folder in Path('/proc').iterdir():
             if not folder.name.isdecimal() or not is_running(int(folder.name)):
@@ -78,8 +94,8 @@ class Depot:
             except OSError:
                 continue
             words = command_line(int(folder.name))
-            if parent == self.process.pid and WORKER in words:
-                found[int(folder.name)] = words[words.index(WORKER) + 1]
+            if parent == self.process.pid and words:
+                found[int(folder.name)] = words
         return found
 
     def worker(self, kind: str) -> int:

@@ -1,6 +1,7 @@
 """The parts of the depot that need no process: shards, back-off, discovery, its protocol."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -8,9 +9,17 @@ from hypothesis import strategies as st
 
 from evse_manager.depot.backoff import FIRST_S, LONGEST_S, STEADY_S, Backoff
 from evse_manager.depot.discovery import participants_here, too_many
+from evse_manager.depot.discovery_server import (
+    ServerAddress,
+    ServerError,
+    client_environment,
+    parse_address,
+    server_environment,
+    server_profile,
+)
 from evse_manager.depot.protocol import Alive, Start, Stop, Stopped, decode, encode
 from evse_manager.depot.shards import BEST_SIZE, MOST_WORKERS, assign, shard_count
-from evse_manager.nodes.middleware import LOCALHOST_PARTICIPANTS
+from evse_manager.nodes.middleware import LOCALHOST_PARTICIPANTS, LOOPBACK
 
 NAMES = st.sets(st.integers(0, 400).map('evse_{}'.format), max_size=120)
 
@@ -84,6 +93,11 @@ def test_participants_are_counted_by_their_ports(tmp_path: Path) -> None:
         (101, {'ROS_LOCALHOST_ONLY': '1'}, True),
         (33, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'ROS_STATIC_PEERS': '192.0.2.1'}, False),
         (34, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'ROS_STATIC_PEERS': '192.0.2.1'}, True),
+        (
+            101,
+            {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'ROS_DISCOVERY_SERVER': '127.0.0.1:11811'},
+            False,
+        ),
         (101, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}, False),
         (101, {}, False),
         (101, {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'RMW_IMPLEMENTATION': 'rmw_zenoh_cpp'}, False),
@@ -96,3 +110,63 @@ def test_more_processes_than_localhost_discovers_are_warned_of(
     warning = too_many(planned, {'ROS_DOMAIN_ID': '232', **environment})
     assert bool(warning) is warned
     assert not warned or 'docs/depot.md' in warning
+
+
+# --- the discovery server ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('text', 'address'),
+    [
+        ('127.0.0.1:11811', ServerAddress()),
+        ('127.0.0.1', ServerAddress()),
+        ('192.0.2.7:65535', ServerAddress('192.0.2.7', 65_535)),
+    ],
+)
+def test_an_address_is_read(text: str, address: ServerAddress) -> None:
+    assert parse_address(text) == address
+    assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['', 'site.yaml', 'localhost:11811', '127.0.0.1:', '127.0.0.1:0', '127.0.0.1:65536', '127.0.0.1:-1',
+     '1.2.3', '256.0.0.1', '0.0.0.0:11811', '239.255.0.1:11811', '::1', '127.0.0.1;10.0.0.1',
+     '127.0.0.1:11811</address>'],
+)  # fmt: skip
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(
+        ServerError, match=r'is no address of a discovery server; write ADDRESS:PORT, such as 127'
+    ):
+        parse_address(text)
+
+
+def test_workers_use_the_server_with_the_profile_that_they_have_without_it() -> None:
+    given = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'HOME': '/home/evse'}
+    found = client_environment(ServerAddress(port=5), given)
+    assert found['ROS_DISCOVERY_SERVER'] == '127.0.0.1:5'
+    assert found['ROS_SUPER_CLIENT'] == 'TRUE'
+    assert str(LOOPBACK) in found.values()
+    assert 'ROS_DISCOVERY_SERVER' not in given
+    assert server_environment(found).get('HOME') == '/home/evse'
+    assert not {'ROS_DISCOVERY_SERVER', 'FASTRTPS_DEFAULT_PROFILES_FILE'} & set(server_environment(found))
+
+
+@pytest.mark.parametrize(
+    ('environment', 'text'),
+    [
+        ({'RMW_IMPLEMENTATION': 'rmw_zenoh_cpp'}, 'for Fast DDS, not for rmw_zenoh_cpp'),
+        ({'ROS_DISCOVERY_SERVER': '10.0.0.1:11811'}, 'names a discovery server already'),
+        ({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, 'RANGE is LOCALHOST; use an address such as'),
+    ],
+)
+def test_where_no_server_can_be_used_the_reason_is_given(environment: dict[str, str], text: str) -> None:
+    with pytest.raises(ServerError, match=text):
+        client_environment(ServerAddress('192.0.2.7'), environment)
+
+
+def test_the_profile_of_the_server_has_its_address_alone() -> None:
+    root = ElementTree.fromstring(server_profile(ServerAddress('192.0.2.7', 4321)))
+    assert {each.text for each in root.findall('.//{*}address')} == {'192.0.2.7'}
+    assert [each.text for each in root.findall('.//{*}port')] == ['4321']
+    assert [each.text for each in root.findall('.//{*}discoveryProtocol')] == ['SERVER']

@@ -21,7 +21,7 @@ from evse_manager.nodes.middleware import (
     profiles_variable,
 )
 from evse_manager.nodes.qos import profile
-from harness import Connector, Probe, Site
+from harness import Connector, Probe, Site, listening, shared_memory_of
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -118,24 +118,6 @@ def test_endpoints_take_no_memory_for_the_longest_messages_of_their_types(domain
         [sys.executable, '-c', ENDPOINTS], capture_output=True, text=True, timeout=60.0, check=True
     )
     assert 0.0 < float(done.stdout) < 8.0
-
-
-def shared_memory_of(pid: int) -> list[str]:
-    """Return what a process has mapped of the shared memory of Fast DDS."""
-    lines = Path(f'/proc/{pid}/maps').read_text().splitlines()
-    return [line for line in lines if '/dev/shm/fastrtps' in line or '/dev/shm/fastdds' in line]
-
-
-def listening(pid: int) -> set[str]:
-    """Return the local addresses of the UDP sockets of a process that were bound to a port of DDS."""
-    inodes = set()
-    for link in Path(f'/proc/{pid}/fd').iterdir():
-        try:
-            inodes.add(str(link.readlink()).removeprefix('socket:[').removesuffix(']'))
-        except FileNotFoundError:  # closed meanwhile
-            continue
-    rows = [line.split() for line in Path('/proc/net/udp').read_text().splitlines()[1:]]
-    return {row[1].partition(':')[0] for row in rows if row[9] in inodes}
 
 
 def test_a_node_has_no_shared_memory_and_listens_on_the_loopback_interface_alone(
