@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterable, Mapping
 
-BEST_SIZE = 25
+BEST_SIZE = 50
 """
-Connectors of one worker: creating endpoints costs quadratically in a process, and a process costs memory
-(docs/performance.md has the figures).
+Connectors of one worker: each process costs memory by itself, and again for every endpoint of the others that
+it knows; with more connectors a worker that ends takes more of them along (docs/performance.md has figures).
 """
 
 MOST_WORKERS = 12

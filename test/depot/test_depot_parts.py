@@ -26,7 +26,7 @@ NAMES = st.sets(st.integers(0, 400).map('evse_{}'.format), max_size=120)
 
 @pytest.mark.parametrize(
     ('connectors', 'workers'),
-    [(0, 0), (1, 1), (BEST_SIZE, 1), (BEST_SIZE + 1, 2), (100, 4), (300, 12), (10_000, MOST_WORKERS)],
+    [(0, 0), (1, 1), (BEST_SIZE, 1), (BEST_SIZE + 1, 2), (300, 6), (600, 12), (10_000, MOST_WORKERS)],
 )
 def test_few_workers_host_many_connectors(connectors: int, workers: int) -> None:
     assert shard_count(connectors) == workers
