@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 MAX_CURRENT_A = 80.0
 """Highest current that the interface takes (IEC 61851-1, table A.8: the duty cycle ends at 80 A)."""
@@ -69,21 +69,22 @@ def choices_of(enumeration: type[E]) -> list[str]:
     return [dashed(member) for member in enumeration if member]
 
 
-def choice(enumeration: type[E]) -> Callable[[str], E]:
-    """Return a type for an enumeration's members, in any case, with dashes or underscores."""
+class Choice(Generic[E]):
+    """A type for an enumeration's members, in any case, with dashes or underscores."""
 
-    def parse(text: str) -> E:
+    def __init__(self, enumeration: type[E]) -> None:
+        self.names = choices_of(enumeration)
+        """The members as people type them."""
+        self._known = {member.name: member for member in enumeration if member}
+        self._compact = {key.replace('_', ''): member for key, member in self._known.items()}
+
+    def __call__(self, text: str) -> E:
+        """Return the member; raises ArgumentTypeError with what there is."""
         name = text.strip().upper().replace('-', '_')
-        known = {member.name: member for member in enumeration if member}
-        compact = {key.replace('_', ''): member for key, member in known.items()}
-        member = known.get(name) or compact.get(name.replace('_', ''))
+        member = self._known.get(name) or self._compact.get(name.replace('_', ''))
         if member is None:
-            raise argparse.ArgumentTypeError(
-                f'{text!r} is not known; choose one of: {", ".join(choices_of(enumeration))}'
-            )
+            raise argparse.ArgumentTypeError(f'{text!r} is not known; choose one of: {", ".join(self.names)}')
         return member
-
-    return parse
 
 
 def text_of(what: str, limit: int = 255) -> Callable[[str], str]:

@@ -7,7 +7,7 @@ Names equal the services' with dashes; nothing here imports ROS.
 
 import textwrap
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -43,6 +43,8 @@ class Argument:
 
     flags: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    completions: tuple[str, ...] = ()
+    """What a shell may complete it to, where its type does not say."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,9 @@ class Command:
         return self.service.startswith('simulation/')
 
 
-def argument(*flags: str, **options: Any) -> Argument:
-    """Return an argument as ``ArgumentParser.add_argument`` would take it."""
-    return Argument(flags, options)
+def argument(*flags: str, completions: Iterable[str] = (), **options: Any) -> Argument:
+    """Return an argument as ``ArgumentParser.add_argument`` would take it, with what completes it."""
+    return Argument(flags, options, tuple(completions))
 
 
 def listed(enumeration: type[IntEnum]) -> str:
@@ -191,13 +193,13 @@ COMMANDS: tuple[Command, ...] = (
         arguments=(
             argument(
                 'state',
-                type=arguments.choice(EnableState),
+                type=arguments.Choice(EnableState),
                 metavar='STATE',
                 help=f'what the source wants: {listed(EnableState)}',
             ),
             argument(
                 '--source',
-                type=arguments.choice(EnableSource),
+                type=arguments.Choice(EnableSource),
                 default=EnableSource.UNSPECIFIED,
                 metavar='SOURCE',
                 help=f'who wants it: {listed(EnableSource)} (default: a source without a name)',
@@ -238,21 +240,21 @@ COMMANDS: tuple[Command, ...] = (
             ),
             argument(
                 '--status',
-                type=arguments.choice(AuthorizationStatus),
+                type=arguments.Choice(AuthorizationStatus),
                 default=AuthorizationStatus.ACCEPTED,
                 metavar='STATUS',
                 help=f'what the authority said: {listed(AuthorizationStatus)} (default: accepted)',
             ),
             argument(
                 '--type',
-                type=arguments.choice(AuthorizationType),
+                type=arguments.Choice(AuthorizationType),
                 default=AuthorizationType.RFID,
                 metavar='TYPE',
                 help=f'how it was presented: {listed(AuthorizationType)} (default: rfid)',
             ),
             argument(
                 '--token-type',
-                type=arguments.choice(IdTokenType),
+                type=arguments.Choice(IdTokenType),
                 default=IdTokenType.UNSPECIFIED,
                 metavar='TYPE',
                 help=f'kind of the token: {listed(IdTokenType)} (default: not given)',
@@ -352,7 +354,7 @@ COMMANDS: tuple[Command, ...] = (
         arguments=(
             argument(
                 '--reason',
-                type=arguments.choice(StopTransactionReason),
+                type=arguments.Choice(StopTransactionReason),
                 default=StopTransactionReason.LOCAL,
                 metavar='REASON',
                 help=f'why: {listed(StopTransactionReason)} (default: local)',
@@ -414,14 +416,14 @@ COMMANDS: tuple[Command, ...] = (
             ),
             argument(
                 '--status',
-                type=arguments.choice(ExiStreamStatus),
+                type=arguments.Choice(ExiStreamStatus),
                 default=ExiStreamStatus.ACCEPTED,
                 metavar='STATUS',
                 help=f'{listed(ExiStreamStatus)} (default: accepted)',
             ),
             argument(
                 '--action',
-                type=arguments.choice(CertificateAction),
+                type=arguments.Choice(CertificateAction),
                 default=CertificateAction.INSTALL,
                 metavar='ACTION',
                 help=f'{listed(CertificateAction)} (default: install)',
@@ -453,7 +455,13 @@ SIMULATION: tuple[Command, ...] = (
         'plug a simulated EV in',
         PROFILE_GLOSSARY,
         arguments=(
-            argument('--profile', default='', metavar='NAME', help='kind of the EV (default: default)'),
+            argument(
+                '--profile',
+                default='',
+                metavar='NAME',
+                help='kind of the EV (default: default)',
+                completions=PROFILES,
+            ),
             argument(
                 '--soc',
                 type=arguments.number(1, 100, '%'),
@@ -511,7 +519,13 @@ SIMULATION: tuple[Command, ...] = (
         FAULT_GLOSSARY,
         aliases=('inject',),
         arguments=(
-            argument('fault', type=arguments.text_of('fault'), metavar='FAULT', help='name of the fault'),
+            argument(
+                'fault',
+                type=arguments.text_of('fault'),
+                metavar='FAULT',
+                help='name of the fault',
+                completions=FAULTS,
+            ),
         ),
         request=lambda given: {'fault': given.fault.replace('-', '_')},
         examples=('evse sim inject ventilation',),
@@ -523,7 +537,12 @@ SIMULATION: tuple[Command, ...] = (
         aliases=('clear',),
         arguments=(
             argument(
-                'fault', nargs='?', default='', metavar='FAULT', help='name of the fault (default: all)'
+                'fault',
+                nargs='?',
+                default='',
+                metavar='FAULT',
+                help='name of the fault (default: all)',
+                completions=FAULTS,
             ),
         ),
         request=lambda given: {'fault': given.fault.replace('-', '_')},

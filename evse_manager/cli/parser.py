@@ -2,9 +2,10 @@
 
 import argparse
 import difflib
+import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,6 +35,17 @@ exit codes:
 
 class CommandParser(ArgumentParser):
     """Answers wrong usage in one sentence instead of repeating the usage, with the nearest known name."""
+
+    def add_argument(self, *flags: Any, **options: Any) -> argparse.Action:
+        """Add an argument, and what a shell completes it to."""
+        action = super().add_argument(*flags, **options)
+        if isinstance(action.type, arguments.Choice):
+            complete_with(action, action.type.names)
+        elif action.dest == 'connectors':
+            complete_with(action, complete_connectors)
+        elif action.metavar in ('FILE', 'PATH'):
+            complete_with(action, complete_files)
+        return action
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Check a choice; argparse offers no other place for the wording of an unknown one."""
@@ -96,7 +108,7 @@ def common() -> ArgumentParser:
         metavar='NAMESPACE',
         help='namespace of the connector, such as /evse_1 (default: the only one on the graph)',
     )
-    connector.completer = complete_connectors  # type: ignore[attr-defined]
+    complete_with(connector, complete_connectors)
     group.add_argument(
         '--timeout',
         type=arguments.number(0.1, 3600, 's'),
@@ -110,6 +122,19 @@ def common() -> ArgumentParser:
         help='print tokens in full; they are secrets and masked otherwise',
     )
     return parser
+
+
+def complete_with(action: argparse.Action, completer: Iterable[str] | Callable[..., Iterable[str]]) -> None:
+    """Let a shell complete an argument to these, or to what a function returns for its beginning."""
+    function = completer if callable(completer) else lambda **_: completer
+    action.completer = function  # type: ignore[attr-defined]
+
+
+def complete_files(prefix: str, **_: Any) -> list[str]:
+    """Return the files that begin so, for the completion of a shell."""
+    from argcomplete.completers import FilesCompleter  # noqa: PLC0415 - optional
+
+    return list(FilesCompleter()(prefix))
 
 
 def complete_connectors(prefix: str, **_: Any) -> list[str]:
@@ -148,7 +173,9 @@ def add_command(group: Any, command: Command, parent: ArgumentParser) -> None:
         parsers.append(twin)
     for each in parsers:
         for argument in command.arguments:
-            each.add_argument(*argument.flags, **argument.options)
+            action = each.add_argument(*argument.flags, **argument.options)
+            if argument.completions:
+                complete_with(action, argument.completions)
         each.set_defaults(run='call', command=command)
 
 
@@ -246,7 +273,7 @@ def add_site(group: Any) -> None:
     token.add_argument('token', type=arguments.text_of('token'), metavar='TOKEN', help='the token')
     token.add_argument(
         '--type',
-        type=arguments.choice(AuthorizationType),
+        type=arguments.Choice(AuthorizationType),
         default=AuthorizationType.RFID,
         metavar='TYPE',
         help='how it was presented: ocpp, rfid, autocharge or plug-and-charge (default: rfid)',
@@ -533,8 +560,11 @@ def parse(argv: list[str] | None = None) -> Namespace:
 
 def complete(parser: ArgumentParser) -> None:
     """Answer a shell that asks for completions, where argcomplete is installed."""
+    if '_ARGCOMPLETE' not in os.environ:
+        return
     try:
-        import argcomplete  # noqa: PLC0415 - optional
+        from argcomplete import autocomplete  # noqa: PLC0415 - optional
+        from argcomplete.completers import SuppressCompleter  # noqa: PLC0415
     except ImportError:
         return
-    argcomplete.autocomplete(parser)
+    autocomplete(parser, default_completer=SuppressCompleter())  # files complete only what is a file

@@ -48,7 +48,7 @@ def add_sessions(group: Any, add_view: Callable[..., Any], common: Callable[[], 
     sessions.add_argument('--token', default='', metavar='TOKEN', help='only transactions of this token')
     sessions.add_argument(
         '--reason',
-        type=arguments.choice(StopTransactionReason),
+        type=arguments.Choice(StopTransactionReason),
         default=StopTransactionReason.UNSPECIFIED,
         metavar='REASON',
         help='only transactions that finished for this reason, such as local or ev-disconnected',
