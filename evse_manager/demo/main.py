@@ -5,19 +5,16 @@ It starts the real nodes, plays operator and EV through their services, and retu
 that it prints has really happened.
 """
 
-import os
-import signal
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import ExitStack
+from functools import partial
 
-from evse_manager.cli.arguments import integer, namespace
-from evse_manager.cli.errors import CliError, ExitCode, UsageError
+from evse_manager.cli.arguments import namespace
+from evse_manager.cli.errors import UsageError
 from evse_manager.cli.parser import CommandParser, Formatter
 from evse_manager.cli.screen import make_console, recorder, save_svg
-from evse_manager.demo.processes import Nodes, free_domain, surroundings
+from evse_manager.demo.entry_point import add_domain, nodes_of, run
 from evse_manager.demo.screen import WIDTH, DemoScreen
 
 LOOK_S = 4.5
@@ -49,12 +46,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     parser.add_argument(
         '--driver', default='simulated', metavar='NAME', help='driver of the board (default: simulated)'
     )
-    parser.add_argument(
-        '--domain-id',
-        type=integer(0, 101),
-        metavar='N',
-        help='ROS domain to run on (default: one that is not in use)',
-    )
+    add_domain(parser)
     parser.add_argument(
         '--namespace',
         type=namespace,
@@ -64,22 +56,6 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     )
     parser.add_argument('--save-svg', metavar='FILE', help='save a picture of the demonstration')
     return parser.parse_args(None if argv is None else list(argv))
-
-
-def hint(screen: DemoScreen, domain: int) -> None:
-    """Tell how to look on from a second terminal."""
-    screen.say('To look on from a second terminal, type there:', 'dim')
-    around = surroundings()
-    if around:
-        screen.say(f'  {around}', 'cyan')
-    screen.say(f'  export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST', 'cyan')
-    screen.say('  evse watch', 'cyan')
-    screen.say('')
-
-
-def interrupt(number: int, frame: object) -> None:
-    """Treat the wish to end, and a closed terminal, like Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 def refuse_company(given: Namespace, domain: int) -> None:
@@ -94,17 +70,15 @@ def refuse_company(given: Namespace, domain: int) -> None:
             )
 
 
-def perform(given: Namespace, domain: int, screen: DemoScreen) -> None:
+def perform(given: Namespace, screen: DemoScreen, domain: int) -> None:
     """Start the nodes, run the scenario, end the nodes; raises what goes wrong."""
-    # Not before the domain is chosen and the help printed: this is where ROS comes in.
-    from evse_manager.cli.graph import Graph  # noqa: PLC0415
     from evse_manager.demo.scenario import Scenario, StepFailedError  # noqa: PLC0415
 
-    if given.domain_id is not None:
-        refuse_company(given, domain)
-    # The graph is left last: where that hangs, the process ends, and the nodes must be gone before.
-    with Graph() as graph, Nodes(given.namespace, given.driver) as nodes:
-        try:
+    screen.say('')
+    with screen:
+        if given.domain_id is not None:
+            refuse_company(given, domain)
+        with nodes_of(screen, given.namespace, given.driver) as (graph, nodes):
             nodes.start()
             scenario = Scenario(graph, nodes, given.namespace, screen, given.driver)
             scenario.run()
@@ -112,43 +86,16 @@ def perform(given: Namespace, domain: int, screen: DemoScreen) -> None:
             if any(codes.values()):
                 raise StepFailedError(f'the nodes did not end in order: exit codes {codes}')
             scenario.conclude()
-        except CliError:
-            screen.close()
-            for text in nodes.last_words():
-                screen.say(text, 'dim')
-            raise
-        finally:
-            # Ending the nodes takes a few seconds at most and must not be cut short by another Ctrl-C.
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
+    if screen.picture is not None:
+        save_svg(screen.picture, given.save_svg, 'make demo')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration and return its exit code."""
     given = parse(argv)
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
-    domain = free_domain() if given.domain_id is None else given.domain_id
-    os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST')
-    picture = recorder(WIDTH) if given.save_svg else None
-    try:
-        with ExitStack() as stack:
-            screen = DemoScreen(make_console(), picture)
-            screen.say('evse_manager: one charging session, from plug to unplug', 'bold')
-            hint(screen, domain)
-            stack.enter_context(screen)
-            perform(given, domain, screen)
-        if picture is not None:
-            save_svg(picture, given.save_svg, 'make demo')
-    except CliError as error:
-        print(f'evse_demo: {error}', file=sys.stderr)
-        return error.code
-    except KeyboardInterrupt:
-        print('evse_demo: ended by a signal; its nodes are gone', file=sys.stderr)
-        return ExitCode.INTERRUPTED
-    screen.say(f'All of it happened, in {time.monotonic() - screen.started:.0f} s.', 'bold green')
-    screen.say('Next: plug a car in by hand, as docs/first_steps.md shows.', 'dim')
-    return ExitCode.OK
+    screen = DemoScreen(make_console(), recorder(WIDTH) if given.save_svg else None)
+    title = 'evse_manager: one charging session, from plug to unplug'
+    return run('evse_demo', title, screen, given.domain_id, partial(perform, given, screen))
 
 
 if __name__ == '__main__':

@@ -62,7 +62,11 @@ class Snapshot:
 
 
 class Scenario:
-    """One session, step by step; ``run`` returns when it is over, or raises ``StepFailedError``."""
+    """
+    One session, step by step; ``run`` returns when it is over, or raises ``StepFailedError``.
+
+    It is large because each step of the session is a method.
+    """
 
     def __init__(self, graph: Graph, nodes: Nodes, namespace: str, screen: DemoScreen, driver: str) -> None:
         self.graph = graph

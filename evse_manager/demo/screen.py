@@ -1,51 +1,30 @@
 """Output of the demonstration: the steps so far, and a live line below them on a terminal."""
 
 import time
-from types import TracebackType
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from evse_manager.cli import formatting
 from evse_manager.cli.views import line, sparkline
+from evse_manager.demo.live_screen import LiveScreen
 from evse_manager.interface.types import SessionEvent
 
 WIDTH = 80
 INDENT = 6
-REDRAW_S = 0.1
 
 
-class DemoScreen:
+class DemoScreen(LiveScreen):
     """Prints the steps, with a live line on a terminal, and records them for a picture."""
 
     def __init__(self, console: Console, picture: Console | None) -> None:
-        self.console = console
+        super().__init__(console)
         self.picture = picture
-        self.started = time.monotonic()
-        self.title = ''
         self.reading = ''
         self.powers: list[float] = []
         self.power_at = 0.0
-        self.drawn_at = 0.0
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-
-    def __enter__(self) -> 'DemoScreen':
-        if self.live is not None:
-            self.live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the live line; what was printed stays."""
-        if self.live is not None:
-            self.live.stop()
 
     @property
     def width(self) -> int:
@@ -53,15 +32,10 @@ class DemoScreen:
         return min(self.console.width, WIDTH)
 
     def show(self, piece: Text | Panel) -> None:
-        """Print something that stays."""
-        self.console.print(piece, soft_wrap=isinstance(piece, Text))
-        self.console.file.flush()
+        """Print something that stays, in the picture too."""
+        super().show(piece)
         if self.picture is not None:
             self.picture.print(piece)
-
-    def say(self, text: str, style: str = '') -> None:
-        """Print a line of text."""
-        self.show(Text(text, style=style))
 
     def step(self, number: int, count: int, title: str) -> None:
         """Begin a step."""
@@ -92,15 +66,15 @@ class DemoScreen:
             self.powers.append(power_w or 0.0)
             self.power_at = now
         self.reading = reading
-        if self.live is None or now - self.drawn_at < REDRAW_S:
+        live = self.due()
+        if live is None:
             return
-        self.drawn_at = now
         rule = Text('─' * self.width, style='dim')
         head = Text().append(f' {self.title}', style='bold cyan')
         head.append(f'   {formatting.duration(now - self.started)}', style='dim')
         chart = Text(' ' + sparkline(self.powers, max([*self.powers, 1.0]), self.width - 2), style='green')
         body = Text(' ' + reading, style='bold green' if power_w else 'yellow')
-        self.live.update(Group(*(line(each, self.width) for each in (rule, head, body, chart))), refresh=True)
+        live.update(Group(*(line(each, self.width) for each in (rule, head, body, chart))), refresh=True)
 
     def panel(self, title: str, rows: list[tuple[str, str]]) -> None:
         """Print the summary."""

@@ -5,20 +5,16 @@ It runs the real ``depot`` with a site file, plays the cars, a fault and the gri
 and returns 0 only when all of it has happened and its monitor saw no limit exceeded.
 """
 
-import os
-import signal
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from evse_manager.cli.arguments import integer
-from evse_manager.cli.errors import CliError, ExitCode
 from evse_manager.cli.parser import CommandParser, Formatter
 from evse_manager.cli.screen import make_console
-from evse_manager.demo.processes import Nodes, free_domain, surroundings
+from evse_manager.demo.entry_point import add_domain, nodes_of, run
 from evse_manager.demo.site_screen import SiteScreen
 from evse_manager.depot.site_file import load_site
 
@@ -48,12 +44,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     parser.add_argument(
         '--connectors', type=integer(2, 300), default=4, metavar='N', help='how many (default: 4)'
     )
-    parser.add_argument(
-        '--domain-id',
-        type=integer(0, 101),
-        metavar='N',
-        help='ROS domain to run on (default: one that no other process uses)',
-    )
+    add_domain(parser)
     return parser.parse_args(None if argv is None else list(argv))
 
 
@@ -69,80 +60,33 @@ def site_text(connectors: int, share_a: float) -> str:
     )
 
 
-def hint(screen: SiteScreen, domain: int) -> None:
-    """Say how to look on from a second terminal."""
-    around = surroundings()
-    lines = [f'  {around}'] if around else []
-    lines += [
-        f'  export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST',
-        '  evse watch',
-    ]
-    screen.say('To look on from a second terminal, type there:', 'dim')
-    for line in lines:
-        screen.say(line, 'cyan')
-
-
-def perform(given: Namespace, screen: SiteScreen) -> None:
+def perform(connectors: int, screen: SiteScreen, _domain: int) -> None:
     """Start the depot, play the scenario, end the depot; raises what goes wrong."""
-    # Not before the domain is chosen and the help printed: this is where ROS comes in.
-    from evse_manager.cli.graph import Graph  # noqa: PLC0415
     from evse_manager.demo.scenario import StepFailedError  # noqa: PLC0415
     from evse_manager.demo.site_scenario import SHARE_A, SiteScenario  # noqa: PLC0415
 
-    # The graph is left last: where that hangs, the process ends, and the depot must be gone before.
-    with Graph() as graph, Nodes(NAMESPACE, 'simulated') as nodes:
-        try:
-            file = Path(nodes.folder.name) / 'site.yaml'
-            file.write_text(site_text(given.connectors, SHARE_A))
-            nodes.spawn('depot', [str(file)])
-            scenario = SiteScenario(graph, nodes, load_site(file), screen)
-            scenario.play()
-            codes = nodes.end(END_S)
-            if any(codes.values()):
-                raise StepFailedError(f'the depot did not end in order: exit codes {codes}')
-        except CliError:
-            for text in nodes.last_words():
-                screen.say(text, 'dim')
-            raise
-        finally:
-            # Ending takes a few seconds at most and must not be cut short by another Ctrl-C.
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
+    with screen, nodes_of(screen, NAMESPACE, 'simulated') as (graph, nodes):
+        file = Path(nodes.folder.name) / 'site.yaml'
+        file.write_text(site_text(connectors, SHARE_A))
+        nodes.spawn('depot', [str(file)])
+        scenario = SiteScenario(graph, nodes, load_site(file), screen)
+        scenario.play()
+        codes = nodes.end(END_S)
+        if any(codes.values()):
+            raise StepFailedError(f'the depot did not end in order: exit codes {codes}')
     monitor = scenario.monitor
     screen.say(
-        f'{given.connectors} connectors, {scenario.energy_wh() / 1000:.2f} kWh; {monitor.messages} messages '
+        f'{connectors} connectors, {scenario.energy_wh() / 1000:.2f} kWh; {monitor.messages} messages '
         f'checked, at most {monitor.highest_a:.1f} A on a phase, no limit exceeded.'
     )
-
-
-def interrupt(number: int, frame: object) -> None:
-    """Treat the wish to end, and a closed terminal, like Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration and return its exit code."""
     given = parse(argv)
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
-    domain = free_domain() if given.domain_id is None else given.domain_id
-    os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST')
-    try:
-        with ExitStack() as stack:
-            screen = SiteScreen(make_console())
-            screen.say(f'evse_manager: a depot of {given.connectors} connectors', 'bold')
-            hint(screen, domain)
-            stack.enter_context(screen)
-            perform(given, screen)
-    except CliError as error:
-        print(f'depot_demo: {error}', file=sys.stderr)
-        return error.code
-    except KeyboardInterrupt:
-        print('depot_demo: ended by a signal; its nodes are gone', file=sys.stderr)
-        return ExitCode.INTERRUPTED
-    screen.say(f'All of it happened, in {time.monotonic() - screen.started:.0f} s.', 'bold green')
-    screen.say('Next: plug a car in by hand, as docs/first_steps.md shows.', 'dim')
-    return ExitCode.OK
+    screen = SiteScreen(make_console())
+    title = f'evse_manager: a depot of {given.connectors} connectors'
+    return run('depot_demo', title, screen, given.domain_id, partial(perform, given.connectors, screen))
 
 
 if __name__ == '__main__':

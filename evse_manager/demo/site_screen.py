@@ -2,55 +2,30 @@
 
 import time
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from evse_manager.cli.formatting import amperes, energy, power
 from evse_manager.cli.views import state_style, state_word
+from evse_manager.demo.live_screen import LiveScreen
 from evse_manager.depot.site import ROOT, Site
 
 if TYPE_CHECKING:
     from evse_manager.demo.site_monitor import SiteMonitor
     from evse_manager.demo.site_scenario import Seen
 
-REDRAW_S = 0.2
 BAR_WIDTH = 40
 MOST_ROWS = 12
 """Connectors in the table; of more, those that charge least stand below it as a number."""
 
 
-class SiteScreen:
+class SiteScreen(LiveScreen):
     """Prints the steps; on a terminal with a live table, in a pipe as plain text."""
 
-    def __init__(self, console: Console) -> None:
-        self.started = time.monotonic()
-        self.title = ''
-        self._console = console
-        self._drawn_at = 0.0
-        self._live = (
-            Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        )
-
-    def __enter__(self) -> 'SiteScreen':
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def say(self, text: str, style: str = '') -> None:
-        """Print a line that stays."""
-        self._console.print(Text(text, style=style), soft_wrap=True)
-        self._console.file.flush()
+    REDRAW_S = 0.2
 
     def step(self, number: int, count: int, title: str) -> None:
         """Begin a step."""
@@ -63,11 +38,9 @@ class SiteScreen:
 
     def now(self, site: Site, seen: Mapping[str, 'Seen'], monitor: 'SiteMonitor') -> None:
         """Bring the table up to date; in a pipe there is none."""
-        now = time.monotonic()
-        if self._live is None or now - self._drawn_at < REDRAW_S:
-            return
-        self._drawn_at = now
-        self._live.update(Group(self._bars(site, monitor), self._table(seen)), refresh=True)
+        live = self.due()
+        if live is not None:
+            live.update(Group(self._bars(site, monitor), self._table(seen)), refresh=True)
 
     def _bars(self, site: Site, monitor: 'SiteMonitor') -> Group:
         """Return what is measured on each phase of the grid connection, against the limit."""
