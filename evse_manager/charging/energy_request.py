@@ -1,5 +1,7 @@
 """Request of a connector to the energy manager of its site."""
 
+from dataclasses import replace
+
 from evse_manager.charging.allowance import Grant, usable
 from evse_manager.interface.enums import ChargerState, NodeType
 from evse_manager.interface.parameters import Config
@@ -73,4 +75,57 @@ def energy_request(
         grant_stamp=grant.limits.stamp if grant is not None else None,
         grant_manager_id=grant.limits.manager_id if grant is not None else '',
         granted=grant.limits.limits_root_side if grant is not None else None,
+    )
+
+
+class EnergyRequests:
+    """The requests of one connector, and when one says something new."""
+
+    def __init__(self, uuid: str) -> None:
+        """``uuid`` is the connector's own name."""
+        self._uuid = uuid
+        self._newest: EnergyFlowRequest | None = None
+        self.meter: Powermeter | None = None
+        """The newest sample as it arrived."""
+        self.target: tuple[OptimizerTarget | None, int] = (None, 0)
+        """What the charge goal asks for, and its priority."""
+
+    def news(
+        self,
+        config: Config,
+        status: EvseStatus,
+        capabilities: HardwareCapabilities | None,
+        grant: Grant | None,
+        *,
+        always: bool,
+    ) -> EnergyFlowRequest | None:
+        """Return the request as it stands; None when it says what the one before said, unless ``always``."""
+        target, priority = self.target
+        request = energy_request(
+            self._uuid,
+            config,
+            status,
+            capabilities,
+            self.meter,
+            grant=grant,
+            target=target,
+            priority=priority,
+        )
+        if not always and _without_time(request) == _without_time(self._newest):
+            return None
+        self._newest = request
+        return request
+
+
+def _without_time(request: EnergyFlowRequest | None) -> EnergyFlowRequest | None:
+    """Return a request without what changes all the time."""
+    if request is None:
+        return None
+    return replace(
+        request,
+        stamp=None,
+        energy_usage_root=None,
+        energy_usage_leaves=None,
+        grant_stamp=None,
+        schedule_import=tuple(replace(entry, timestamp=None) for entry in request.schedule_import),
     )

@@ -49,6 +49,7 @@ from evse_manager.charging.unchanged_inputs import UnchangedInputs
 from evse_manager.interface.enums import CarManufacturerEnum, ContactorState
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
+    BoardCapabilities,
     BoardCommand,
     BoardState,
     CarManufacturer,
@@ -217,6 +218,21 @@ class Kernel:
         news = bool(output.events or output.outputs or output.memory or output.status)
         self._unchanged_inputs.record(step.happened, connector, self._deadline, news=news or not begun)
         return output
+
+    @property
+    def capabilities(self) -> HardwareCapabilities | None:
+        """The hardware's limits as the board reports them; None before it did."""
+        return self._connector.capabilities
+
+    @property
+    def board_capabilities(self) -> BoardCapabilities:
+        """The newest report of what the board is and has."""
+        return self._connector.board_capabilities
+
+    @property
+    def ev_info(self) -> EVInfo:
+        """What the car of the session reports of itself."""
+        return self._connector.ev_info
 
     def status(self, now: Now) -> EvseStatus:
         """Return the status as it is at ``now``."""

@@ -26,10 +26,12 @@ from rclpy.subscription import Subscription
 from evse_manager.cli.errors import CliError, ExitCode, NotFoundError, UsageError
 from evse_manager.cli.monitor import natural
 from evse_manager.interface import endpoints
+from evse_manager.interface.endpoints import Service
 from evse_manager.interface.enums import SwitchThreePhasesWhileChargingResult
-from evse_manager.nodes import middleware, qos
+from evse_manager.nodes import middleware
 from evse_manager.nodes.conversions import ConversionError, from_message, to_message
 from evse_manager.nodes.exit_limit import LEAVING_S, ExitLimit
+from evse_manager.nodes.topics import subscribe
 
 T = TypeVar('T')
 
@@ -155,10 +157,14 @@ class Graph:
         return [name for name in found if name.endswith(f'/{topic}') and self.node.count_publishers(name)]
 
     def simulations(self) -> list[str]:
-        """Return the namespaces whose board is simulated; a client of the service does not count."""
-        kind = endpoints.service(SIMULATION).type
-        found = (name for name, types in self.node.get_service_names_and_types() if kind in types)
-        return self.namespaces((name for name in found if self.node.count_services(name)), SIMULATION)
+        """Return the namespaces whose board is simulated."""
+        return self.offering(endpoints.service(SIMULATION))
+
+    def offering(self, service: Service) -> list[str]:
+        """Return the namespaces that offer a service; a client of it does not count."""
+        known = self.node.get_service_names_and_types()
+        found = (name for name, types in known if service.type in types and self.node.count_services(name))
+        return self.namespaces(found, service.name)
 
     @staticmethod
     def namespaces(found: Iterable[str], relative: str) -> list[str]:
@@ -227,10 +233,7 @@ class Graph:
                 return
             heard(value)
 
-        row = endpoints.topic(topic)
-        return self.node.create_subscription(
-            endpoints.load(row.type), absolute(namespace, topic), received, qos.profile(row.qos)
-        )
+        return subscribe(self.node, endpoints.topic(topic), received, absolute(namespace, topic))
 
     @staticmethod
     def request(service: str, fields: Mapping[str, Any]) -> Any:
@@ -290,15 +293,23 @@ def no_connector_message(limit_s: float, simulated: bool = False) -> str:
     )
 
 
-def only_site(
-    graph: Graph, limit_s: float, look: Callable[[], list[str]], missing: str, hint: str = ''
+def choose_site(
+    graph: Graph,
+    wanted: str | None,
+    limit_s: float,
+    look: Callable[[], list[str]],
+    *,
+    missing: str,
+    hint: str = '',
 ) -> str:
     """
-    Return the only site that ``look`` returns.
+    Return the site that is meant: the named one, else the only one that ``look`` returns.
 
     ``missing`` names the node that a site needs, for people; ``hint`` follows when there is none.  Raises
     NotFoundError, or UsageError when there are several.
     """
+    if wanted is not None:
+        return wanted
     found = graph.discover(limit_s, look)
     if not found:
         raise NotFoundError(

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from evse_manager.cli.errors import CliError, ExitCode, NotFoundError, UsageError
@@ -125,7 +126,7 @@ class OnGraph:
     def _ask(self, connector: str, service: str, wanted: ListRecords | GetRecord) -> RecordPage:
         # Files need no ROS.
         from evse_manager.cli.calls import call_service  # noqa: PLC0415
-        from evse_manager.nodes.conversions import from_message, to_message  # noqa: PLC0415
+        from evse_manager.nodes.conversions import records_from_response, to_message  # noqa: PLC0415
 
         request = to_message(wanted)
         fields = {name: getattr(request, name) for name in request.get_fields_and_field_types()}
@@ -134,10 +135,7 @@ class OnGraph:
         )
         if not reply.success:
             raise CliError(f'{connector}: {reply.message}'.rstrip('.'), ExitCode.REFUSED)
-        messages = reply.fields['records'] if 'records' in reply.fields else reply.fields['record']
-        return RecordPage(
-            tuple(from_message(message, SessionRecord) for message in messages), reply.fields['next_page']
-        )
+        return records_from_response(SimpleNamespace(**reply.fields))
 
 
 def all_pages(wanted: ListRecords, ask: Callable[[ListRecords], RecordPage]) -> Iterator[SessionRecord]:

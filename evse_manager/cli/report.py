@@ -28,8 +28,8 @@ from evse_manager.cli.parser import FIND_S
 from evse_manager.cli.version import versions
 from evse_manager.interface import endpoints, tokens
 from evse_manager.interface.types import EvseStatus, SessionEvent
-from evse_manager.nodes import qos
 from evse_manager.nodes.concealment import MASKS
+from evse_manager.nodes.topics import subscribe
 
 LISTEN_S = 2.0
 """How long status, events and diagnostics are listened for; all of them come within a second."""
@@ -203,8 +203,7 @@ def add_topics(report: ReportArchive, graph: Graph, names: list[str]) -> None:
     for name in names:
         graph.listen(name, 'status', EvseStatus, partial(statuses.__setitem__, name))
         graph.listen(name, 'session_event', SessionEvent, events[name].append)
-    row = endpoints.DIAGNOSTICS
-    graph.node.create_subscription(endpoints.load(row.type), row.name, heard.append, qos.profile(row.qos))
+    subscribe(graph.node, endpoints.DIAGNOSTICS, heard.append)
     graph.wait_until(lambda: False, LISTEN_S)
     for name in names:
         if name in statuses:

@@ -4,11 +4,12 @@ import random
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from evse_manager.cli.errors import ExitCode, NotFoundError, UsageError
 from evse_manager.cli.formatting import iso
-from evse_manager.cli.graph import Graph, absolute, only_site
+from evse_manager.cli.graph import Graph, absolute, choose_site
 from evse_manager.cli.json_output import emit, record
 from evse_manager.cli.parser import FIND_S
 from evse_manager.interface import endpoints
@@ -16,8 +17,8 @@ from evse_manager.interface.endpoints import Service, Topic
 from evse_manager.interface.enums import ReservationStatus, TokenResultEnum
 from evse_manager.interface.tokens import masked
 from evse_manager.interface.types import ProvidedIdToken, SiteReservations, TokenResult
-from evse_manager.nodes import qos
 from evse_manager.nodes.conversions import from_message, to_message
+from evse_manager.nodes.topics import publisher, subscribe
 
 _TOPICS: Mapping[str, Topic] = {
     each.name: each for each in (*endpoints.AUTHORIZATION_TOPICS, endpoints.TOKEN)
@@ -41,20 +42,18 @@ def run_token(given: Namespace, graph: Graph) -> ExitCode:
             results.append(result)
 
     row = _TOPICS['token_results']
-    graph.node.create_subscription(
-        endpoints.load(row.type), absolute(site, row.name), heard, qos.profile(row.qos)
-    )
+    results_path = absolute(site, row.name)
+    subscribe(graph.node, row, heard, results_path)
     where = _TOPICS['token' if given.connector else 'tokens']
     path = absolute(given.connector or site, where.name)
-    publisher = graph.node.create_publisher(endpoints.load(where.type), path, qos.profile(where.qos))
-    results_path = absolute(site, row.name)
+    tokens = publisher(graph.node, where, path)
 
     def connected() -> bool:
-        return publisher.get_subscription_count() > 0 and graph.node.count_publishers(results_path) > 0
+        return tokens.get_subscription_count() > 0 and graph.node.count_publishers(results_path) > 0
 
     if not graph.wait_until(connected, find_s, f'who reads {path}'):
         raise NotFoundError(f'nothing reads {path} within {find_s:g} s; is the connector one of {site}?')
-    publisher.publish(to_message(ProvidedIdToken(given.token, given.type, number)))
+    tokens.publish(to_message(ProvidedIdToken(given.token, given.type, number)))
     if not graph.wait_until(lambda: bool(results), find_s):
         raise NotFoundError(f'{site} did not say within {find_s:g} s what became of the token')
     result = results[0]
@@ -78,7 +77,7 @@ def run_reservations(given: Namespace, graph: Graph) -> ExitCode:
         return _add(given, graph, site, find_s)
     if given.cancel is not None:
         answer = _call(graph, site, 'cancel_reservation', find_s, reservation_id=given.cancel)
-        return _tell(given, site, answer, f'reservation {given.cancel} is cancelled')
+        return print_answer(given, site, answer, f'reservation {given.cancel} is cancelled')
     return _list(given, graph, site, find_s)
 
 
@@ -99,17 +98,17 @@ def _add(given: Namespace, graph: Graph, site: str, find_s: float) -> ExitCode:
     if not answer.success and not given.json:
         print(f'evse: {site}: {status}: {answer.message}', file=sys.stderr)
         return ExitCode.REFUSED
-    return _tell(given, site, answer, f'reservation {answer.reservation_id} is made')
+    return print_answer(given, site, answer, f'reservation {answer.reservation_id} is made')
 
 
 def _list(given: Namespace, graph: Graph, site: str, find_s: float) -> ExitCode:
     heard: list[SiteReservations] = []
     row = _TOPICS['reservations']
-    graph.node.create_subscription(
-        endpoints.load(row.type),
-        absolute(site, row.name),
+    subscribe(
+        graph.node,
+        row,
         lambda message: heard.append(from_message(message, SiteReservations)),
-        qos.profile(row.qos),
+        absolute(site, row.name),
     )
     if not graph.wait_until(lambda: bool(heard), find_s):
         raise NotFoundError(f'{site} did not say within {find_s:g} s what is reserved')
@@ -127,7 +126,8 @@ def _list(given: Namespace, graph: Graph, site: str, find_s: float) -> ExitCode:
     return ExitCode.OK
 
 
-def _tell(given: Namespace, site: str, answer: Any, text: str) -> ExitCode:
+def print_answer(given: Namespace, site: str, answer: Any, text: str) -> ExitCode:
+    """Print the answer of a service: ``text`` when it was accepted, else the reason, to stderr."""
     if given.json:
         emit({'site': site, 'success': answer.success, 'message': answer.message})
     elif answer.success:
@@ -138,17 +138,9 @@ def _tell(given: Namespace, site: str, answer: Any, text: str) -> ExitCode:
 
 
 def _site(graph: Graph, wanted: str | None, limit_s: float) -> str:
-    """Return the site that is meant: the named one, else the only one on the graph."""
-    kind = _SERVICES['reserve'].type
-
-    def sites() -> list[str]:
-        found = (name for name, types in graph.node.get_service_names_and_types() if kind in types)
-        return graph.namespaces((name for name in found if graph.node.count_services(name)), 'reserve')
-
     hint = ' (a connector without one takes evse authorize and evse reserve)'
-    if wanted is not None:
-        return wanted
-    return only_site(graph, limit_s, sites, 'authorization node', hint)
+    sites = partial(graph.offering, _SERVICES['reserve'])
+    return choose_site(graph, wanted, limit_s, sites, missing='authorization node', hint=hint)
 
 
 def _call(graph: Graph, site: str, name: str, limit_s: float, **fields: Any) -> Any:

@@ -1,18 +1,17 @@
 """``evse site`` and ``evse site limit``: how the power of a site is divided, and limits at its nodes."""
 
-import sys
 import time
 from argparse import Namespace
 
 from evse_manager.cli.errors import ExitCode, NotFoundError, UsageError
-from evse_manager.cli.graph import Graph, absolute, only_site
+from evse_manager.cli.graph import Graph, absolute, choose_site
 from evse_manager.cli.json_output import emit, record
 from evse_manager.cli.parser import FIND_S
+from evse_manager.cli.site import print_answer
 from evse_manager.cli.site_tree import limit_text, tree_lines
 from evse_manager.interface import endpoints
 from evse_manager.interface.types import SiteLimit, SiteStatus, Time
-from evse_manager.nodes import qos
-from evse_manager.nodes.conversions import from_message, to_message
+from evse_manager.nodes.conversions import to_message
 
 _STATUS, _SET = endpoints.topic('site/status'), endpoints.SET_SITE_LIMIT
 
@@ -52,36 +51,20 @@ def run_site_limit(given: Namespace, graph: Graph) -> ExitCode:
     if not graph.wait_until(future.done, max(find_s, FIND_S)):
         raise NotFoundError(f'{site} did not answer in time; the limit may be set, look with evse site')
     answer = future.result()
-    if given.json:
-        emit({'site': site, 'success': answer.success, 'message': answer.message})
-    elif answer.success:
-        done = f'the limit of {limit.source} at {limit.node} is cleared' if given.none else limit_text(limit)
-        print(f'{site}: {done}{f" ({answer.message})" if answer.message else ""}')
-    else:
-        print(f'evse: {site}: {answer.message}', file=sys.stderr)
-    return ExitCode.OK if answer.success else ExitCode.REFUSED
+    done = f'the limit of {limit.source} at {limit.node} is cleared' if given.none else limit_text(limit)
+    return print_answer(given, site, answer, f'{done}{f" ({answer.message})" if answer.message else ""}')
 
 
 def _site(graph: Graph, wanted: str | None, limit_s: float) -> str:
-    """Return the site that is meant: the named one, else the only one with an energy manager."""
-
     def sites() -> list[str]:
-        topics = (name for name, types in graph.node.get_topic_names_and_types() if _STATUS.type in types)
-        return graph.namespaces((name for name in topics if graph.node.count_publishers(name)), _STATUS.name)
+        return graph.namespaces(graph.publishers_of(_STATUS.name), _STATUS.name)
 
-    if wanted is not None:
-        return wanted
-    return only_site(graph, limit_s, sites, 'energy manager')
+    return choose_site(graph, wanted, limit_s, sites, missing='energy manager')
 
 
 def _status(graph: Graph, site: str, limit_s: float) -> SiteStatus:
     heard: list[SiteStatus] = []
-    graph.node.create_subscription(
-        endpoints.load(_STATUS.type),
-        absolute(site, _STATUS.name),
-        lambda message: heard.append(from_message(message, SiteStatus)),
-        qos.profile(_STATUS.qos),
-    )
+    graph.listen(site, _STATUS.name, SiteStatus, heard.append)
     if not graph.wait_until(lambda: bool(heard), limit_s):
         raise NotFoundError(f'{site} said nothing within {limit_s:g} s; does its energy manager run?')
     return heard[-1]

@@ -5,14 +5,12 @@ Nothing is decided here.  What arrives becomes an input of the ``Authorizer``; w
 before its calls and answers go out.  Tokens are masked wherever they are shown.
 """
 
-import itertools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from rclpy.node import Node
+from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from evse_manager.authorization.authorizer import Authorizer
 from evse_manager.authorization.events import (
@@ -21,12 +19,10 @@ from evse_manager.authorization.events import (
     Call,
     CallAnswered,
     CallLost,
-    CancelRequested,
     ClockTick,
     ConnectorReported,
     Input,
     Mark,
-    ReserveRequested,
     StopCall,
     TokenOutcome,
     TokenPresented,
@@ -34,35 +30,32 @@ from evse_manager.authorization.events import (
     TransactionBegun,
     Unmark,
     Validation,
-    ValidationAnswer,
     Withdraw,
-    WithdrawRequested,
 )
 from evse_manager.authorization.saved import Reservation, Saved
 from evse_manager.interface import endpoints
 from evse_manager.interface.endpoints import Party, Service
-from evse_manager.interface.enums import ReservationStatus, SessionEventEnum, TokenResultEnum
+from evse_manager.interface.enums import SessionEventEnum, TokenResultEnum
 from evse_manager.interface.tokens import CERTIFICATE_LENGTH, CONNECTORS_MAX, masked
 from evse_manager.interface.types import (
-    Duration,
     EvseStatus,
     ProvidedIdToken,
     SessionEvent,
     SiteReservation,
     SiteReservations,
-    Time,
     TokenResult,
     ValidationResult,
 )
-from evse_manager.nodes.authorization_config import AuthorizationConfig, absolute, setup
+from evse_manager.nodes.authorization_config import AuthorizationConfig, setup
+from evse_manager.nodes.authorization_services import AuthorizationServices
 from evse_manager.nodes.connector_calls import Calls
-from evse_manager.nodes.conversions import ConversionError, from_message, request_to_command, to_message
+from evse_manager.nodes.conversions import ConversionError, from_message, to_message
 from evse_manager.nodes.found_connectors import connectors_below
-from evse_manager.nodes.parameters import ParameterError, Parameters, rows
+from evse_manager.nodes.parameters import ParameterError
 from evse_manager.nodes.publishers import Publishers
-from evse_manager.nodes.qos import EVENTS, LATCHED, profile
-from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, NodeTime, run, steady_clock
-from evse_manager.nodes.services import DeferredReply, create_service
+from evse_manager.nodes.runtime import DeadlineTimer, NodeTime, run, steady_clock
+from evse_manager.nodes.site_node import SiteNode
+from evse_manager.nodes.topics import subscribe
 from evse_manager.store.authorization_file import AuthorizationFile, authorization_location
 from evse_manager.store.location import LockedError
 
@@ -75,65 +68,52 @@ LOG_BURST, LOG_WINDOW_S = 20, 10.0
 Value = TypeVar('Value')
 
 
-@dataclass(frozen=True, slots=True)
-class ReserveConnector:
-    """The request of ``reserve``."""
+class TokenLog:
+    """Lines about tokens in the log of the node, at most ``LOG_BURST`` in ``LOG_WINDOW_S``."""
 
-    reservation_id: int
-    id_token: str
-    parent_id_token: str
-    connector: str
-    expiry_time: Time | None
-    duration: Duration
+    def __init__(self, log: RcutilsLogger) -> None:
+        self._log = log
+        self._written: list[float] = []
+        self._suppressed = 0
 
-
-@dataclass(frozen=True, slots=True)
-class CancelConnectorReservation:
-    """The request of ``cancel_reservation``."""
-
-    reservation_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class WithdrawToken:
-    """The request of ``withdraw_token``."""
-
-    id_token: str
-    connector: str
+    def write(self, line: str, result: TokenResultEnum) -> None:
+        """Write a line, unless there were too many."""
+        now = time.monotonic()
+        self._written = [at for at in self._written if now - at < LOG_WINDOW_S]
+        if len(self._written) >= LOG_BURST:
+            self._suppressed += 1
+            return
+        if self._suppressed:
+            self._log.warning(f'{self._suppressed} more lines about tokens were left out: too many tokens.')
+            self._suppressed = 0
+        self._written.append(now)
+        if result is TokenResultEnum.REJECTED:
+            self._log.warning(line)
+        else:
+            self._log.info(line)
 
 
-class AuthorizationNode:
+class AuthorizationNode(SiteNode[AuthorizationConfig]):
     """The authorization of one site, a ``runtime.NodeApp``."""
 
     def __init__(self, **options: Any) -> None:
         """Read the files, declare the parameters, create the endpoints of the site; raises ParameterError."""
-        self.node = Node(Party.AUTHORIZATION.value, **options)
-        self.finished = False
-        self.alarm = LoopDeadline()
-        parameters: Parameters[AuthorizationConfig] = Parameters(
-            self.node, rows(AuthorizationConfig), AuthorizationConfig
-        )
-        config = parameters.value
-        self._namespace: str = self.node.get_namespace()
-        self._log = self.node.get_logger()
+        super().__init__(Party.AUTHORIZATION.value, AuthorizationConfig, **options)
         try:
-            self._setup = setup(config, self._namespace)
-            self._file, self._saved = self._open_store(config.store)
+            self._setup = setup(self._config, self._namespace)
+            self._file, saved = self._open_store(self._config.store)
         except ValueError as error:
             raise ParameterError(str(error)) from error
         for warning in self._setup.warnings:
             self._log.warning(warning)
-        self._guard = Guard(self.node, lambda _reason: None)
         self._time = NodeTime(self.node)
         self._calls = Calls(self.node, self._time.seconds)
-        self._authorizer = Authorizer(self._setup.rules, (), self._saved)
+        self._authorizer = Authorizer(self._setup.rules, (), saved)
+        self._services = AuthorizationServices(self.node, self._guard, self._time.wall, self._happened)
         self._names: list[str] = []
-        self._replies: dict[int, tuple[DeferredReply, Callable[[ValidationAnswer, Any], None]]] = {}
-        self._tickets = itertools.count(1)
         self._unsaved: Saved | None = None
         self._shown: tuple[Reservation, ...] | None = None
-        self._logged: list[float] = []
-        self._suppressed = 0
+        self._token_log = TokenLog(self._log)
         self._publishers = Publishers(
             self.node,
             [each for each in endpoints.AUTHORIZATION_TOPICS if each.publisher is Party.AUTHORIZATION],
@@ -148,19 +128,7 @@ class AuthorizationNode:
         """Listen to the readers and the connectors."""
         for topic in endpoints.AUTHORIZATION_TOPICS:
             if topic.subscriber is Party.AUTHORIZATION:
-                callback = self._guard(partial(self._on_token, ''))
-                self.node.create_subscription(
-                    endpoints.load(topic.type), topic.name, callback, profile(topic.qos)
-                )
-        handlers = {
-            'reserve': self._on_reserve,
-            'cancel_reservation': self._on_cancel,
-            'withdraw_token': self._on_withdraw,
-        }
-        for service in endpoints.AUTHORIZATION_SERVICES:
-            create_service(
-                self.node, service, partial(self._on_request, service.name, handlers[service.name])
-            )
+                subscribe(self.node, topic, self._guard(partial(self._on_token, '')))
         self.node.create_timer(SECOND_S, self._guard(self._on_second), clock=steady_clock())
         self._take_in(self._setup.connectors)
         self._publish_reservations()
@@ -172,17 +140,10 @@ class AuthorizationNode:
             f'{len(self._authorizer.held)} reservations restored.'
         )
 
-    def end(self) -> None:
-        """End: nothing that charges depends on this node."""
-        self.finished = True
-
     def withdraw(self) -> None:
         """Store what is not stored yet, and answer whoever waits."""
         self._store()
-        for reply, _ in self._replies.values():
-            reply.response.message = 'refused: the node is shutting down.'
-            reply.give()
-        self._replies.clear()
+        self._services.close('refused: the node is shutting down.')
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -215,21 +176,14 @@ class AuthorizationNode:
             return
         self._names += fresh
         self._authorizer.configure(self._setup.rules, self._names)
-        status, event = (
-            endpoints.load('evse_manager/msg/EvseStatus'),
-            endpoints.load('evse_manager/msg/SessionEvent'),
+        callbacks = (
+            (endpoints.topic('status'), self._on_status),
+            (endpoints.topic('session_event'), self._on_session_event),
+            (endpoints.TOKEN, self._on_token),
         )
-        token = endpoints.TOKEN
         for name in fresh:
-            subscriptions = (
-                (status, 'status', self._on_status, LATCHED),
-                (event, 'session_event', self._on_session_event, EVENTS),
-                (endpoints.load(token.type), token.name, self._on_token, profile(token.qos)),
-            )
-            for kind, topic, callback, qos in subscriptions:
-                self.node.create_subscription(
-                    kind, f'{name}/{topic}', self._guard(partial(callback, name)), qos
-                )
+            for topic, callback in callbacks:
+                subscribe(self.node, topic, self._guard(partial(callback, name)), f'{name}/{topic.name}')
             self._calls.prepare(endpoints.service('authorize_response'), f'{name}/authorize_response')
 
     # --- the rules -------------------------------------------------------------------------------------
@@ -263,13 +217,7 @@ class AuthorizationNode:
         for outcome in output.outcomes:
             self._tell(outcome)
         for answer in output.answers:
-            waiting = self._replies.pop(answer.ticket, None)
-            if waiting is not None:
-                reply, fill_in = waiting
-                reply.response.success = answer.success
-                reply.response.message = answer.message
-                fill_in(answer, reply.response)
-                reply.give()
+            self._services.answer(answer)
         for call in output.calls:
             self._call(call)
         for validation in output.validations:
@@ -285,22 +233,7 @@ class AuthorizationNode:
         place = f' at {outcome.connector}' if outcome.connector else ''
         reason = f': {outcome.reason}' if outcome.reason else '.'
         words = outcome.result.name.lower().replace('_', ' ')
-        self._log_token(f'Token {token}{place} {words}{reason}', outcome.result)
-
-    def _log_token(self, line: str, result: TokenResultEnum) -> None:
-        now = time.monotonic()
-        self._logged = [at for at in self._logged if now - at < LOG_WINDOW_S]
-        if len(self._logged) >= LOG_BURST:
-            self._suppressed += 1
-            return
-        if self._suppressed:
-            self._log.warning(f'{self._suppressed} more lines about tokens were left out: too many tokens.')
-            self._suppressed = 0
-        self._logged.append(now)
-        if result is TokenResultEnum.REJECTED:
-            self._log.warning(line)
-        else:
-            self._log.info(line)
+        self._token_log.write(f'Token {token}{place} {words}{reason}', outcome.result)
 
     def _publish_reservations(self) -> None:
         held = self._authorizer.held
@@ -391,62 +324,6 @@ class AuthorizationNode:
         if not self._setup.connectors:
             self._take_in(connectors_below(self.node, self._namespace))
         self._store()
-
-    # --- services --------------------------------------------------------------------------------------
-
-    def _on_request(
-        self, name: str, handle: Callable[[Any, DeferredReply], None], request: Any, reply: DeferredReply
-    ) -> None:
-        try:
-            handle(request, reply)
-        except ConversionError as error:
-            reply.response.message = f'{name} refused: {error.path or "a value"} must be {error.allowed}.'
-            reply.give()
-        except Exception as error:  # noqa: BLE001 - an entry point: the caller gets an answer
-            self._guard.failed(name, error)
-            reply.response.message = f'{name} refused: the node failed; see its log.'
-            reply.give()
-
-    def _on_reserve(self, request: Any, reply: DeferredReply) -> None:
-        asked = request_to_command(request, ReserveConnector)
-        expiry = asked.expiry_time or Time(0)
-        if not asked.expiry_time and asked.duration > 0.0:
-            expiry = Time(self._time.wall() + round(asked.duration * 1e9))
-        if not expiry:
-            reply.response.status = int(ReservationStatus.REJECTED)
-            reply.response.message = 'reserve refused: give a duration or an expiry_time.'
-            reply.give()
-            return
-
-        def fill_in(answer: ValidationAnswer, response: Any) -> None:
-            response.status = int(answer.result)
-            response.reservation_id = answer.reservation_id
-
-        ticket = self._keep(reply, fill_in)
-        connector = absolute(asked.connector, self._namespace) if asked.connector else ''
-        self._happened(
-            ReserveRequested(
-                ticket, asked.reservation_id, asked.id_token, asked.parent_id_token, connector, expiry
-            )
-        )
-
-    def _on_cancel(self, request: Any, reply: DeferredReply) -> None:
-        asked = request_to_command(request, CancelConnectorReservation)
-        self._happened(CancelRequested(self._keep(reply), asked.reservation_id))
-
-    def _on_withdraw(self, request: Any, reply: DeferredReply) -> None:
-        asked = request_to_command(request, WithdrawToken)
-        connector = absolute(asked.connector, self._namespace) if asked.connector else ''
-        self._happened(WithdrawRequested(self._keep(reply), asked.id_token, connector))
-
-    def _keep(
-        self,
-        reply: DeferredReply,
-        fill_in: Callable[[ValidationAnswer, Any], None] = lambda _answer, _response: None,
-    ) -> int:
-        ticket = next(self._tickets)
-        self._replies[ticket] = (reply, fill_in)
-        return ticket
 
 
 def _service_call(call: Call) -> tuple[Service, Any]:

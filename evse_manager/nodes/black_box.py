@@ -29,6 +29,7 @@ from evse_manager.nodes.conversions import ConversionError, to_message
 from evse_manager.nodes.definitions import DefinitionError, definition, qos_text
 from evse_manager.nodes.qos import profile
 from evse_manager.nodes.runtime import NodeTime
+from evse_manager.nodes.services import DeferredReply, create_service
 from evse_manager.nodes.version import package_version
 from evse_manager.recording.decoder import Turn
 from evse_manager.recording.journal import Journal, JournaledManager
@@ -169,6 +170,21 @@ class BlackBox:
                 done=partial(self._hand_over, done),
             )
         )
+
+    def offer(self, silent: Callable[[], bool]) -> None:
+        """Offer the service that writes the last minutes; while ``silent`` another manager answers."""
+        service = endpoints.SAVE_BLACK_BOX
+
+        def asked(_request: Any, reply: DeferredReply) -> None:
+            def written(path: Path | None, why: str) -> None:
+                reply.response.success = path is not None
+                reply.response.message = str(path or f'{service.name} refused: {why}')
+                reply.give()
+
+            if not silent():
+                self.save('asked', written)
+
+        create_service(self._node, service, asked)
 
     def finish(self, limit_s: float) -> None:
         """

@@ -42,9 +42,9 @@ from evse_manager.nodes import diagnostics
 from evse_manager.nodes.conversions import ConversionError, from_message
 from evse_manager.nodes.parameters import ParameterError, ParameterRow, Parameters, rows
 from evse_manager.nodes.publishers import Publishers
-from evse_manager.nodes.qos import profile
 from evse_manager.nodes.runtime import EXIT_FAILED, DeadlineTimer, Guard, LoopDeadline, NodeTime, run
 from evse_manager.nodes.simulation_services import offer_simulation
+from evse_manager.nodes.topics import subscribe
 
 OPEN_WITHIN_S = 1.0
 """At the end the contactor is waited for no longer than this ..."""
@@ -82,7 +82,11 @@ def parameter_table(driver: str = 'simulated') -> tuple[ParameterRow, ...]:
 
 
 class BoardSupport:
-    """One connector's board, a ``runtime.Role``."""
+    """
+    One connector's board, a ``runtime.NodeApp``.
+
+    It is large because its lock guards the loop, which the executor and the supervisor both run.
+    """
 
     def __init__(self, **options: Any) -> None:
         """Declare the parameters and create every endpoint; raises ParameterError."""
@@ -173,10 +177,7 @@ class BoardSupport:
             self.finished = self.failed = True
             return
         self._begun = True
-        command = endpoints.topic('board/command')
-        self.node.create_subscription(
-            endpoints.load(command.type), command.name, self._guard(self._on_command), profile(command.qos)
-        )
+        subscribe(self.node, endpoints.topic('board/command'), self._guard(self._on_command))
         offer_simulation(self.node, self._loop, self._simulate)
         self._go()
 

@@ -40,8 +40,9 @@ from evse_manager.nodes.conversions import (
     time_to_message,
     to_message,
 )
-from evse_manager.nodes.qos import REQUESTS, profile
+from evse_manager.nodes.qos import REQUESTS
 from evse_manager.nodes.runtime import DeadlineTimer, Guard, NodeTime
+from evse_manager.nodes.topics import publisher, subscribe
 
 FEEDBACK_S = 1.0
 """The feedback is published at least this often."""
@@ -99,25 +100,12 @@ class ChargeServer:
         self._shown: tuple[object, ...] = ()
         self._next_feedback = 0.0
         self._request_id = 0
-        self._readers = node.create_publisher(
-            endpoints.load(endpoints.TOKEN.type), endpoints.TOKEN.name, profile(endpoints.TOKEN.qos)
-        )
+        self._readers = publisher(node, endpoints.TOKEN)
         if policy.by_site:
             results = endpoints.TOKEN_RESULTS
             for site in sites_above(node.get_namespace()):
-                node.create_subscription(
-                    endpoints.load(results.type),
-                    f'{site}{results.name}',
-                    entry(self._on_token_result),
-                    profile(results.qos),
-                )
-        keep_alive = endpoints.KEEP_ALIVE
-        node.create_subscription(
-            endpoints.load(keep_alive.type),
-            keep_alive.name,
-            entry(self._on_keep_alive),
-            profile(keep_alive.qos),
-        )
+                subscribe(node, results, entry(self._on_token_result), f'{site}{results.name}')
+        subscribe(node, endpoints.KEEP_ALIVE, entry(self._on_keep_alive))
         self._deadline = DeadlineTimer(node, entry(self._on_deadline), time.seconds, time.clock)
         self._server = ActionServer(
             node,

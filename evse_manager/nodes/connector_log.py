@@ -8,6 +8,9 @@ refused command.  Nothing is logged periodically.
 
 from collections.abc import Iterator
 from enum import Enum, auto
+from typing import assert_never
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from evse_manager.interface.enums import LimitSource, LinkState, SessionEventEnum
 from evse_manager.interface.text import printable
@@ -46,6 +49,7 @@ class ConnectorLog:
         self._link = LinkState.UNSPECIFIED
         self._limit_source = LimitSource.UNSPECIFIED
         self._warnings: frozenset[str] = frozenset()
+        self._stands_by = False
 
     def event(self, event: SessionEvent) -> Line:
         """Return the line of a session event."""
@@ -90,14 +94,32 @@ class ConnectorLog:
         """Return the line of a refused command."""
         return LogSeverity.WARNING, self._line(self._session, f'{command} refused', why)
 
-    def standing_by(self) -> Line:
-        """Return the line of a manager that stands by for another one."""
-        text = 'another manager is in command in this namespace; stop one of the two, or give each its own.'
-        return LogSeverity.WARNING, self._line('', 'StandsBy', text)
+    def in_command(self, in_command: bool) -> Iterator[Line]:
+        """Yield a line when another manager has taken the command."""
+        if not in_command and not self._stands_by:
+            text = (
+                'another manager is in command in this namespace; stop one of the two, or give each its own.'
+            )
+            yield LogSeverity.WARNING, self._line('', 'StandsBy', text)
+        self._stands_by = not in_command
 
     def _line(self, session: str, code: str, text: str) -> str:
         session = f' session={session}' if session else ''
         return printable(f'connector={self._connector_id}{session} {code} {text}'.rstrip())
+
+
+def write(log: RcutilsLogger, line: Line) -> None:
+    """Write a line to the log of a node."""
+    severity, text = line
+    match severity:
+        case LogSeverity.INFO:
+            log.info(text)
+        case LogSeverity.WARNING:
+            log.warning(text)
+        case LogSeverity.ERROR:
+            log.error(text)
+        case _:
+            assert_never(severity)
 
 
 def _camel(name: str) -> str:

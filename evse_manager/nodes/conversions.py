@@ -41,15 +41,14 @@ import evse_manager.srv
 from evse_manager.charging.battery_state import BatteryState
 from evse_manager.interface.enums import SwitchThreePhasesWhileChargingResult
 from evse_manager.interface.record_requests import RecordPage
-from evse_manager.interface.types import Duration, SessionRecord, Time
+from evse_manager.interface.types import SECOND_NS, Duration, SessionRecord, Time
 
 Value = TypeVar('Value')
 Convert = Callable[[Any], Any]
 
-NANOSECONDS = 1_000_000_000
 SECONDS_MAX = 2**31 - 1
 """The last second of ``builtin_interfaces/Time`` and ``Duration``."""
-TIME_END = (SECONDS_MAX + 1) * NANOSECONDS
+TIME_END = (SECONDS_MAX + 1) * SECOND_NS
 """The first nanosecond after the last ``Time``: on 19 January 2038."""
 
 _INTEGER_RANGES = {'uint8': (0, 2**8 - 1), 'int32': (-(2**31), 2**31 - 1), 'uint64': (0, 2**64 - 1)}
@@ -124,11 +123,7 @@ def to_message(value: Any) -> Any:
     """
     Return the message of a dataclass instance (for a command: the service's request).
 
-    Raises
-    ------
-    ConversionError
-        When a field holds what its type does not allow.
-
+    Raises ConversionError when a field holds what its type does not allow.
     """
     cls = type(value)
     return _plan(cls, message_class(cls)).encode(value)
@@ -138,11 +133,8 @@ def from_message(message: Any, cls: type[Value]) -> Value:
     """
     Return the ``cls`` that a message, or a service's request, stands for.
 
-    Raises
-    ------
-    ConversionError
-        When a field's number is not finite, an enumeration is unknown, or a time makes no sense.
-
+    Raises ConversionError when a field's number is not finite, an enumeration is unknown, or a time makes no
+    sense.
     """
     value: Value = _plan(cls, type(message)).decode(message)
     return value
@@ -210,7 +202,7 @@ def time_to_message(time: Time | None) -> Any:
     if not 0 <= value < TIME_END:
         raise ConversionError(value, 'a time from 1970 to January 2038, in nanoseconds')
     message = _blank_time()
-    message.sec, message.nanosec = divmod(value, NANOSECONDS)
+    message.sec, message.nanosec = divmod(value, SECOND_NS)
     return message
 
 
@@ -225,20 +217,13 @@ def duration_to_message(duration: Duration) -> Any:
     if not 0.0 <= seconds < SECONDS_MAX:
         raise ConversionError(seconds, f'a duration from 0 to {SECONDS_MAX} s')
     message = _blank_duration()
-    message.sec, message.nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
+    message.sec, message.nanosec = divmod(round(seconds * SECOND_NS), SECOND_NS)
     return message
 
 
 def duration_from_message(message: Any) -> Duration:
     """Return the seconds of ``builtin_interfaces/Duration``."""
-    return Duration(_nanoseconds(message, 'duration') / NANOSECONDS)
-
-
-def text_to_message(text: str) -> Any:
-    """Return ``std_msgs/String``."""
-    from std_msgs.msg import String  # noqa: PLC0415  needed by one topic only
-
-    return String(data=_text(text))
+    return Duration(_nanoseconds(message, 'duration') / SECOND_NS)
 
 
 def battery_to_message(battery: BatteryState, stamp: Time | None) -> Any:
@@ -269,10 +254,10 @@ def bool_to_message(value: bool) -> Any:
 
 def _nanoseconds(message: Any, what: str) -> int:
     seconds, nanoseconds = message.sec, message.nanosec
-    if seconds < 0 or not 0 <= nanoseconds < NANOSECONDS:
+    if seconds < 0 or not 0 <= nanoseconds < SECOND_NS:
         shown = _Shown(f'{seconds} s and {nanoseconds} ns')
-        raise ConversionError(shown, f'a {what} of at least zero with less than {NANOSECONDS} ns')
-    return int(seconds) * NANOSECONDS + int(nanoseconds)
+        raise ConversionError(shown, f'a {what} of at least zero with less than {SECOND_NS} ns')
+    return int(seconds) * SECOND_NS + int(nanoseconds)
 
 
 def _finite(value: Any) -> float:

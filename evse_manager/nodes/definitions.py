@@ -29,11 +29,7 @@ def definition(type_name: str) -> str:
     """
     Return the definitions of a message type (``evse_manager/msg/Limits``) and of all types in it.
 
-    Raises
-    ------
-    DefinitionError
-        When one of them is not installed.
-
+    Raises DefinitionError when one of them is not installed.
     """
     texts = {type_name: _text(type_name)}
     waiting = [type_name]

@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rclpy.node import Node
-
 from evse_manager.depot.energy_tree import energy_tree
 from evse_manager.depot.site_file import load_site
 from evse_manager.energy.allocator import SiteAllocator
@@ -38,11 +36,12 @@ from evse_manager.interface.types import (
 )
 from evse_manager.nodes import diagnostics
 from evse_manager.nodes.conversions import ConversionError, from_message, refuse, to_message
-from evse_manager.nodes.parameters import ParameterError, Parameters, rows
+from evse_manager.nodes.parameters import ParameterError
 from evse_manager.nodes.publishers import Publishers
-from evse_manager.nodes.qos import NEWEST, profile
-from evse_manager.nodes.runtime import DeadlineTimer, Guard, LoopDeadline, NodeTime, run
+from evse_manager.nodes.runtime import DeadlineTimer, NodeTime, run
 from evse_manager.nodes.services import DeferredReply, create_service
+from evse_manager.nodes.site_node import SiteNode
+from evse_manager.nodes.topics import publisher, subscribe
 from evse_manager.store.site_limits_file import load_site_limits, save_site_limits, site_limits_location
 
 SECOND_S = 1.0
@@ -97,20 +96,12 @@ class EnergyManagerConfig:
         )
 
 
-class EnergyManager:
+class EnergyManager(SiteNode[EnergyManagerConfig]):
     """The energy manager of one site, a ``runtime.NodeApp``."""
 
     def __init__(self, **options: Any) -> None:
         """Read the site file and create every endpoint; raises ParameterError."""
-        self.node = Node(Party.ENERGY.value, **options)
-        self.finished = False
-        self.alarm = LoopDeadline()
-        parameters: Parameters[EnergyManagerConfig] = Parameters(
-            self.node, rows(EnergyManagerConfig), EnergyManagerConfig
-        )
-        self._config = parameters.value
-        self._log = self.node.get_logger()
-        self._guard = Guard(self.node, lambda _reason: None)
+        super().__init__(Party.ENERGY.value, EnergyManagerConfig, **options)
         self._time = NodeTime(self.node)
         self._manager_id = f'{self.node.get_fully_qualified_name()} {uuid.uuid4()}'
         if not self._config.site_file:
@@ -137,8 +128,7 @@ class EnergyManager:
         topics = [replace(STATUS, name=self._own(STATUS.name)), endpoints.SITE_DIAGNOSTICS]
         self._publishers = Publishers(self.node, topics)
         self._limits = [
-            self.node.create_publisher(endpoints.load(LIMITS.type), f'{spec.uuid}/{LIMITS.name}', NEWEST)
-            for spec in self._tree.connectors
+            publisher(self.node, LIMITS, f'{spec.uuid}/{LIMITS.name}') for spec in self._tree.connectors
         ]
         self._timer = DeadlineTimer(
             self.node, self._guard(self._on_deadline), self._time.seconds, self._time.clock
@@ -153,26 +143,15 @@ class EnergyManager:
     def begin(self) -> None:
         """Listen to the connectors, the meters and other energy managers."""
         self._standby = Standby(self._manager_id, self._time.seconds())
-        request, status = endpoints.load(REQUEST.type), endpoints.load(STATUS.type)
         for index, spec in enumerate(self._tree.connectors):
-            self.node.create_subscription(
-                request,
-                f'{spec.uuid}/{REQUEST.name}',
-                self._guard(partial(self._on_request, index)),
-                NEWEST,
-            )
+            on_request = self._guard(partial(self._on_request, index))
+            subscribe(self.node, REQUEST, on_request, f'{spec.uuid}/{REQUEST.name}')
         for fuse in self._tree.fuses:
             if fuse.meter is not None:
                 topic = fuse.meter.topic if fuse.meter.topic.startswith('/') else self._own(fuse.meter.topic)
-                self.node.create_subscription(
-                    endpoints.load(endpoints.topic('powermeter').type),
-                    topic,
-                    self._guard(partial(self._on_meter, fuse.name)),
-                    profile(endpoints.Qos.STREAM),
-                )
-        self.node.create_subscription(
-            status, self._own(STATUS.name), self._guard(self._on_status), profile(STATUS.qos)
-        )
+                on_meter = self._guard(partial(self._on_meter, fuse.name))
+                subscribe(self.node, endpoints.topic('powermeter'), on_meter, topic)
+        subscribe(self.node, STATUS, self._guard(self._on_status), self._own(STATUS.name))
         self._log.info(
             f'Site {self._tree.name}: {len(self._tree.connectors)} connectors under {len(self._tree.fuses)} '
             'fuses; listening for another energy manager.'
@@ -183,10 +162,6 @@ class EnergyManager:
         """End; what is granted runs out, unless another energy manager renews it in time."""
         self._timer.arm(None)
         self.finished = True
-
-    def withdraw(self) -> None:
-        """Let nothing be sent any more."""
-        self._guard.close()
 
     # --- in charge or not ------------------------------------------------------------------------------
 

@@ -6,10 +6,9 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.node import Node
 
-from evse_manager.interface import endpoints
 from evse_manager.interface.endpoints import Qos, Topic
 from evse_manager.nodes.conversions import to_message
-from evse_manager.nodes.qos import profile
+from evse_manager.nodes.topics import publisher
 
 
 class Publishers:
@@ -17,10 +16,7 @@ class Publishers:
 
     def __init__(self, node: Node, topics: Sequence[Topic]) -> None:
         """Create one publisher for each topic."""
-        self._of = {
-            topic.name: node.create_publisher(endpoints.load(topic.type), topic.name, profile(topic.qos))
-            for topic in topics
-        }
+        self._of = {topic.name: publisher(node, topic) for topic in topics}
         self._streams = frozenset(topic.name for topic in topics if topic.qos is Qos.STREAM)
 
     def __contains__(self, name: str) -> bool:

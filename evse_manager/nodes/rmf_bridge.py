@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rclpy.node import Node
-
 from evse_manager.interface import endpoints
 from evse_manager.interface.parameters import parameter
 from evse_manager.interface.text import printable
 from evse_manager.interface.types import EvseStatus
 from evse_manager.nodes.conversions import ConversionError, from_message, time_to_message
 from evse_manager.nodes.found_connectors import connectors_below
-from evse_manager.nodes.parameters import ParameterError, Parameters, rows
-from evse_manager.nodes.qos import EVENTS, LATCHED, STREAM
+from evse_manager.nodes.parameters import ParameterError
+from evse_manager.nodes.qos import EVENTS, STREAM
 from evse_manager.nodes.rmf_chargers import SILENT_S, Assignments, Charger, charger
-from evse_manager.nodes.runtime import Guard, LoopDeadline, NodeTime, run, steady_clock
+from evse_manager.nodes.runtime import NodeTime, run, steady_clock
+from evse_manager.nodes.site_node import SiteNode
+from evse_manager.nodes.topics import subscribe
 
 NAME = 'rmf_bridge'
 PERIOD_S = 1.0
@@ -50,22 +50,14 @@ class Reported:
     shown: Charger | None = None
 
 
-class RmfBridge:
-    """The bridge of one site, a ``runtime.NodeApp``."""
+class RmfBridge(SiteNode[RmfBridgeConfig]):
+    """The bridge of one site."""
 
     def __init__(self, **options: Any) -> None:
         """Import the messages of Open-RMF, declare the parameters; raises ParameterError."""
         self._assignments_type, self._state_type = messages_of_rmf()
-        self.node = Node(NAME, **options)
-        self.finished = False
-        self.alarm = LoopDeadline()
-        parameters: Parameters[RmfBridgeConfig] = Parameters(
-            self.node, rows(RmfBridgeConfig), RmfBridgeConfig
-        )
-        self._namespace: str = self.node.get_namespace()
-        self._names = charger_names(parameters.value.chargers, self._namespace)
-        self._log = self.node.get_logger()
-        self._guard = Guard(self.node, lambda _reason: None)
+        super().__init__(NAME, RmfBridgeConfig, **options)
+        self._names = charger_names(self._config.chargers, self._namespace)
         self._time = NodeTime(self.node)
         self._assignments = Assignments()
         self._reported: dict[str, Reported] = {}
@@ -79,20 +71,13 @@ class RmfBridge:
         self.node.create_timer(PERIOD_S, self._guard(self._on_second), clock=steady_clock())
         self._on_second()
 
-    def end(self) -> None:
-        """End: nothing that charges depends on this node."""
-        self.finished = True
-
-    def withdraw(self) -> None:
-        """Do nothing: this node gives no power."""
-
     def _on_second(self) -> None:
-        kind = endpoints.load(endpoints.topic('status').type)
+        status = endpoints.topic('status')
         for connector in connectors_below(self.node, self._namespace):
             if connector not in self._reported:
                 self._reported[connector] = Reported(at=time.monotonic())
                 on_status = self._guard(partial(self._on_status, connector))
-                self.node.create_subscription(kind, f'{connector}/status', on_status, LATCHED)
+                subscribe(self.node, status, on_status, f'{connector}/{status.name}')
         for connector in self._reported:
             self._publish(connector, always=True)
 

@@ -8,16 +8,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 
 from evse_manager.interface.endpoints import CLOCK, Party
 from evse_manager.interface.parameters import parameter
 from evse_manager.interface.types import Time
 from evse_manager.nodes.conversions import time_to_message
-from evse_manager.nodes.parameters import Parameters, rows
-from evse_manager.nodes.qos import profile
 from evse_manager.nodes.runtime import LoopDeadline, run
+from evse_manager.nodes.site_node import SiteNode
+from evse_manager.nodes.topics import publisher
 
 PERIOD_S = 0.01
 """How often the time is published, in real seconds."""
@@ -32,33 +31,22 @@ class SimulationClockConfig:
     )
 
 
-class SimulationClock:
-    """Publishes simulated time, a ``runtime.Role``."""
+class SimulationClock(SiteNode[SimulationClockConfig]):
+    """Publishes simulated time."""
 
     def __init__(self) -> None:
         """Begin at the time of the wall; raises ParameterError."""
-        self.node = Node(Party.CLOCK.value)
-        self.finished = False
+        super().__init__(Party.CLOCK.value, SimulationClockConfig)
         self.alarm = LoopDeadline(self._publish)
-        parameters: Parameters[SimulationClockConfig] = Parameters(
-            self.node, rows(SimulationClockConfig), SimulationClockConfig
-        )
-        self._rate = parameters.value.rate
-        parameters.on_change(self._change)
+        self._rate = self._config.rate
+        self._parameters.on_change(self._change)
         self._base_ns = time.time_ns()
         self._since_ns = time.monotonic_ns()
-        self._publisher = self.node.create_publisher(Clock, CLOCK.name, profile(CLOCK.qos))
+        self._publisher = publisher(self.node, CLOCK)
 
     def begin(self) -> None:
         """Let time run."""
         self._publish()
-
-    def end(self) -> None:
-        """Let time stop."""
-        self.finished = True
-
-    def withdraw(self) -> None:
-        """Do nothing: a clock has no power to withdraw."""
 
     def now(self) -> Time:
         """Return the simulated time."""

@@ -8,13 +8,11 @@ consequence for charging.  The site file is read again when it has changed.
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from geometry_msgs.msg import Point, Vector3
-from rclpy.node import Node
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker as MarkerMessage
 from visualization_msgs.msg import MarkerArray
@@ -27,9 +25,10 @@ from evse_manager.interface import endpoints
 from evse_manager.interface.endpoints import Party
 from evse_manager.interface.types import EvseStatus
 from evse_manager.nodes.conversions import ConversionError, from_message
-from evse_manager.nodes.parameters import ParameterError, Parameters, rows
-from evse_manager.nodes.qos import profile
-from evse_manager.nodes.runtime import Guard, LoopDeadline, run
+from evse_manager.nodes.parameters import ParameterError
+from evse_manager.nodes.runtime import LoopDeadline, run
+from evse_manager.nodes.site_node import SiteNode
+from evse_manager.nodes.topics import publisher, subscribe
 
 GATHER_S = 0.5
 """Statuses that come within this time are published together."""
@@ -88,23 +87,16 @@ class Messages:
         return MarkerArray(markers=messages)
 
 
-class SiteMarkers:
-    """Publishes the markers of one site, a ``runtime.NodeApp``."""
+class SiteMarkers(SiteNode[SiteMarkersConfig]):
+    """Publishes the markers of one site; RViz removes them by itself when it ends."""
 
     def __init__(self, **options: Any) -> None:
         """Read the site file; raises ParameterError."""
-        self.node = Node(Party.MARKERS.value, **options)
-        self.finished = False
+        super().__init__(Party.MARKERS.value, SiteMarkersConfig, **options)
         self.alarm = LoopDeadline(self._due)
-        parameters: Parameters[SiteMarkersConfig] = Parameters(
-            self.node, rows(SiteMarkersConfig), SiteMarkersConfig
-        )
-        self._config = parameters.value
         if not self._config.site_file:
             raise ParameterError('parameter site_file is empty; give the site file of the depot.')
         self._file = Path(self._config.site_file)
-        self._log = self.node.get_logger()
-        self._guard = Guard(self.node, lambda _reason: None)
         self._monitor = Monitor()
         self._messages = Messages()
         self._composer = Composer(self._config)
@@ -121,20 +113,10 @@ class SiteMarkers:
     def begin(self) -> None:
         """Listen to the connectors, and publish."""
         self._take(self._site)
-        topic = replace(
-            endpoints.MARKERS, name=f'{self._site.namespace.rstrip("/")}/{endpoints.MARKERS.name}'
-        )
-        self._publisher = self.node.create_publisher(MarkerArray, topic.name, profile(topic.qos))
-        self._log.info(f'{len(self._site.connectors)} connectors of site {self._site.name} on {topic.name}.')
+        topic = f'{self._site.namespace.rstrip("/")}/{endpoints.MARKERS.name}'
+        self._publisher = publisher(self.node, endpoints.MARKERS, topic)
+        self._log.info(f'{len(self._site.connectors)} connectors of site {self._site.name} on {topic}.')
         self._publish()
-
-    def end(self) -> None:
-        """End; RViz removes the markers by itself."""
-        self.finished = True
-
-    def withdraw(self) -> None:
-        """Let nothing be published any more."""
-        self._guard.close()
 
     # --- the site --------------------------------------------------------------------------------------
 
@@ -171,11 +153,11 @@ class SiteMarkers:
             self._monitor.bays.pop(namespace, None)
         for connector in site.connectors:
             if connector.namespace not in self._subscriptions:
-                self._subscriptions[connector.namespace] = self.node.create_subscription(
-                    endpoints.load(STATUS.type),
-                    f'{connector.namespace}/{STATUS.name}',
+                self._subscriptions[connector.namespace] = subscribe(
+                    self.node,
+                    STATUS,
                     self._guard(partial(self._on_status, connector.namespace)),
-                    profile(STATUS.qos),
+                    f'{connector.namespace}/{STATUS.name}',
                 )
 
     # --- messages --------------------------------------------------------------------------------------
