@@ -1,5 +1,5 @@
 """
-Conversations with boards at rest, on lines full of garbage and of spoilt frames that would raise an alarm.
+Conversations with boards at rest, on lines full of garbage and of damaged frames that would raise an alarm.
 
 The virtual boards have no vehicle, an open contactor and an open lock all the time, so whatever else a driver
 reports is false.
@@ -11,8 +11,8 @@ from random import Random
 from typing import Any
 
 from board.serial import test_phoenix_conversation
-from board.serial.driver_harness import DriverHarness
 from board.serial.fuzz_subjects import LARGEST_PIECE, mutated
+from board.serial.openevse_harness import OpenEvseHarness
 from board.serial.yeti_harness import YetiHarness
 from evse_manager.board.boards.openevse import rapi
 from evse_manager.board.boards.yeti import messages
@@ -38,7 +38,7 @@ class Conversation(ABC):
 
     @abstractmethod
     def alarms(self) -> tuple[bytes, ...]:
-        """Return good frames, as they would fit now, that tell of a vehicle and of a closed contactor."""
+        """Return good frames, as they would fit now, that report a vehicle and a closed contactor."""
 
     @abstractmethod
     def attack(self, data: bytes) -> None:
@@ -117,7 +117,7 @@ class OpenEvseConversation(HarnessConversation):
 
     def __init__(self) -> None:
         super().__init__()
-        self._desk = DriverHarness()
+        self._desk = OpenEvseHarness()
         self._desk.until_up()
 
     def alarms(self) -> tuple[bytes, ...]:
@@ -153,12 +153,12 @@ class PhoenixConversation(Conversation):
     """
     Modbus.
 
-    Only alarms that came through whole are left out here: of the frames that noise has spoilt one in 65536
-    passes its check, so one reply alone must not be believed.  Now and then such a reply is made on purpose.
+    Of the frames that noise has damaged one in 65536 passes its check, so one reply alone must not be
+    believed.  Now and then such a reply is made on purpose.
     """
 
     TOLD = (24000, 24025, 20000)
-    """Registers and coils that tell of pilot, contactor and lock."""
+    """Registers and coils of pilot, contactor and lock."""
 
     SEALED = 0.2
     HONEST_BETWEEN = 3
@@ -199,7 +199,7 @@ class PhoenixConversation(Conversation):
         self._table.virtual.send = send
 
     def _lie(self, request: Request) -> bytes:
-        """Return a valid reply that tells of an alarm, where the request asks for a state."""
+        """Return a valid reply that reports an alarm, where the request asks for a state."""
         for alarm in () if request.writes else self.alarms():
             if request.address in self.TOLD and alarm.startswith(request.reply_start()):
                 return alarm

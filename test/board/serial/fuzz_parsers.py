@@ -69,11 +69,7 @@ def fuzz_by_coverage(name: str, runs: int, seed: int) -> None:
     """
     Let coverage find inputs, in a process of its own.
 
-    Raises
-    ------
-    subprocess.CalledProcessError
-        When an input failed; it is printed with its trace.
-
+    Raises CalledProcessError when an input failed; it is printed with its trace.
     """
     script = Path(__file__).with_name('fuzz_coverage.py')
     subprocess.run([sys.executable, str(script), name, str(runs), str(seed)], check=True)

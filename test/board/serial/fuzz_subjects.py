@@ -1,10 +1,10 @@
 """
-The parsers of serial lines under any bytes, each beside a judge that reads the same bytes in another way.
+The parsers of serial lines under any bytes, each beside an oracle that reads the same bytes in another way.
 
-A judge knows the whole stream and works out by itself (regular expression, bitwise check) which frames are in
-it; the parser has to return these and no others, keep a bounded buffer and never raise.  Frames that mutation
-made valid by chance are valid to the judge, too: RAPI's check of eight bits lets one in 256 through, Modbus'
-one in 65536.
+An oracle knows the whole stream and finds the frames in it by itself (regular expression, bitwise check); the
+parser has to return these and no others, keep a bounded buffer and never raise.  Frames that mutation made
+valid by chance are valid to the oracle, too: RAPI's check of eight bits lets one in 256 through, Modbus' one
+in 65536.
 """
 
 import re
@@ -35,7 +35,7 @@ LARGEST_PIECE = 4096
 """The reader hands over no more at once."""
 
 LONGEST_LINE, LONGEST_YETI, LONGEST_REPLY = 80, 2048, 256
-"""What a parser may keep, in bytes; written down once more, so that its own limit is judged, too."""
+"""What a parser may keep, in bytes; written down once more, so that its own limit is checked, too."""
 
 
 def mutated(frame: bytes, random: Random) -> bytes:
@@ -60,7 +60,7 @@ def mutated(frame: bytes, random: Random) -> bytes:
 
 
 class Subject(ABC):
-    """A parser and its judge."""
+    """A parser and its oracle."""
 
     frames: tuple[bytes, ...]
     """Valid frames, the material of mutation and of the corpus."""
@@ -70,7 +70,7 @@ class Subject(ABC):
 
     @abstractmethod
     def feed(self, data: bytes) -> None:
-        """Give bytes to parser and judge; raise when they disagree."""
+        """Give bytes to parser and oracle; raise when they disagree."""
 
     @abstractmethod
     def sealed(self, inside: bytes) -> None:
@@ -354,7 +354,7 @@ def _remainder(data: bytes) -> int:
 
 
 def _once(items: Iterable[Any]) -> list[Any]:
-    """Return what remains when repetitions in a row are told once."""
+    """Return what remains when repetitions in a row are reported once."""
     kept: list[Any] = []
     for item in items:
         if not kept or kept[-1] != item:

@@ -2,7 +2,7 @@
 The golden sequences of docs/charging.md, for every serial driver, in real time.
 
 Each needs seconds, so ``Played`` runs those of a driver side by side, each with its own board.  What a board
-cannot bring about as it is written its driver tells (``Driver.differs``), and it is left out here.
+cannot bring about as it is written is in ``Driver.differs``, and is left out here.
 """
 
 import time
@@ -70,7 +70,7 @@ def possible(driver: str) -> dict[str, Sequence]:
 
 class Played:
     """
-    Sequences played side by side, each with a subject of its own; ``result`` tells what became of one.
+    Sequences played side by side, each with a subject of its own; ``result`` returns that of one.
 
     Who asks for the same result once more has it played once more, by itself.
     """
@@ -284,7 +284,7 @@ def a_fault_needs_the_plug_out(session: Session) -> None:
     session.do('clear')
     session.sees_nothing(1.0)
     session.do('unplug')
-    # A board that tells its pilot and its errors in messages of their own may be read in between.
+    # A board that reports its pilot and its errors in messages of their own may be read in between.
     session.sees('AllErrorsCleared SC CF TF SF', 20.0, or_else='SC CF TF SF AllErrorsCleared')
 
 

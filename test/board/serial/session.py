@@ -177,7 +177,7 @@ class Session:
 
     def loses_power(self, remembered: PersistedState | None = None) -> None:
         """
-        Let the power be cut and come back: board, board node and manager start anew.
+        Let the power be cut and come back: board, board node and manager start again.
 
         The manager finds what it had stored, or what is given instead.
         """

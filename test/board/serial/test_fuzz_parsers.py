@@ -1,4 +1,4 @@
-"""A share of ``make fuzz-parsers`` in every run of the tests, and that its judges notice what is wrong."""
+"""A share of ``make fuzz-parsers`` in every run of the tests, and that its oracles find a mistake."""
 
 import os
 from typing import Any

@@ -114,7 +114,7 @@ def test_endless_bytes_need_no_more_memory() -> None:
 
 
 def test_garbage_never_becomes_a_reply() -> None:
-    """Random bytes and spoilt replies: what is found has the right check, and nothing raises."""
+    """Random bytes and damaged replies: what is found has the right check, and nothing raises."""
     dice = random.Random(7)
     request = Request(1, Function.READ_HOLDING, 24000, 6)
     good = framed(bytes((1, 3, 12)) + dice.randbytes(12))

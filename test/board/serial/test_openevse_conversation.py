@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from board.serial.driver_harness import DriverHarness
+from board.serial.openevse_harness import OpenEvseHarness
 from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, PilotMode
 
@@ -29,18 +29,18 @@ FAULTS = (
 
 
 @pytest.fixture
-def harness() -> DriverHarness:
-    harness = DriverHarness()
+def harness() -> OpenEvseHarness:
+    harness = OpenEvseHarness()
     harness.until_up()
     return harness
 
 
-def commands(harness: DriverHarness) -> list[str]:
+def commands(harness: OpenEvseHarness) -> list[str]:
     return [' '.join((frame.name, *frame.words)) for frame in harness.requests]
 
 
 def test_the_state_is_read_first_and_the_first_order_is_to_sleep() -> None:
-    harness = DriverHarness()
+    harness = OpenEvseHarness()
     harness.run(3.2)
     assert set(commands(harness)) == {'GS'}
     harness.until_up()
@@ -48,20 +48,20 @@ def test_the_state_is_read_first_and_the_first_order_is_to_sleep() -> None:
     assert asked[:6] == ['FS', 'GV', 'GE', 'GC', 'SY', 'SY 5 6']
 
 
-def test_a_restart_is_answered_by_sleep_at_once(harness: DriverHarness) -> None:
+def test_a_restart_is_answered_by_sleep_at_once(harness: OpenEvseHarness) -> None:
     harness.plug_in('no_b_state')
     harness.charge()
     harness.run(5.0)
-    assert harness.relay_closed
+    assert harness.closed
     harness.apply(Outputs())
     harness.board.inject('board_reset')
     harness.run(20.0)
-    assert not harness.relay_closed
+    assert not harness.closed
     assert harness.last.resets == 1
 
 
 @pytest.mark.fault('L14')
-def test_the_current_is_read_back_before_the_board_wakes(harness: DriverHarness) -> None:
+def test_the_current_is_read_back_before_the_board_wakes(harness: OpenEvseHarness) -> None:
     harness.plug_in()
     harness.run(1.0)
     harness.requests.clear()
@@ -71,7 +71,7 @@ def test_the_current_is_read_back_before_the_board_wakes(harness: DriverHarness)
     assert order[:3] == ['SC 16 V', 'GC', 'FE']
 
 
-def test_a_lower_current_is_ordered_at_once(harness: DriverHarness) -> None:
+def test_a_lower_current_is_ordered_at_once(harness: OpenEvseHarness) -> None:
     harness.plug_in()
     harness.charge(32.0)
     harness.run(4.0)
@@ -81,7 +81,7 @@ def test_a_lower_current_is_ordered_at_once(harness: DriverHarness) -> None:
 
 
 @pytest.mark.parametrize('current', [math.nan, math.inf, -math.inf, -5.0, 0.0, 5.9, 1e300])
-def test_no_absurd_number_reaches_the_line(harness: DriverHarness, current: float) -> None:
+def test_no_absurd_number_reaches_the_line(harness: OpenEvseHarness, current: float) -> None:
     harness.plug_in()
     harness.apply(Outputs(PilotMode.PWM, 50.0, current, power=True))
     harness.run(5.0)
@@ -90,32 +90,32 @@ def test_no_absurd_number_reaches_the_line(harness: DriverHarness, current: floa
     assert all('nan' not in each and 'inf' not in each for each in commands(harness))
 
 
-def test_a_hard_stop_does_not_wait_for_the_answer_to_something_else(harness: DriverHarness) -> None:
+def test_a_hard_stop_does_not_wait_for_the_answer_to_something_else(harness: OpenEvseHarness) -> None:
     harness.plug_in()
     harness.charge()
     harness.run(4.0)
     harness.line.inject('line_drop', '1', 'to_board')
     while not harness.driver.client.busy:
         harness.run(0.01)
-    assert harness.relay_closed
+    assert harness.closed
     harness.apply(Outputs())
     harness.run(0.05)
-    assert not harness.relay_closed
+    assert not harness.closed
 
 
-def test_a_pause_lets_the_car_stop_first(harness: DriverHarness) -> None:
+def test_a_pause_lets_the_car_stop_first(harness: OpenEvseHarness) -> None:
     harness.plug_in()
     harness.charge()
     harness.run(6.0)
     harness.apply(Outputs(power=True))
     harness.run(0.5)
-    assert harness.relay_closed
+    assert harness.closed
     assert max(harness.board.world.currents_a) > 0.0
     harness.run(3.5)
-    assert not harness.relay_closed
+    assert not harness.closed
 
 
-def test_a_replug_shows_f_and_tells_that_it_is_under_way(harness: DriverHarness) -> None:
+def test_a_replug_shows_f_and_tells_that_it_is_under_way(harness: OpenEvseHarness) -> None:
     harness.plug_in()
     harness.run(1.0)
     harness.apply(Outputs(replugs=1))
@@ -129,7 +129,7 @@ def test_a_replug_shows_f_and_tells_that_it_is_under_way(harness: DriverHarness)
     assert harness.last.cp_state is ControlPilotState.B
 
 
-def test_a_request_takes_no_more_than_the_board_can_hold(harness: DriverHarness) -> None:
+def test_a_request_takes_no_more_than_the_board_can_hold(harness: OpenEvseHarness) -> None:
     harness.plug_in()
     harness.charge(32.0)
     harness.run(60.0)
@@ -147,7 +147,7 @@ def stories(draw: st.DrawFn) -> list[tuple[str, float]]:
 class Witness:
     """Checks that no false observation is reported, and no wrong order sent."""
 
-    def __init__(self, harness: DriverHarness) -> None:
+    def __init__(self, harness: OpenEvseHarness) -> None:
         self.harness = harness
         self.closed_at = -math.inf
         self.may_order = 0
@@ -157,7 +157,7 @@ class Witness:
 
     def look(self) -> None:
         harness = self.harness
-        if harness.relay_closed or harness.board.terminals.relay:
+        if harness.closed or harness.board.terminals.relay:
             self.closed_at = harness.now
         for seen in harness.seen[self._told :]:
             self.judge(seen)
@@ -170,7 +170,7 @@ class Witness:
             assert request.name != 'FF'
         self._asked = len(harness.requests)
         if self.quiet_since is not None and harness.now > self.quiet_since + OPENS_WITHIN_S + 2.0:
-            assert not harness.relay_closed, 'power that nobody permitted'
+            assert not harness.closed, 'power that nobody permitted'
 
     def judge(self, seen: Observation) -> None:
         if seen.link is LinkState.UP and seen.contactor is ContactorState.CLOSED:
@@ -184,7 +184,7 @@ class Witness:
 def test_whatever_happens_nothing_false_is_told_and_nothing_wrong_is_ordered(
     story: list[tuple[str, float]], seed: int
 ) -> None:
-    harness = DriverHarness(seed)
+    harness = OpenEvseHarness(seed)
     harness.until_up()
     witness = Witness(harness)
     power = good = True
@@ -222,5 +222,5 @@ def test_whatever_happens_nothing_false_is_told_and_nothing_wrong_is_ordered(
     harness.run(0.1)
     harness.until_up(15.0)
     harness.run(OPENS_WITHIN_S)
-    assert not harness.relay_closed
+    assert not harness.closed
     assert harness.last.contactor is ContactorState.OPEN

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from board.serial.driver_harness import DriverHarness
+from board.serial.openevse_harness import OpenEvseHarness
 from evse_manager.board.driver_io import Outputs
 from evse_manager.interface.enums import BoardErrorEnum, ContactorState, LinkState, PilotMode
 from evse_manager.simulation.virtual.openevse_states import FAULTS
@@ -49,7 +49,7 @@ STEPS = st.lists(
 class Invariants:
     """Watches pilot and contacts after everything that happens."""
 
-    def __init__(self, harness: DriverHarness) -> None:
+    def __init__(self, harness: OpenEvseHarness) -> None:
         self.harness = harness
         self.limit_a = 0.0
         self.may_close = False
@@ -121,7 +121,7 @@ class Invariants:
         self._asked = len(self.harness.requests)
 
 
-def do(harness: DriverHarness, invariants: Invariants, happening: str) -> None:
+def do(harness: OpenEvseHarness, invariants: Invariants, happening: str) -> None:
     world = harness.board.world
     match happening.split():
         case ['charge', amperes]:
@@ -162,7 +162,7 @@ def do(harness: DriverHarness, invariants: Invariants, happening: str) -> None:
 @settings(max_examples=25, deadline=None)
 @given(STEPS, st.integers(1, 10_000))
 def test_pilot_and_contacts_obey(steps: list[tuple[str, float]], seed: int) -> None:
-    harness = DriverHarness(seed)
+    harness = OpenEvseHarness(seed)
     harness.until_up()
     invariants = Invariants(harness)
     for happening, seconds in steps:
@@ -170,7 +170,7 @@ def test_pilot_and_contacts_obey(steps: list[tuple[str, float]], seed: int) -> N
         harness.run(seconds)
     do(harness, invariants, 'stop')
     harness.run(WELD_FOUND_S + 4.0)
-    welded = harness.relay_closed
+    welded = harness.closed
     assert not harness.board.terminals.relay
     if harness.last.link is LinkState.UP and welded:
         assert BoardErrorEnum.CONTACTOR_WELDED in {error.code for error in harness.last.errors}
@@ -183,4 +183,4 @@ def test_pilot_and_contacts_obey(steps: list[tuple[str, float]], seed: int) -> N
     harness.run(15.0)
     assert harness.last.link is LinkState.UP
     assert harness.last.errors == ()
-    assert not harness.relay_closed
+    assert not harness.closed

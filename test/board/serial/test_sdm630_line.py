@@ -101,7 +101,7 @@ class Meter:
         self.until(lambda: self.energy_wh >= begun + wh, 'energy')
 
     def is_silent(self) -> None:
-        """Wait until the loss of the meter is told; from then on there are no samples."""
+        """Wait until the loss of the meter is reported; from then on there are no samples."""
         self.until(lambda: BoardErrorEnum.METER_FAULT in self.errors, 'meter fault')
         count = len(self.samples)
         end = time.monotonic() + 1.5

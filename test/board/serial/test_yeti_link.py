@@ -79,7 +79,7 @@ def l13_no_start_without_authorization(session: Session) -> None:
 
 
 def l16_a_stalled_node(session: Session) -> None:
-    """Firmware 2.2 has no watchdog: what was permitted stands until the node goes on, and is then judged."""
+    """Firmware 2.2 has no watchdog: what was permitted stands until the node goes on, and is checked then."""
     session.charge()
     session.stall(5.3)
     watchdog = 'sibling' in session.host.board.own_faults

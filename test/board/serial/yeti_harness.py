@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from board.serial.conversation_harness import ConversationHarness
 from evse_manager.board.boards.yeti.conversation import Yeti
 from evse_manager.board.boards.yeti.messages import (
     FROM_HOST,
@@ -19,12 +20,9 @@ from evse_manager.board.driver_io import Observation, Outputs
 from evse_manager.interface.enums import ContactorState, ControlPilotState, LinkState, LockState, PilotMode
 from evse_manager.interface.pilot import current
 from evse_manager.interface.types import Time
-from evse_manager.simulation.scheduler import Scheduler
-from evse_manager.simulation.virtual.line import SimulatedLine
 from evse_manager.simulation.virtual.yeti_firmware import VirtualYeti
 from evse_manager.simulation.world import WorldSettings
 
-MOST_STEPS_PER_S = 300
 REPORTED_WITHIN_S = 6.0
 """What is reported was so within this time: a silent board is believed for 5 s."""
 
@@ -38,14 +36,13 @@ CHARGE = Outputs(PilotMode.PWM, 16.0 / 0.6, 16.0, power=True, lock=True, phases=
 REST = Outputs(lock=True)
 
 
-class YetiHarness:
-    """Times are seconds; every judgement is made after everything that happened at one moment."""
+class YetiHarness(ConversationHarness):
+    UP_WITHIN_S = 8.0
+    board: VirtualYeti
 
     def __init__(self, seed: int = 1, *, variants: Iterable[str] = (), socket: bool = True) -> None:
-        self.now = 0.0
-        self.board = VirtualYeti(WorldSettings())
-        self.driver = Yeti(self._write, socket=socket, meter=YetiMeter(lambda: Time(0)))
-        self.seen: list[Observation] = []
+        super().__init__(VirtualYeti(WorldSettings()), seed, variants)
+        self.driver = Yeti(self.write, socket=socket, meter=YetiMeter(lambda: Time(0)))
         self.orders: list[Any] = []
         self.wanted = Outputs()
         """What the harness, as a controller does, hands on while the pilot asks."""
@@ -56,34 +53,15 @@ class YetiHarness:
         self.closed_at = self.open_at = self.locked_at = -math.inf
         self.offered_a = 0.0
         self.quiet_since: float | None = None
-        self._timers = Scheduler()
         self._parser, self._spy = YetiParser(), YetiParser(FROM_HOST)
-        self._to_driver: list[bytes] = []
-        self._to_board: list[bytes] = []
-        self.line = SimulatedLine(
-            self._to_driver.append, self.board.receive, self._timers, lambda: self.now,
-            chatter=self.board.chatter, seed=seed,
-        )  # fmt: skip
-        self.board.send = self.line.from_board
-        for variant in variants:
-            self.board.inject(variant)
-        self.board.power_up()
         self.run(0.5)
         self.driver.opened(self.now)
-
-    @property
-    def last(self) -> Observation:
-        return self.seen[-1]
-
-    @property
-    def closed(self) -> bool:
-        return self.board.world.contactor.closed
 
     def want(self, outputs: Outputs) -> None:
         """Hand outputs on as a controller does: power only while the pilot is C and nothing is wrong."""
         self.wanted = outputs
         self._lead()
-        self._exchange()
+        self.exchange()
 
     def charge(self, outputs: Outputs = CHARGE) -> None:
         """Plug a car in and charge."""
@@ -103,7 +81,7 @@ class YetiHarness:
         """Hand outputs on as they are, whatever the pilot shows."""
         self.wanted = outputs
         self._hand_over(outputs)
-        self._exchange()
+        self.exchange()
 
     def _hand_over(self, outputs: Outputs) -> None:
         if self.outputs.power and not outputs.power:
@@ -113,32 +91,7 @@ class YetiHarness:
             self.offered_a = max(self.offered_a, outputs.current_a)
         self.driver.apply(outputs, self.now)
 
-    def plug_in(self, profile: str = 'default') -> None:
-        self.board.world.plug_in(profile)
-        self.board.settle()
-
-    def until_up(self, limit_s: float = 8.0) -> None:
-        end = self.now + limit_s
-        while not self.seen or self.last.link is not LinkState.UP:
-            assert self.now < end, self.driver.problem
-            self.run(0.05)
-
-    def run(self, seconds: float) -> None:
-        end = self.now + seconds
-        steps = 0
-        while True:
-            steps += 1
-            assert steps < MOST_STEPS_PER_S * max(seconds, 1.0), 'the conversation runs in circles'
-            due = (self.board.next_event(), self._timers.next_time(), self.driver.deadline(), end)
-            self.now = max(self.now, min(each for each in due if each is not None))
-            self.board.advance(self.now)
-            while (time := self._timers.next_time()) is not None and time <= self.now:
-                self._timers.run_next()
-            self._exchange()
-            if self.now >= end:
-                return
-
-    def _write(self, data: bytes) -> bool:
+    def note(self, data: bytes) -> None:
         orders = self._spy.feed(data)
         assert isinstance(orders[0], HostKeepAlive), 'every piece begins with a keep-alive'
         for order in orders:
@@ -148,25 +101,17 @@ class YetiHarness:
                 assert 0 <= order.value <= X1_DUTY
                 assert current(order.value / 100.0) <= self.offered_a
         self.orders += orders
-        self._to_board.append(data)
-        return True
 
-    def _exchange(self) -> None:
-        self.driver.tick(self.now)
-        while self._to_board or self._to_driver:
-            if self._to_board:
-                self.line.from_host(self._to_board.pop(0))
-            elif self._to_driver:
-                messages = self._parser.feed(self._to_driver.pop(0))
-                damaged = self._parser.take_damaged()
-                if damaged:
-                    self.driver.damaged(damaged, self.now)
-                for message in messages:
-                    self.driver.message(message, self.now)
-                    self._watch()
-        self._watch()
+    def deliver(self, data: bytes) -> None:
+        messages = self._parser.feed(data)
+        damaged = self._parser.take_damaged()
+        if damaged:
+            self.driver.damaged(damaged, self.now)
+        for message in messages:
+            self.driver.message(message, self.now)
+            self.settle()
 
-    def _watch(self) -> None:
+    def settle(self) -> None:
         world = self.board.world
         if self.closed or self.board.coil:
             self.closed_at = self.now

@@ -1,34 +1,34 @@
-"""The OpenEVSE conversation and a virtual board in lock-step: a minute takes milliseconds."""
+"""The conversation of a driver and its virtual board in lock-step: a minute takes milliseconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from evse_manager.board.boards.openevse.conversation import OpenEvse
-from evse_manager.board.boards.openevse.meter import OpenEvseMeter
-from evse_manager.board.boards.openevse.rapi import Frame, RapiParser
-from evse_manager.board.driver_io import Observation, Outputs
-from evse_manager.interface.enums import LinkState, PilotMode
-from evse_manager.interface.types import Time
+from evse_manager.board.driver_io import Observation
+from evse_manager.interface.enums import LinkState
 from evse_manager.simulation.scheduler import Scheduler
+from evse_manager.simulation.virtual.board import VirtualBoard
 from evse_manager.simulation.virtual.line import SimulatedLine
-from evse_manager.simulation.virtual.openevse_board import VirtualOpenEvse
 
 MOST_STEPS_PER_S = 400
 
 
-class DriverHarness:
-    """Times are seconds; ``watch`` is called after everything that happened at one moment."""
+class ConversationHarness:
+    """
+    The line, the clock (seconds) and what both ends have sent.
 
-    def __init__(self, seed: int = 1) -> None:
+    A subclass makes ``driver``, reads what it writes in ``note``, and hands it what arrives in ``deliver``.
+    ``watch`` is called after everything that happened at one moment.
+    """
+
+    UP_WITHIN_S = 12.0
+    driver: Any
+
+    def __init__(self, board: VirtualBoard, seed: int, variants: Iterable[str] = ()) -> None:
         self.now = 0.0
-        self.board = VirtualOpenEvse()
-        self.driver = OpenEvse(
-            self._write, fallback_current_a=6, phases=1, meter=OpenEvseMeter(230.0, 1, lambda: Time(0))
-        )
+        self.board = board
         self.seen: list[Observation] = []
-        self.requests: list[Frame] = []
         self.watch: Callable[[], None] = lambda: None
         self._timers = Scheduler()
-        self._parser, self._spy = RapiParser(), RapiParser()
         self._to_driver: list[bytes] = []
         self._to_board: list[bytes] = []
         self.line = SimulatedLine(
@@ -36,23 +36,29 @@ class DriverHarness:
             chatter=self.board.chatter, seed=seed,
         )  # fmt: skip
         self.board.send = self.line.from_board
+        for variant in variants:
+            self.board.inject(variant)
         self.board.power_up()
-        self.driver.opened(0.0)
+
+    def note(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def deliver(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Take what the driver has observed."""
+        self.seen += self.driver.observations
+        self.driver.observations.clear()
+        self.watch()
 
     @property
     def last(self) -> Observation:
         return self.seen[-1]
 
     @property
-    def relay_closed(self) -> bool:
+    def closed(self) -> bool:
         return self.board.world.contactor.closed
-
-    def apply(self, outputs: Outputs) -> None:
-        self.driver.apply(outputs, self.now)
-        self._exchange()
-
-    def charge(self, current_a: float = 16.0) -> None:
-        self.apply(Outputs(PilotMode.PWM, current_a / 0.6, current_a, power=True))
 
     def plug_in(self, profile: str = 'default') -> None:
         self.board.world.plug_in(profile)
@@ -62,8 +68,8 @@ class DriverHarness:
         self.board.world.unplug()
         self.board.settle()
 
-    def until_up(self, limit_s: float = 12.0) -> None:
-        end = self.now + limit_s
+    def until_up(self, limit_s: float | None = None) -> None:
+        end = self.now + (limit_s or self.UP_WITHIN_S)
         while not self.seen or self.last.link is not LinkState.UP:
             assert self.now < end, self.driver.diagnostics()
             self.run(0.05)
@@ -80,25 +86,22 @@ class DriverHarness:
             while (time := self._timers.next_time()) is not None and time <= self.now:
                 self._timers.run_next()
             if self._to_driver or self.now >= min(self.driver.deadline(), end):
-                self._exchange()
+                self.exchange()
             else:
-                self.watch()
+                self.settle()
             if self.now >= end:
                 return
 
-    def _write(self, data: bytes) -> bool:
-        self.requests += self._spy.feed(data)
-        self._to_board.append(data)
-        return True
-
-    def _exchange(self) -> None:
+    def exchange(self) -> None:
         self.driver.tick(self.now)
         while self._to_board or self._to_driver:
             if self._to_board:
                 self.line.from_host(self._to_board.pop(0))
             elif self._to_driver:
-                for frame in self._parser.feed(self._to_driver.pop(0)):
-                    self.driver.frame(frame, self.now)
-        self.seen += self.driver.observations
-        self.driver.observations.clear()
-        self.watch()
+                self.deliver(self._to_driver.pop(0))
+        self.settle()
+
+    def write(self, data: bytes) -> bool:
+        self.note(data)
+        self._to_board.append(data)
+        return True
