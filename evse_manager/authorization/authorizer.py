@@ -77,6 +77,9 @@ class Authorizer:
 
     ``steady`` (seconds, never jumps) rules every time-out; ``wall`` rules the expiry of tokens and
     reservations.  Nothing that charges depends on this object: a transaction goes on without it.
+
+    It is large because the decisions about one token follow each other here: in process, validation, placing,
+    matching.
     """
 
     def __init__(self, rules: Rules, connectors: Sequence[str], saved: Saved = NOTHING_SAVED) -> None:

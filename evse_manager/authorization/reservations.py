@@ -42,7 +42,12 @@ LOST_S = 30.0
 
 
 class Reservations:
-    """The reservations in force, and the marks of them at the connectors."""
+    """
+    The reservations in force, and the marks of them at the connectors.
+
+    It is large because a change of a reservation and the mark of it are undone together when the connector
+    refuses.
+    """
 
     def __init__(self, site: AuthorizationState, saved: Saved) -> None:
         """Begin with what was stored; a reservation that was pending is undone."""

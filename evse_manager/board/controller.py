@@ -68,7 +68,12 @@ _OUR_FAULTS = frozenset(OpeningReason) - {
 
 
 class BoardController:
-    """The board as the manager sees it; see the module's description."""
+    """
+    The board as the manager sees it; see the module's description.
+
+    It is large because everything that must be right at once for the contactor to close is compared here in
+    one step.
+    """
 
     def __init__(
         self,

@@ -45,10 +45,6 @@ class PortBusyError(PortError):
     """Another process holds the port."""
 
 
-class PortSilentError(PortError):
-    """The port is open but no valid frame arrives: wrong speed, wrong device, or no power."""
-
-
 PROBLEM = 'problem'
 """Key of ``Driver.diagnostics``: what is wrong with the line, one sentence for people; empty = nothing."""
 
@@ -111,12 +107,8 @@ class Driver(ABC):
         """
         Open the port exclusively, withdraw power before anything else, and begin to read.
 
-        Raises
-        ------
-        DriverError
-            When it cannot work at all.  A link that is lost later is reported by ``poll`` instead, and the
-            driver tries to reopen it without end.
-
+        Raises DriverError when it cannot work at all.  A link that is lost later is reported by ``poll``
+        instead, and the driver tries to reopen it without end.
         """
 
     @abstractmethod
@@ -179,15 +171,7 @@ DRIVERS: dict[str, str] = {
 
 
 def driver_class(name: str) -> type[Driver]:
-    """
-    Import and return the driver of a name.
-
-    Raises
-    ------
-    UnknownDriverError
-        With the list of known names.
-
-    """
+    """Import and return the driver of a name; raises UnknownDriverError with the list of known names."""
     if name not in DRIVERS:
         raise UnknownDriverError(f'There is no driver {name!r}; choose one of: {", ".join(sorted(DRIVERS))}.')
     module, _, attribute = DRIVERS[name].partition(':')
@@ -199,11 +183,7 @@ def check_parameters(parameters: Any) -> None:
     """
     Check every field of a ``Parameters`` object against its range; call it in ``__post_init__``.
 
-    Raises
-    ------
-    evse_manager.interface.parameters.ConfigError
-        With the parameter's name, the value and what is allowed.
-
+    Raises ConfigError with the parameter's name, the value and what is allowed.
     """
     for spec in dataclasses.fields(parameters):
         check(spec, getattr(parameters, spec.name))

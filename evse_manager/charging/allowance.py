@@ -11,6 +11,7 @@ from evse_manager.interface import pilot
 from evse_manager.interface.enums import LimitSource, StatusReason
 from evse_manager.interface.parameters import Config
 from evse_manager.interface.types import (
+    SECOND_NS,
     EnforcedLimits,
     ExternalLimits,
     HardwareCapabilities,
@@ -19,8 +20,6 @@ from evse_manager.interface.types import (
     ScheduleReqEntry,
     Time,
 )
-
-SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +87,9 @@ def grant(limits: EnforcedLimits, steady: float, wall: Time) -> Grant:
     message grants no more time than one that came at once.
     """
     life = 0.0
-    age = 0.0 if limits.request_stamp is None else max(0.0, (wall - limits.request_stamp) / SECOND)
+    age = 0.0 if limits.request_stamp is None else max(0.0, (wall - limits.request_stamp) / SECOND_NS)
     if limits.valid_until is not None and limits.stamp is not None:
-        life = (limits.valid_until - limits.stamp) / SECOND
+        life = (limits.valid_until - limits.stamp) / SECOND_NS
     granted = limits.limits_root_side or LimitsRes()
     current, power = granted.ac_max_current_a, granted.total_power_w
     if current is None and power is None:

@@ -156,6 +156,8 @@ class ChargeGoal:
 
     Every method takes the steady time in seconds and the wall time, and returns the output.  After an ending
     nothing more comes.
+
+    It is large because its inputs, rules and reports work on the same facts, and are read from top to bottom.
     """
 
     def __init__(self, goal: Goal, policy: Policy) -> None:

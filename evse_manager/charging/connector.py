@@ -177,7 +177,11 @@ def _no_allowance() -> Allowance:
 
 @dataclass(slots=True)
 class Connector:
-    """Every fact of one connector."""
+    """
+    Every fact of one connector.
+
+    It is large because the facts are orthogonal: each rule of the kernel reads several groups of them.
+    """
 
     config: Config
     new_uuid: Callable[[], str]

@@ -5,10 +5,10 @@ from evse_manager.charging.connector import Cause, Connector, Offer
 from evse_manager.interface.enums import ContactorState, ControlPilotState, PilotMode
 
 WAKE_UP_F_S = 4.0
-"""Break in F of a wake-up (ISO 15118-3 T_step_EF)."""
+"""Break in F of a wake-up (ISO 15118-3 T_step_EF; docs/sources.md, timing)."""
 
 WAKE_UP_X1_S = 0.75
-"""X1 after the break in F."""
+"""X1 after the break in F (docs/sources.md, timing)."""
 
 
 def settle(connector: Connector, cause: Cause) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from evse_manager.charging.allowance import SECOND
 from evse_manager.charging.connector import INTERRUPTIONS, Connector
 from evse_manager.interface.enums import Availability, PilotMode
+from evse_manager.interface.types import SECOND_NS
 from evse_manager.metering.thresholds import METER_WAIT_S, SILENT_AFTER_S
 
 
@@ -235,7 +235,7 @@ def schedule(connector: Connector) -> float | None:
     """The next entry of the external limits; at least every 60 s, because the wall clock may jump."""
     if connector.external_change is None:
         return None
-    seconds = (connector.external_change - connector.now.wall) / SECOND
+    seconds = (connector.external_change - connector.now.wall) / SECOND_NS
     return connector.now.steady + min(max(seconds, 0.001), SCHEDULE_LOOK_S)
 
 

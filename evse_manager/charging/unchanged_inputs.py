@@ -9,10 +9,9 @@ outputs with and without skipping (``test_random_walks.py``).
 import math
 
 from evse_manager.charging import supervision, timers
-from evse_manager.charging.allowance import SECOND
 from evse_manager.charging.connector import Connector
 from evse_manager.charging.inputs import Input, MeterSampled, Now, TelemetrySampled
-from evse_manager.interface.types import BoardState, Time, all_but
+from evse_manager.interface.types import SECOND_NS, BoardState, Time, all_but
 from evse_manager.lease.manager import BoardObserved
 from evse_manager.metering.validation import plausible_temperature
 
@@ -76,7 +75,7 @@ class UnchangedInputs:
         and no verdict waits for the board to show something for longer.
         """
         now = connector.now
-        elapsed_ns = (now.steady - self._looked_at.steady) * SECOND
+        elapsed_ns = (now.steady - self._looked_at.steady) * SECOND_NS
         return (
             self._quiet_states >= LOOKED_AT
             and not connector.board_lost

@@ -15,7 +15,7 @@ from evse_manager.cli.record_source import Source, source
 from evse_manager.interface.enums import ControlPilotState, LimitSource, SessionEventEnum
 from evse_manager.interface.record_requests import ListRecords
 from evse_manager.interface.text import printable
-from evse_manager.interface.types import SessionRecord, SessionRecordSample
+from evse_manager.interface.types import SECOND_NS, SessionRecord, SessionRecordSample
 
 if TYPE_CHECKING:
     from evse_manager.cli.graph import Graph
@@ -24,7 +24,6 @@ NEEDED = (
     'evse plot draws with matplotlib, which is not installed; install it with: pip install matplotlib'
     ' (or: apt install python3-matplotlib)'
 )
-SECOND_NS = 1_000_000_000
 
 FORMATS = ('.png', '.svg', '.pdf')
 

@@ -20,11 +20,7 @@ def start(name: str, arguments: list[str]) -> NoReturn:
     """
     Replace this process by an executable of the package.
 
-    Raises
-    ------
-    UsageError
-        With the known names, when there is no such executable.
-
+    Raises UsageError with the known names, when there is no such executable.
     """
     known = executables()
     if name not in known:

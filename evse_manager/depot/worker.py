@@ -237,11 +237,6 @@ class Worker:
             self._next_report, *retries, *leaving, now + (ENDING_LOOK_S if ending else HEARTBEAT_S)
         )
 
-    def _failing(self) -> list[str]:
-        """Return the keys of the nodes that wait for another start after a failure."""
-        hosted = self._hosted.items()
-        return [key for key, each in hosted if each.app is None and each.backoff.failed]
-
     def _look_after(self, hosted: Hosted, app: NodeApp, now: float) -> None:
         if hosted.ends_by is not None:
             if hosted.is_done(now):

@@ -20,7 +20,7 @@ from evse_manager.energy.planning import OWN_LIMIT, Plan, Planner, PlanSettings
 from evse_manager.energy.sharing import EPSILON
 from evse_manager.energy.tree import SiteTree, Topology
 from evse_manager.interface.enums import GrantReason
-from evse_manager.interface.types import Powermeter, Time
+from evse_manager.interface.types import SECOND_NS, Powermeter, Time
 
 RENEW_S = 1.0
 """Every grant is sent again after this."""
@@ -28,7 +28,6 @@ RENEW_S = 1.0
 OVER_A = 1e-6
 """Sums of floating-point currents are exact to this."""
 
-SECOND = 1_000_000_000
 
 CLOCKS_APART_S = 172_800.0
 """Clocks of two energy managers are at most this far apart; what is further ahead is ignored."""
@@ -144,7 +143,7 @@ class SiteAllocator:
 
     def _next_stamp(self, wall: Time) -> Time:
         """Return a stamp newer than all before, also those of an energy manager whose clock is ahead."""
-        if self._foreign_stamp - wall > CLOCKS_APART_S * SECOND:
+        if self._foreign_stamp - wall > CLOCKS_APART_S * SECOND_NS:
             self._foreign_stamp = Time(0)
         return Time(max(wall, self._last_stamp + 1, self._foreign_stamp + 1))
 

@@ -25,8 +25,8 @@ FOLLOW_S = 5.0
 
 OUTLIVES_VALIDITY_S = 6.5
 """
-Time that power may outlast a grant: the contactor opens 6 s after the pilot shows that no energy is
-available.
+Time that power may outlast a grant: the forced opening 6 s after X1, and the messages before it
+(docs/sources.md, site power).
 """
 
 UNKNOWN_STAMP = Time(0)

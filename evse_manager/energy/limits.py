@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from evse_manager.energy.tree import FuseSpec
 from evse_manager.interface.enums import LimitOrigin
 from evse_manager.interface.text import printable
-from evse_manager.interface.types import Time
+from evse_manager.interface.types import SECOND_NS, Time
 
 LIMITS_PER_NODE_MAX = 32
 """Most sources of run-time limits at one node."""
@@ -29,8 +29,6 @@ SOURCE_LENGTH_MAX = 64
 
 PRIORITY_MAX = 1_000_000
 """Priorities lie between this and its negative, in the site file as well."""
-
-SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +203,7 @@ def fuse_bounds(
 
 def seconds_of_day(wall: Time, zone: ZoneInfo | None) -> float:
     """Return the seconds since midnight of local time; without a zone that of the machine."""
-    local = datetime.fromtimestamp(wall // SECOND, tz=zone)
+    local = datetime.fromtimestamp(wall // SECOND_NS, tz=zone)
     return local.hour * 3600.0 + local.minute * 60.0 + local.second
 
 
@@ -230,15 +228,7 @@ def encode(limits: Iterable[RunTimeLimit]) -> str:
 
 
 def decode(text: str) -> list[RunTimeLimit]:
-    """
-    Return the run-time limits that ``encode`` stored.
-
-    Raises
-    ------
-    ValueError
-        When the text is damaged.
-
-    """
+    """Return the run-time limits that ``encode`` stored; raises ValueError when the text is damaged."""
     try:
         return [_decoded(entry) for entry in json.loads(text)]
     except (KeyError, TypeError, AttributeError) as error:

@@ -10,6 +10,7 @@ from evse_manager.energy.tree import ConnectorSpec
 from evse_manager.interface.enums import NodeType
 from evse_manager.interface.pilot import MINIMUM_CURRENT_A
 from evse_manager.interface.types import (
+    SECOND_NS,
     EnergyFlowRequest,
     EnforcedLimits,
     LimitsReq,
@@ -18,8 +19,6 @@ from evse_manager.interface.types import (
     ScheduleReqEntry,
     Time,
 )
-
-SECOND = 1_000_000_000
 
 METER_TOO_OLD_S = 10.0
 """A sample this much older than the request that carries it is no measurement any more."""
@@ -81,7 +80,7 @@ def write_grant(grant: ConnectorGrant, manager_id: str) -> EnforcedLimits:
     return EnforcedLimits(
         uuid=grant.uuid,
         stamp=grant.stamp,
-        valid_until=Time(grant.stamp + round(VALIDITY_S * SECOND)),
+        valid_until=Time(grant.stamp + round(VALIDITY_S * SECOND_NS)),
         limits_root_side=LimitsRes(ac_max_current_a=grant.current_a, ac_max_phase_count=grant.phases),
         manager_id=manager_id,
         request_stamp=grant.request_stamp,
@@ -129,7 +128,9 @@ def _draw(
     meter: Powermeter | None, stamp: Time, voltage_v: float, phases: int
 ) -> tuple[float, float, float] | None:
     """Return the measured current of each phase; None when it is unknown, too old or impossible."""
-    if meter is None or (meter.timestamp is not None and stamp - meter.timestamp > METER_TOO_OLD_S * SECOND):
+    if meter is None or (
+        meter.timestamp is not None and stamp - meter.timestamp > METER_TOO_OLD_S * SECOND_NS
+    ):
         return None
     currents: list[float] = []
     for phase in ('l1', 'l2', 'l3')[:phases]:

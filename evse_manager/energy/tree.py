@@ -90,13 +90,8 @@ class SiteTree:
     """
     A whole site; the first fuse is the grid connection and parents stand before their children.
 
-    ``time_zone`` is the IANA name in which schedules count; empty is the zone of the machine.
-
-    Raises
-    ------
-    TreeError
-        With every mistake, among them failsafe currents that exceed a fuse.
-
+    ``time_zone`` is the IANA name in which schedules count; empty is the zone of the machine.  Raises
+    TreeError with every mistake, among them failsafe currents that exceed a fuse.
     """
 
     name: str

@@ -373,11 +373,6 @@ def published_by(party: Party) -> tuple[Topic, ...]:
     return tuple(topic for topic in TOPICS if topic.publisher is party)
 
 
-def heard_by(party: Party) -> tuple[Topic, ...]:
-    """Return the topics that a party listens to."""
-    return tuple(topic for topic in TOPICS if topic.subscriber is party)
-
-
 def topic(name: str) -> Topic:
     """Return the topic of this relative name; raises KeyError when it does not exist."""
     return _TOPIC_OF[name]

@@ -296,11 +296,7 @@ def check(spec: Field[Any], value: Any) -> None:
     """
     Check one value against its field.
 
-    Raises
-    ------
-    ConfigError
-        With the parameter's name, the value and what is allowed.
-
+    Raises ConfigError with the parameter's name, the value and what is allowed.
     """
     kind, limits = cast(type, spec.type), spec.metadata
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):

@@ -48,6 +48,9 @@ from evse_manager.interface.enums import (
 Time = NewType('Time', int)
 """A point in time: nanoseconds since 1970-01-01 UTC (``builtin_interfaces/Time``)."""
 
+SECOND_NS = 1_000_000_000
+"""Nanoseconds of a second."""
+
 Duration = NewType('Duration', float)
 """A length of time in seconds (``builtin_interfaces/Duration``)."""
 

@@ -99,11 +99,7 @@ def decode(plain: Any, before: Any = None, callables: Mapping[str, Callable[...,
     """
     Return the value that was encoded; ``before`` is the value to which the changes refer.
 
-    Raises
-    ------
-    CodecError
-        When the text was not made by this version's ``encode`` or ``changes``.
-
+    Raises CodecError when the text was not made by this version's ``encode`` or ``changes``.
     """
     try:
         return _decode(plain, before, callables or {})

@@ -150,13 +150,8 @@ def read_journal(path: Path) -> Recording:
     """
     Return the journal in a file; its lines are read as they are iterated over.
 
-    A file whose end is missing, because the process that wrote it was killed, is read up to there.
-
-    Raises
-    ------
-    McapError
-        When the file cannot be read, or there is no journal in it.
-
+    A file whose end is missing, because the process that wrote it was killed, is read up to there.  Raises
+    McapError when the file cannot be read, or there is no journal in it.
     """
     about: dict[str, str] = {}
     namespace = None

@@ -65,13 +65,8 @@ def replay(lines: Iterable[Line], report: ReplayReport, sink: Sink | None = None
     """
     Replay a recording; yield the differences, and keep the numbers in ``report``.
 
-    ``sink`` gets the journal of the replay.
-
-    Raises
-    ------
-    ReplayError
-        When the lines are not a recording of this version.
-
+    ``sink`` gets the journal of the replay.  Raises ReplayError when the lines are not a recording of this
+    version.
     """
     player: _Player | None = None
     decoder = Decoder()

@@ -33,11 +33,7 @@ def choose(candidates: Iterable[str] = CANDIDATES) -> tuple[Any, ...]:
     """
     Return the modules of the first binding that can be imported.
 
-    Raises
-    ------
-    UsageError
-        With the reason of each, when none can be.
-
+    Raises UsageError with the reason of each, when none can be.
     """
     reasons = []
     for name in candidates:

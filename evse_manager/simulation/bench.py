@@ -17,7 +17,7 @@ nothing but changes is exchanged, which is much quicker.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 
@@ -45,7 +45,6 @@ from evse_manager.interface.clocks import ClockReadings
 from evse_manager.interface.enums import (
     AuthorizationStatus,
     AuthorizationType,
-    SessionEventEnum,
     StopTransactionReason,
 )
 from evse_manager.interface.parameters import Config
@@ -99,7 +98,11 @@ class Recorded:
 
 
 class Bench:
-    """See the module's description; every call acts at ``now``."""
+    """
+    See the module's description; every call acts at ``now``.
+
+    It is large because it offers every action of a person, a script or a test by name.
+    """
 
     def __init__(
         self,
@@ -215,11 +218,7 @@ class Bench:
         """
         Let time pass until ``predicate`` of this bench holds; return how long that took in seconds.
 
-        Raises
-        ------
-        BenchError
-            When it does not within ``limit_s``.
-
+        Raises BenchError when it does not within ``limit_s``.
         """
         start = self.now
         if not self._run(start + limit_s, predicate):
@@ -286,11 +285,7 @@ class Bench:
         """
         Send a command and return its answer; time passes only where the answer takes time.
 
-        Raises
-        ------
-        BenchError
-            When no answer comes.
-
+        Raises BenchError when no answer comes.
         """
         ticket = self.send(command)
         if ticket not in self._answers and not self._run(
@@ -432,8 +427,3 @@ class Bench:
 
 def _parameters(settings: WorldSettings) -> SimulatedParameters:
     return SimulatedParameters(**{spec.name: getattr(settings, spec.name) for spec in fields(WorldSettings)})
-
-
-def event_names(events: Iterable[Recorded]) -> list[SessionEventEnum]:
-    """Return what happened, without times and payloads."""
-    return [recorded.event.event for recorded in events]

@@ -26,6 +26,8 @@ class ElectricVehicle:
     An EV on the cable.
 
     ``changed`` is called after every change of the resistor or of the current that comes from the car itself.
+
+    It is large because a car has a pilot, a battery and habits, each with its own timers.
     """
 
     def __init__(

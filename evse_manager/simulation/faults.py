@@ -151,15 +151,7 @@ FAULTS: dict[str, InjectedFault] = {
 
 
 def named(name: str) -> InjectedFault:
-    """
-    Return the fault of a name.
-
-    Raises
-    ------
-    SimulationError
-        With the list of known names.
-
-    """
+    """Return the fault of a name; raises SimulationError with the list of known names."""
     if name not in FAULTS:
         raise SimulationError(f'There is no fault {name!r:.60}; choose one of: {", ".join(FAULTS)}.')
     return FAULTS[name]

@@ -77,15 +77,7 @@ STEPS: dict[str, StepKind] = {
 
 
 def parse(text: str) -> tuple[ScriptStep, ...]:
-    """
-    Read a script.
-
-    Raises
-    ------
-    ScriptError
-        For the first line that cannot be read.
-
-    """
+    """Read a script; raises ScriptError for the first line that cannot be read."""
     steps: list[ScriptStep] = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split('#', 1)[0].split()
@@ -103,11 +95,7 @@ def world_only(steps: tuple[ScriptStep, ...]) -> None:
     """
     Check that the world alone can play a script.
 
-    Raises
-    ------
-    ScriptError
-        With the first step that needs a manager.
-
+    Raises ScriptError with the first step that needs a manager.
     """
     for step in steps:
         if not STEPS[step.name].of_the_world:

@@ -99,7 +99,12 @@ class WorldSettings:
 
 
 class World:
-    """See the module's description; every method acts at ``now``."""
+    """
+    See the module's description; every method acts at ``now``.
+
+    It is large because board, cable, car and faults meet here; the physics of each part is in a module of its
+    own.
+    """
 
     def __init__(
         self,
@@ -244,13 +249,8 @@ class World:
         """
         Plug an EV in, by name (empty: the one of the settings) or with values of its own.
 
-        ``changes`` are fields of its profile, as ``soc_percent=20.0``.
-
-        Raises
-        ------
-        SimulationError
-            For an unknown name, impossible values, or when an EV is plugged in already.
-
+        ``changes`` are fields of its profile, as ``soc_percent=20.0``.  Raises SimulationError for an unknown
+        name, impossible values, or when an EV is plugged in already.
         """
         if self.ev is not None:
             raise SimulationError('An EV is plugged in already; unplug it first.')
@@ -289,11 +289,7 @@ class World:
         """
         Change the cable's coding; 0 is a cable without a resistor.
 
-        Raises
-        ------
-        SimulationError
-            For a current that no resistor codes.
-
+        Raises SimulationError for a current that no resistor codes.
         """
         if ampacity_a not in (0.0, *AMPACITIES_A):
             raise SimulationError(f'ampacity_a is {ampacity_a:g}, but must be 0 (none), 13, 20, 32 or 63.')
@@ -314,11 +310,7 @@ class World:
         """
         Inject a fault by name; again changes nothing.
 
-        Raises
-        ------
-        SimulationError
-            With the list of known names.
-
+        Raises SimulationError with the list of known names.
         """
         fault = named(name)
         if not fault.momentary:
@@ -327,15 +319,7 @@ class World:
         self._faults_changed()
 
     def clear(self, name: str = '') -> None:
-        """
-        Clear a fault by name, or all of them.
-
-        Raises
-        ------
-        SimulationError
-            With the list of known names.
-
-        """
+        """Clear a fault by name, or all of them; raises SimulationError with the list of known names."""
         for each in (name,) if name else self.active_faults:
             fault = named(each)
             if each in self._faults:
@@ -597,15 +581,7 @@ class World:
 
 
 def profile_named(name: str) -> EvProfile:
-    """
-    Return the EV of a name.
-
-    Raises
-    ------
-    SimulationError
-        With the list of known names.
-
-    """
+    """Return the EV of a name; raises SimulationError with the list of known names."""
     if name not in PROFILES:
         raise SimulationError(f'There is no EV profile {name!r:.60}; choose one of: {", ".join(PROFILES)}.')
     return PROFILES[name]

@@ -9,9 +9,8 @@ are corrected once it is.
 import sqlite3
 from dataclasses import dataclass
 
-from evse_manager.interface.types import Time
+from evse_manager.interface.types import SECOND_NS, Time
 
-SECOND_NS = 1_000_000_000
 DAY_NS = 86400 * SECOND_NS
 
 KNOWN_FROM = Time(1_735_689_600 * SECOND_NS)

@@ -177,15 +177,8 @@ def open_or_replace(path: Path) -> tuple[Database, Remembered, str]:
     """
     Open the file, or replace one that is damaged or must not be written by a new one.
 
-    Return it, what it remembers, and a warning for people (empty when there is none).
-
-    Raises
-    ------
-    ForeignFileError
-        When the file must not be touched.
-    sqlite3.Error, OSError
-        When no file can be opened now.
-
+    Return it, what it remembers, and a warning for people (empty when there is none).  Raises
+    ForeignFileError when the file must not be touched, sqlite3.Error or OSError when no file can be opened.
     """
     try:
         file = Database(path)

@@ -185,13 +185,7 @@ def check(connection: sqlite3.Connection, application_id: int, newest: int) -> i
     """
     Return the version of a file of ours, 0 when it is new.
 
-    Raises
-    ------
-    ForeignFileError
-        When this version must not touch the file.
-    sqlite3.Error
-        When the file cannot be read.
-
+    Raises ForeignFileError when this version must not touch the file, sqlite3.Error when it cannot be read.
     """
     version = _pragma(connection, 'user_version')
     tables = connection.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]
@@ -211,13 +205,8 @@ def prepare(
     """
     Set up a new file, or migrate an older one after a copy of it was made beside ``path`` (None = no copy).
 
-    Raises
-    ------
-    ForeignFileError
-        When this version must not touch the file.
-    sqlite3.Error
-        When the file cannot be read or written.
-
+    Raises ForeignFileError when this version must not touch the file, sqlite3.Error when it cannot be read or
+    written.
     """
     version = check(connection, application_id, len(migrations))
     if not version:

@@ -8,14 +8,9 @@ import math
 from enum import Enum, auto
 
 from evse_manager.board.driver_io import Outputs
+from evse_manager.board.replug import SHOW_F_S, SHOW_X1_S
 from evse_manager.interface.enums import PilotMode
-from evse_manager.interface.pilot import MINIMUM_CURRENT_A
-
-REPLUG_F_S = 3.0
-REPLUG_X1_S = 0.75
-
-CURRENT_TOLERANCE_A = 0.05
-"""Tolerance below a whole ampere that still counts as it, in A (docs/charging.md)."""
+from evse_manager.interface.pilot import CURRENT_TOLERANCE_A, MINIMUM_CURRENT_A
 
 
 class FirmwareTarget(Enum):
@@ -56,7 +51,7 @@ class TargetTracker:
 
     def tick(self, now: float) -> None:
         """End a replug whose time is over."""
-        if now >= self._replug_from + REPLUG_F_S + REPLUG_X1_S:
+        if now >= self._replug_from + SHOW_F_S + SHOW_X1_S:
             self._replug_from = -math.inf
 
     @property
@@ -66,15 +61,15 @@ class TargetTracker:
 
     def deadlines(self, after: float) -> list[float]:
         """Return when a replug goes on, as far as that is after a time."""
-        ends = (self._replug_from + REPLUG_F_S, self._replug_from + REPLUG_F_S + REPLUG_X1_S)
+        ends = (self._replug_from + SHOW_F_S, self._replug_from + SHOW_F_S + SHOW_X1_S)
         return [end for end in ends if end > after]
 
     def wish(self, now: float, *, may_charge: bool) -> FirmwareTarget:
         """Return what the firmware shall do; without ``may_charge`` it pauses instead of charging."""
         outputs = self.outputs
-        if now < self._replug_from + REPLUG_F_S:
+        if now < self._replug_from + SHOW_F_S:
             return FirmwareTarget.UNAVAILABLE
-        if now < self._replug_from + REPLUG_F_S + REPLUG_X1_S:
+        if now < self._replug_from + SHOW_F_S + SHOW_X1_S:
             return FirmwareTarget.STOP
         if outputs.pilot_mode in {PilotMode.F, PilotMode.E}:
             return FirmwareTarget.UNAVAILABLE

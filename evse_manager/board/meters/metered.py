@@ -63,11 +63,7 @@ class MeteredDriver(Driver):
         """
         Put a meter beside a driver that is not open yet.
 
-        Raises
-        ------
-        PortError
-            When they cannot share a line.
-
+        Raises PortError when they cannot share a line.
         """
         vars(self)['style'] = driver.style
         self.driver = driver

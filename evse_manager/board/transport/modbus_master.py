@@ -212,15 +212,7 @@ class ModbusBus:
         self.master.add(client)
 
     def open(self) -> None:
-        """
-        Open the port and begin to read.
-
-        Raises
-        ------
-        PortError
-            When the port cannot be opened.
-
-        """
+        """Open the port and begin to read; raises PortError when the port cannot be opened."""
         self.link.open()
 
     def close(self, goodbye: bytes = b'') -> None:

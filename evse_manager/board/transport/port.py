@@ -31,11 +31,7 @@ def open_port(settings: PortSettings) -> serial.Serial:
     """
     Open a port exclusively; reading and writing never block.
 
-    Raises
-    ------
-    PortMissingError, PortDeniedError, PortBusyError, PortError
-        Each with the cause and what to do.
-
+    Raises PortMissingError, PortDeniedError, PortBusyError or PortError, each with the cause and what to do.
     """
     name = settings.port
     if not name:

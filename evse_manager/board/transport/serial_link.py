@@ -143,11 +143,8 @@ class SerialLink(Generic[F]):
         """
         Open the port and begin to read.
 
-        Raises
-        ------
-        PortError
-            When the port cannot be opened at the start; later the link retries by itself without end.
-
+        Raises PortError when the port cannot be opened at the start; later the link retries by itself without
+        end.
         """
         port = open_port(self.settings)
         self._signal = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

@@ -188,15 +188,7 @@ class VirtualBoard(ABC):
         return (*self.world.active_faults, *sorted(self.own_faults))
 
     def inject(self, name: str) -> None:
-        """
-        Begin a fault.
-
-        Raises
-        ------
-        SimulationError
-            When this board has no such fault.
-
-        """
+        """Begin a fault; raises SimulationError when this board has no such fault."""
         self._check(name)
         if name == 'board_reset':
             self.power_up()
@@ -208,15 +200,7 @@ class VirtualBoard(ABC):
         self.settle()
 
     def clear(self, name: str = '') -> None:
-        """
-        End a fault, or all.
-
-        Raises
-        ------
-        SimulationError
-            When this board has no such fault.
-
-        """
+        """End a fault, or all; raises SimulationError when this board has no such fault."""
         if name:
             self._check(name)
         for each in (name,) if name else self.active_faults():
@@ -234,15 +218,7 @@ class VirtualBoard(ABC):
 
 
 def board_class(name: str) -> type[VirtualBoard]:
-    """
-    Import and return a virtual board by name.
-
-    Raises
-    ------
-    SimulationError
-        With the list of known names.
-
-    """
+    """Import and return a virtual board by name; raises SimulationError with the list of known names."""
     if name not in BOARDS:
         known = ', '.join(sorted(BOARDS))
         raise SimulationError(f'There is no virtual board {name!r:.60}; choose one of: {known}.')

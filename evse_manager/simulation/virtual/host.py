@@ -210,11 +210,7 @@ class VirtualBoardHost:
         """
         Carry out a command; return what there is to say.
 
-        Raises
-        ------
-        SimulationError
-            With one sentence, when it cannot be done.
-
+        Raises SimulationError with one sentence, when it cannot be done.
         """
         words = text.split()
         if not words:

@@ -88,15 +88,7 @@ class SimulatedLine:
         return tuple(dict.fromkeys(fault.name for fault in self._faults))
 
     def inject(self, name: str, *arguments: str) -> None:
-        """
-        Begin a fault.
-
-        Raises
-        ------
-        SimulationError
-            For arguments that ``FAULTS`` does not describe.
-
-        """
+        """Begin a fault; raises SimulationError for arguments that ``FAULTS`` does not describe."""
         words = list(arguments)
         to_board = bool(words) and words[-1] == TO_BOARD
         if to_board:

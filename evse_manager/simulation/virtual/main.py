@@ -83,13 +83,7 @@ def read_script(script: Path) -> list[tuple[float, str]]:
     """
     Return the timed steps of a script: lines of ``SECONDS COMMAND``, empty ones and ``# comments``.
 
-    Raises
-    ------
-    SimulationError
-        For a malformed line.
-    OSError
-        When it cannot be read.
-
+    Raises SimulationError for a malformed line, OSError when it cannot be read.
     """
     try:
         lines = script.read_text(encoding='utf-8').splitlines()

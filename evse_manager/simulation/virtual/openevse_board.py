@@ -169,11 +169,6 @@ class VirtualOpenEvse(VirtualBoard):
         """Return how often a current was stored for good, which wears the memory."""
         return self.firmware.memory.current_writes
 
-    @property
-    def frames_received(self) -> int:
-        """Return how many lines were received since the start."""
-        return self.firmware.rapi.lines_received
-
     def describe(self) -> dict[str, str]:
         """Return state, current, pilot, relay and heartbeat."""
         ev, firmware = self.world.ev, self.firmware

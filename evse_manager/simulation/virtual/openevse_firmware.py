@@ -73,7 +73,11 @@ class WatchdogResetError(Exception):
 
 
 class Firmware:
-    """See the module's description; the surroundings give time (``clock``, ``after``) and the terminals."""
+    """
+    See the module's description; the surroundings give time (``clock``, ``after``) and the terminals.
+
+    It is large because its attributes are the variables of the program, named as there.
+    """
 
     def __init__(
         self,

@@ -99,7 +99,11 @@ VARIANTS: Mapping[str, str] = {
 
 
 class VirtualPhoenix(VirtualBoard, Slave):
-    """See the module's description."""
+    """
+    See the module's description.
+
+    It is large because its attributes are the registers of the board, and what its firmware remembers.
+    """
 
     name: ClassVar[str] = 'phoenix'
     baud_rate: ClassVar[int] = 19_200

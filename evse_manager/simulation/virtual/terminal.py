@@ -46,13 +46,8 @@ class Terminal:
         """
         Make the port appear.
 
-        Raises
-        ------
-        SimulationError
-            When the link's name is taken by something else.
-        OSError
-            When the link cannot be made there.
-
+        Raises SimulationError when the link's name is taken by something else, OSError when the link cannot
+        be made there.
         """
         if self._ends is not None:
             return

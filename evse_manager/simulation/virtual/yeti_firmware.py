@@ -164,7 +164,11 @@ class ResidualCurrentTrip:
 
 
 class VirtualYeti(VirtualBoard):
-    """See the module's description."""
+    """
+    See the module's description.
+
+    It is large because its attributes are the variables of the firmware, and each message has a method.
+    """
 
     name: ClassVar[str] = 'yeti'
     baud_rate: ClassVar[int] = 115_200

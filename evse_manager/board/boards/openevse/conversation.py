@@ -38,7 +38,11 @@ LOOKS_WITHIN_S = REPEAT_SLEEP_S + BUSY_S
 
 
 class OpenEvse:
-    """See the module's description; every method takes the time in seconds of one clock."""
+    """
+    See the module's description; every method takes the time in seconds of one clock.
+
+    It is large because setup, due questions and loss share what is in doubt.
+    """
 
     def __init__(
         self, send: Callable[[bytes], bool], *, fallback_current_a: int, phases: int, meter: OpenEvseMeter

@@ -153,11 +153,7 @@ def encode(command: str, sequence: int | None = None) -> bytes:
     """
     Return the frame of a command, as ``SC 16 V``.
 
-    Raises
-    ------
-    ValueError
-        When a board could not take it: too long, or characters with a meaning of their own.
-
+    Raises ValueError when a board could not take it: too long, or characters with a meaning of their own.
     """
     text = f'${command}' if sequence is None else f'${command} :{sequence:02X}'
     body = text.encode('ascii')

@@ -52,10 +52,6 @@ class WeldCheck:
         self._left -= 1
         self._next_at = now + BETWEEN_S
 
-    def put_off(self, now: float) -> None:
-        """Try again later: the look was interrupted."""
-        self._next_at = now + BETWEEN_S
-
     def awake(self, now: float, awake: bool) -> None:
         """Take notice of a board that is awake with an open relay, or is not: it looks by itself."""
         if not awake:

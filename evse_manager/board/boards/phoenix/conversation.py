@@ -58,7 +58,12 @@ REPEAT_ORDER_S = 1.0
 
 
 class Phoenix:
-    """One board; a ``modbus_bus.Client``."""
+    """
+    One board; a ``modbus_bus.Client``.
+
+    It is large because every reply decides about the next request, and every order is read back before it
+    counts.
+    """
 
     gap_s = 0.01
 

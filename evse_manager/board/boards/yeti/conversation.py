@@ -126,8 +126,8 @@ class Yeti:
     """
     See the module's description; every method takes the time in seconds of one clock.
 
-    It has many attributes because line, board and orders meet here; parts that work alone are in
-    ``BoardReports``, ``YetiOrders``, ``Losses`` and ``WeldFinder``.
+    It is large because line, board and orders meet here; parts that work alone are in ``BoardReports``,
+    ``YetiOrders``, ``Losses`` and ``WeldFinder``.
     """
 
     def __init__(self, send: Callable[[bytes], bool], *, socket: bool, meter: YetiMeter) -> None:
