@@ -1,5 +1,5 @@
 """
-The commands that README and docs tell people to type, page by page, and where each is typed by a test.
+The commands that README and docs give to type, page by page, and the test that types each.
 
 A command stands in a block ``sh``, or behind ``$`` in a block ``console``.  Each is typed by the
 tests of its page (``TYPED_BY``) or stands in ``NOT_TYPED`` with the reason.

@@ -39,9 +39,9 @@ SHORT = {kind: short(kind) for kind in SessionEventEnum if kind}
 
 def own_domain() -> int:
     """
-    Take a ROS domain for this test process and everything it starts; nobody else's tests get it meanwhile.
+    Take a ROS domain for this test process and everything it starts; no other test run gets it meanwhile.
 
-    From 102 on the ports of a domain lie among those that the system hands out to anybody.
+    From 102 on the ports of a domain lie among those that the system gives to any process.
     """
     domains = list(range(1, 102))
     random.SystemRandom().shuffle(domains)
@@ -59,7 +59,7 @@ def own_domain() -> int:
 
 
 _taken: list[IO[str]] = []
-"""Locks are held for as long as the process lives."""
+"""Locks are held for as long as the process runs."""
 
 
 class Process:
@@ -131,7 +131,7 @@ def listening(pid: int) -> set[str]:
 
 
 class Probe:
-    """A node that calls services, listens and publishes; it spins while somebody waits."""
+    """A node that calls services, listens and publishes; it spins while a test waits."""
 
     def __init__(self, name: str = 'probe') -> None:
         self._context = rclpy.Context()
@@ -172,7 +172,7 @@ class Probe:
         return heard
 
     def publisher(self, type_name: str, topic: str, qos: QoSProfile) -> Any:
-        """Return a publisher that somebody listens to already."""
+        """Return a publisher that has a reader already."""
         publisher = self.node.create_publisher(endpoints.load(type_name), topic, qos)
         self.wait(lambda: publisher.get_subscription_count() > 0, f'somebody listens to {topic}')
         return publisher

@@ -16,7 +16,7 @@ __all__ = ['connector', 'domain', 'namespace', 'probe', 'shared', 'shared_site',
 
 @pytest.fixture(scope='session', autouse=True)
 def domain() -> int:
-    """The ROS domain of this run: nobody else's nodes are on its graph."""
+    """The ROS domain of this run: no other nodes are on its graph."""
     return own_domain()
 
 

@@ -19,7 +19,7 @@ LINES = [
 
 
 def shell_blocks(page: str) -> list[str]:
-    """Return what a page of the project tells people to type, block by block."""
+    """Return the commands of a page of the project, block by block."""
     return re.findall(r'```sh\n(.*?)```', (ROOT / page).read_text(), re.DOTALL)
 
 

@@ -53,7 +53,7 @@ READY = Observation(
 
 
 class ControllerHarness:
-    """Holds the controller and the time; a board that follows the outputs unless told otherwise."""
+    """Holds the controller and the time; a board that follows the outputs until a test changes it."""
 
     def __init__(self, style: BoardStyle = BoardStyle.LOW_LEVEL) -> None:
         self.controller = BoardController(style, CAPABILITIES, HARDWARE)

@@ -33,7 +33,7 @@ def test_silence_opens_when_the_lease_ends(harness):
 
 
 def test_a_renewal_that_comes_too_late_revives_nothing(harness):
-    harness.time += 1.5  # nobody looked at the clock in between
+    harness.time += 1.5  # the controller was not called in between
     harness.command()
     assert not harness.power
     assert harness.state.opening_reason is OpeningReason.LEASE_LAPSED

@@ -197,7 +197,7 @@ def test_no_sequence_is_a_dead_end(steps):
 
 
 class LongWay(Watched):
-    """A harness whose controller weighs each command anew, also those that only renew the lease."""
+    """A harness whose controller evaluates each command, also those that only renew the lease."""
 
     def take(self, command: BoardCommand) -> None:
         self.controller.command(command, self.now)

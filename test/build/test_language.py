@@ -1,4 +1,4 @@
-"""Plain technical English: words that docstrings and comments of the product do without (CONTRIBUTING.md)."""
+"""Plain technical English: words that docstrings and comments do without (CONTRIBUTING.md)."""
 
 import ast
 import io
@@ -16,6 +16,8 @@ GENERATED = {'msg', 'srv', 'action'}
 """Folders of an installed package that hold generated interfaces."""
 
 PACKAGE = next(path for path in map(Path, evse_manager.__path__) if (path / 'charging').is_dir())
+
+TESTS = Path(__file__).parents[1]
 
 AVOIDED = {
     'an inverted sentence': r'So (?:long|many|much|seldom|often|little|few|late|early|small|large|fast|far)',
@@ -68,12 +70,14 @@ def modules() -> list[Path]:
     )
 
 
-def test_docstrings_and_comments_are_plain_technical_english() -> None:
-    assert len(modules()) > 200
+@pytest.mark.parametrize('root', [PACKAGE, TESTS], ids=['product', 'tests'])
+def test_docstrings_and_comments_are_plain_technical_english(root: Path) -> None:
+    sources = modules() if root is PACKAGE else sorted(set(TESTS.rglob('*.py')) - {Path(__file__)})
+    assert len(sources) > 200
     problems = [
         problem
-        for module in modules()
-        for problem in found(module.relative_to(PACKAGE).as_posix(), module.read_text(encoding='utf-8'))
+        for module in sources
+        for problem in found(module.relative_to(root).as_posix(), module.read_text(encoding='utf-8'))
     ]
     assert not problems, '\n'.join(problems)
 

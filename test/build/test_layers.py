@@ -34,7 +34,7 @@ PACKAGE = next(
 
 
 def layer_of(module: Path) -> str | None:
-    """Return the layer that a module lies in; None for nodes and cli, which may know everybody."""
+    """Return the layer that a module lies in; None for nodes and cli, which may import all."""
     folder = module.relative_to(PACKAGE).parent.as_posix()
     layers = [layer for layer in KNOWS if folder == layer or folder.startswith(f'{layer}/')]
     return max(layers, key=len, default=None)

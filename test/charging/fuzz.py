@@ -1,5 +1,5 @@
 """
-Millions of steps: the moves of the random walks, drawn by a seeded generator, judged by the same invariants.
+Millions of steps: the moves of the random walks, drawn by a seeded generator, under the same invariants.
 
 ``make fuzz`` (STEPS=10000000, SEED=1) runs this file; ``test_fuzz.py`` runs a share of it.  Steps are the
 kernel's, as the invariant checker counts them.  A walk that fails is named by its seed:

@@ -2,7 +2,7 @@
 The invariants that hold in every test: a checker beside a kernel checks each of its steps.
 
 They are those of docs/faults.md and docs/charging.md; where charging.md differs, it wins.  The
-invariants uses what everybody sees: the inputs, the outputs, the events and the status.
+checker uses what any reader sees: the inputs, the outputs, the events and the status.
 """
 
 import math
@@ -309,7 +309,7 @@ class InvariantChecker:
         return False
 
     def _ends(self, output: Output, status: EvseStatus) -> None:
-        """A transaction ends after the contactor opened, unless nobody can tell or it never will."""
+        """A transaction ends after the contactor opened, unless that is unknown or it never will."""
         kinds = {event.event for event in output.events}
         if E.CHARGING_FINISHED in kinds and self.link and not self.shutting_down:
             assert self.board is not None

@@ -262,7 +262,7 @@ class KernelHarness:
         return self
 
     def pilot_unseen(self, *states: str) -> 'KernelHarness':
-        """Let the pilot run through states of which only one report tells."""
+        """Let the pilot run through states that one report lists."""
         for state in states:
             self.ev = state
             self._act()

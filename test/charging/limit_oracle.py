@@ -1,7 +1,7 @@
 """
 The most that may be signalled, computed from the inputs alone and apart from the kernel (docs/charging.md).
 
-The invariants holds every offer against it, so a source of limits that the kernel forgets shows in any test.
+The invariants hold every offer against it, so a source of limits that the kernel forgets shows in any test.
 The temperature's ladder is left to ``test_errors.py``.
 """
 
@@ -43,7 +43,7 @@ class Bound:
 
 
 class LimitOracle:
-    """Follows every source of limits but the temperature; what was never told bounds nothing."""
+    """Follows every source of limits but the temperature; an input that never came bounds nothing."""
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -1,5 +1,5 @@
 """
-Whether ``reason`` and ``reason_text`` are true, judged from inputs, outputs and events apart from the kernel.
+Whether ``reason`` and ``reason_text`` are true, by inputs, outputs and events apart from the kernel.
 
 The invariants call it after every step, so every golden sequence, every test of the fault catalogue and every
 random walk is held against it.

@@ -1,4 +1,4 @@
-"""Every state of a connector worth telling apart, each reached by a short script on a harness."""
+"""Every state of a connector that differs from the others, each reached by a short script on a harness."""
 
 from collections.abc import Callable
 

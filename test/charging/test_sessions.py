@@ -382,7 +382,7 @@ def test_a_lost_board_leaves_the_lock_as_it_is() -> None:
 
 
 def test_a_contactor_that_opens_and_closes_between_two_reports_keeps_the_lock() -> None:
-    """An opening that is told of late may be over: the lock is not let go for it."""
+    """An opening that is reported late may be over: the lock does not open for it."""
     harness = KernelHarness().charging().pilot_unseen('A', 'C')
     told = [command.lock for _, command in harness.history]
     assert told[told.index(True) :] == [True] * (len(told) - told.index(True))

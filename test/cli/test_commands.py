@@ -234,7 +234,7 @@ def test_one_of_several_connectors_has_to_be_named(connector: Connector, site: S
     processes = site.board('/depot/evse_2'), site.manager('/depot/evse_2')
     second.sees('Enabled')
     result = evse('get-id')
-    for _ in range(5):  # a busy machine may be late to tell of the second one
+    for _ in range(5):  # a busy machine may find the second one late
         result = result if result.code == USAGE else evse('get-id')
     assert result.code == USAGE
     assert '/depot/evse_2, /evse_1' in sentence(result)

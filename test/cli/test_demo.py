@@ -24,7 +24,7 @@ EVENTS = """
     ChargingPausedEVSE ChargingResumed
     Error AllErrorsCleared ChargingResumed
     StoppingCharging ChargingFinished TransactionFinished SessionFinished
-""".split()  # noqa: SIM905 - the story at a glance
+""".split()  # noqa: SIM905 - the scenario at a glance
 
 EVENTS_OF = {
     'openevse': """

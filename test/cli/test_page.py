@@ -1,4 +1,4 @@
-"""docs/cli.md names every subcommand, and what it tells people to type is understood."""
+"""docs/cli.md names every subcommand, and every line that it gives to type is understood."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ TYPED = sorted(
         if re.match(r'evse (?!run )[a-z-]', command) and command != WRONG_ON_PURPOSE
     }
 )
-"""What all pages tell people to type to ``evse``."""
+"""The lines for ``evse`` of all pages."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every command that README and docs tell people to type is typed by a test, or it says why none can."""
+"""Every command that README and docs give to type is typed by a test, or the reason why not is listed."""
 
 import re
 from pathlib import Path

@@ -98,7 +98,7 @@ class Month:
     def come_to_rest(self) -> None:
         """End everything that an operator and time can end; then there is nothing left."""
         bench = self.bench
-        bench.enable()  # while disabled, in F, nobody sees that the car has gone
+        bench.enable()  # while disabled, in F, it is not seen that the car has gone
         bench.run_for(90.0)
         left = {error.vendor_error.split(':')[0] for error in bench.status.active_errors}
         assert left <= {'ContactorWelded'}, 'only a weld needs a person'

@@ -171,7 +171,7 @@ def test_a_board_that_reports_but_does_not_obey_is_lost() -> None:
 
 
 def test_a_board_that_has_seen_a_higher_number_in_this_name_is_led_under_another() -> None:
-    """A stray command in the manager's name must not make the board deaf for good."""
+    """A stray command in the manager's name must not end the board's obedience for good."""
     link, lease = begun(), Lease(2.0)
     assert lease.offer('me', 2**64 - 1, 0.0, 0.0) is CommandVerdict.ACCEPTED
     lost, led_at = [], None

@@ -17,7 +17,7 @@ SPEAKS_EVERY_S = 0.2
 
 
 def main(namespace: str, keep_alive_s: int) -> None:
-    """Send the goal and go on until somebody ends this process."""
+    """Send the goal and go on until this process is ended."""
     rclpy.init()
     node = rclpy.create_node('charging_client')
     client = ActionClient(node, Charge, f'{namespace}/charge')

@@ -2,8 +2,8 @@
 Publishes messages at a rate, from a process of its own: ``flood.py RATE SECONDS FILE``.
 
 FILE is a pickled list of topics: name, type, name of the quality of service, serialized messages, which are
-sent in turn.  RATE is messages per second of each topic.  It says ``flooding`` once everybody listens, and at
-the end how many messages each topic got.
+sent in turn.  RATE is messages per second of each topic.  It prints ``flooding`` when every topic is read,
+and at the end how many messages each topic got.
 """
 
 import pickle

@@ -86,7 +86,7 @@ def test_a_second_signal_ends_at_once_and_power_is_withdrawn(site: Site, probe: 
     connector.charge()
     commands, states = connector.listen('board/command'), connector.listen('board/state')
     probe.wait(lambda: commands and states, 'what manager and board tell each other')
-    board.signal(signal.SIGSTOP)  # nobody answers, so the first signal alone would wait
+    board.signal(signal.SIGSTOP)  # nothing answers, so the first signal alone would wait
     manager.signal(signal.SIGINT)
     probe.wait(lambda: not commands[-1].allow_power_on, 'the withdrawal', 2.0)
     begun = time.monotonic()

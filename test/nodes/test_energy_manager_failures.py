@@ -53,7 +53,7 @@ def now() -> Time:
 
 
 class Bay:
-    """A connector in messages; it follows its grants unless told otherwise."""
+    """A connector in messages; it follows its grants until a test changes that."""
 
     def __init__(self, probe: Probe, name: str) -> None:
         self.name, self.uuid = name, f'/misbehaving/{name}'

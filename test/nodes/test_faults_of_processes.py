@@ -1,7 +1,7 @@
 """
 Processes that die, stall, are cut off or come twice: no power outlives the lease, what returns is taken up.
 
-Reactions are measured by the stamps that the nodes put on what they tell, not by when this process hears it.
+Reactions are measured by the stamps in the messages of the nodes, not by when this process receives them.
 """
 
 import signal

@@ -132,7 +132,7 @@ def test_a_node_has_no_shared_memory_and_listens_on_the_loopback_interface_alone
 
 @pytest.mark.timeout(60 + 20 * RESTARTS)
 def test_a_manager_that_is_killed_and_started_again_hears_and_is_heard(site: Site, probe: Probe) -> None:
-    """Over shared memory, with many killed processes before, one in some dozens stayed deaf for good."""
+    """Over shared memory, with many killed processes before, one in some dozens never received anything."""
     site.board('/early')
     state = probe.listen('evse_manager/msg/BoardState', '/early/board/state', profile(Qos.LATCHED))
     probe.wait(lambda: state, 'the board')

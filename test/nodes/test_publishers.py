@@ -1,4 +1,4 @@
-"""What is published reaches whoever could get it; what nobody could get is not even made."""
+"""A message reaches every reader that could get it; one that no reader could get is not made."""
 
 import time
 

@@ -51,7 +51,7 @@ class Bay:
         return self.file.with_name('bay.sqlite3')
 
     def kill(self, *, at_once: bool = False) -> None:
-        """Kill the manager when its events are noted as told: those that are not are told once more."""
+        """Kill the manager when its events are noted as published: those that are not are published again."""
         assert self.manager is not None
         told = 'SELECT delivered_sequence_number = last_sequence_number FROM connector'
         if not at_once:

@@ -1,4 +1,4 @@
-"""What docs/robots.md and docs/authorization.md tell people to type does what they say."""
+"""The commands of docs/robots.md and docs/authorization.md do what the pages say."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec

@@ -129,11 +129,11 @@ def test_the_board_node_tells_what_is_wrong_with_its_line(bay: Bay) -> None:
 
 
 def test_an_unplugged_adapter_comes_back(bay: Bay, tmp_path: Path) -> None:
-    """The virtual board is killed and started anew: its port vanishes and comes back under the same name."""
+    """The virtual board is killed and started again: its port vanishes and comes back under the same name."""
     connector = bay.connector
     connector.charge()
     namespace = connector.namespace
-    # The name goes first: it would lead to the number of a terminal that anybody may get next.
+    # The name goes first: it would lead to the number of a terminal that any process may get next.
     bay.port.unlink()
     os.kill(bay.virtual.pid, signal.SIGKILL)
     connector.sees('Error')

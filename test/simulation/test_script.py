@@ -1,4 +1,4 @@
-"""Scripts of timed steps, and the page that tells about them."""
+"""Scripts of timed steps, and the page about them."""
 
 import re
 import subprocess

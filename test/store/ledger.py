@@ -1,4 +1,4 @@
-"""What an accountant checks: of the events that were told, and of the records against them."""
+"""What an accountant checks: the published events, and the records against them."""
 
 import sqlite3
 from collections import defaultdict
@@ -39,7 +39,7 @@ def check_told(told: Iterable[SessionEvent], *, all_closed: bool) -> None:
 
 
 def check_file(path: Path, told: Iterable[SessionEvent], *, all_closed: bool) -> None:
-    """The file knows everything that was told, and counts every transaction once."""
+    """The file has everything that was published, and counts every transaction once."""
     events = without_repeats(told)
     numbers = {number for (number,) in rows(path, 'SELECT sequence_number FROM events')}
     known = {event.sequence_number for event in events}

@@ -104,7 +104,7 @@ ACTIONS = (*RARE, *COMMON * 9)
 
 
 class Life:
-    """A kernel, a board that obeys at once, a meter, and time that passes as told."""
+    """A kernel, a board that obeys at once, a meter, and time that passes as called for."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The owner of a store in a test: its thread is the test's, and it notes what is told."""
+"""The owner of a store in a test: its thread is the test's, and it notes what is published."""
 
 import queue
 import time

@@ -1,4 +1,4 @@
-"""Whatever byte was the last that reached the disk: nothing told is lost, nothing is counted twice."""
+"""Whatever byte was the last on the disk: nothing published is lost, nothing is counted twice."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ DAY = st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=25)
 
 
 class Told:
-    """A store without its thread: commits at once, tells at once, and notes what the disk had by when."""
+    """A store without its thread: commits and publishes at once, and notes what the disk had by when."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -69,7 +69,7 @@ def test_a_crash_at_any_byte(
         for action in first:
             life.act(action)
 
-        # The machine stops: of the log so many bytes are there, of the events told those that may have been.
+        # The machine stops: so many bytes of the log are there, and the events that may have been published.
         begin, end = before.commits[0][0], before.commits[-1][0]
         reached = round(begin + cut * (end - begin))
         _, expected, told_at_least, told_at_most = max(

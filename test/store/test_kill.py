@@ -25,7 +25,7 @@ TESTS = Path(__file__).parent.parent
 
 
 def events(path: Path) -> list[SessionEvent]:
-    """Return what was told; the last line may have been cut short by the kill."""
+    """Return what was published; the last line may have been cut short by the kill."""
     if not path.exists():
         return []
     lines = path.read_text().split('\n')

@@ -322,7 +322,7 @@ def test_what_ended_long_ago_goes_and_what_is_open_stays(file: Database, path: P
         'sessions': 1,
         'transactions': 0,
         'meter_values': 1,
-        'events': 1,  # not told yet
+        'events': 1,  # not published yet
         'reservations': 1,
         'errors': 1,
     }

@@ -51,7 +51,7 @@ def test_what_is_told_is_recorded_and_comes_in_order(path: Path) -> None:
 def test_nothing_is_told_before_its_record(path: Path) -> None:
     owner = Owner(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute('BEGIN IMMEDIATE')  # nobody else can write now
+        other.execute('BEGIN IMMEDIATE')  # no other connection can write now
         owner.keep(event(1), '1')
         started = time.monotonic()
         while time.monotonic() < started + 0.2:
@@ -298,7 +298,7 @@ def test_a_second_store_on_the_same_file_names_the_first(path: Path) -> None:
 
 @pytest.fixture
 def public_path() -> Iterator[Path]:
-    """A file in a folder that everybody may go to, which those of pytest are not."""
+    """A file in a folder that every user may enter, which those of pytest are not."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         (Path(folder) / 'records').mkdir()

@@ -15,8 +15,8 @@ from .life import ACTIONS, EPOCH, Life
 
 
 def main(records: str, told: str, seed: str, orderly: bool) -> None:
-    """Live until killed, or for a moment and end in order; an event told is a line of the file ``told``."""
-    session_store.PUBLISH_AFTER_S = 60.0  # what is told is recorded, be the machine as slow as it likes
+    """Run until killed, or for a moment and end in order; the file ``told`` lists the published events."""
+    session_store.PUBLISH_AFTER_S = 60.0  # what is published is recorded, however slow the machine is
     random = Random(seed)
     awake: queue.SimpleQueue[None] = queue.SimpleQueue()
     life: Life | None = None
