@@ -50,7 +50,11 @@ def say(level: str, text: str) -> None:
 
 
 class Supervisor:
-    """Hosts the part of a site that belongs to one machine."""
+    """
+    Hosts the part of a site that belongs to one machine.
+
+    It is large because start, failure, reload and end of the processes concern the same lists of them.
+    """
 
     def __init__(
         self,
