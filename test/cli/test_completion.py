@@ -72,4 +72,7 @@ def test_a_shell_is_offered_what_fits(line: str, offered: set[str], tmp_path: Pa
 def test_a_shell_is_offered_the_connectors_on_the_graph(
     line: str, connector: Connector, tmp_path: Path
 ) -> None:
-    assert completed(line, tmp_path) == {connector.namespace}
+    offered: set[str] = set()
+    for _ in range(10):  # a shell waits for 1 s, the middleware may need 3 s: people press Tab again
+        offered = offered or completed(line, tmp_path)
+    assert offered == {connector.namespace}
