@@ -26,12 +26,14 @@ ROOMS = {
 INTRODUCTION = """\
 # The fault catalogue
 
-What can go wrong, what has to follow and how soon, and what the tests saw. `make faults` runs the tests and
-writes this page. The F, C and M scenarios run the real kernel, the real board loop and the simulated world in
-simulated time (`test/faults/`); P and L run real processes and real serial ports by this machine's clock.
+The faults, the required reaction with its deadline, and the results of the tests. `make faults` runs the
+tests and writes this page. The F, C and M scenarios run the real kernel, the real
+[board](glossary.md#board) loop and the simulated world in simulated time (`test/faults/`); P and L run real
+processes and real serial ports by this machine's clock.
 
-OPEN: the contactor is seen open within the bound, counted from when the cause is there; X1, F: the pilot;
-EVT: a session event; ERR: an error by its stable code. *Measured* is the longest reaction of a test.
+OPEN: the [contactor](glossary.md#contactor) is seen open within the bound, counted from when the cause is
+there; [X1](glossary.md#x1), F: the pilot; EVT: a [session](glossary.md#session) event; ERR: an error by its
+stable code. *Measured* is the longest reaction of a test.
 """
 
 
