@@ -1,8 +1,8 @@
 """
 The invariants that hold in every test: a checker beside a kernel checks each of its steps.
 
-They are those of docs/faults.md and docs/charging.md; where charging.md differs, it wins.  The
-checker uses what any reader sees: the inputs, the outputs, the events and the status.
+They are those of docs/faults.md and docs/charging.md; where charging.md differs, it wins.  The checker uses
+what any reader sees: the inputs, the outputs, the events and the status.
 """
 
 import math

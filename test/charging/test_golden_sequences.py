@@ -1,9 +1,9 @@
 """
 The golden sequences of docs/charging.md: exactly these events, in this order.
 
-The real kernel, the real board loop and the simulated world run in lock-step,
-with leases as in the real nodes.  A
-row is a scenario in steps; beside each step stand the events that it brings about, and nothing else may come.
+The real kernel, the real board loop and the simulated world run in lock-step, with leases as in the real
+nodes.  A row is a scenario in steps; beside each step stand the events that it brings about, and no others
+may come.
 """
 
 from collections.abc import Callable
