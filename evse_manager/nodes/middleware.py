@@ -5,7 +5,9 @@ How the processes of the package use Fast DDS, unless the environment says other
   go on writing to it: the process that is started again never receives from that writer (docs/sources.md,
   *Middleware*).  A depot restarts what died, so its processes use UDP alone.
 - A process announces itself ten times a second for its first four seconds.  Fast DDS itself announces five
-  times before it listens, and then every 3 s: a third to a half of all starts waited for that.
+  times before it listens, and then every 3 s: a third to a half of all starts waited for that.  Later it
+  announces itself every 0.5 s on one machine, every second on a network: who starts is known to the others
+  before it listens, and learns of them no sooner than they announce themselves again.
 - ``LOCALHOST`` is expressed by a profile of Fast DDS (``fast_dds_loopback.xml``) that looks at the first 100
   processes of a machine.  With ``ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST`` itself rmw_fastrtps replaces the
   transports by its own, shared memory among them, and looks at 32.
