@@ -104,7 +104,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _conditions(result: dict[str, Any]) -> str:
     """Return when and beside what it was measured."""
     machine = result['machine']
-    words = [f'Measured {result["date"]}', f'load average {machine["load"]}']
+    words = [f'Measured {result["date"]}']
+    if 'processor' in result:
+        words.append(f'on {result["processor"]}')
+    words.append(f'load average {machine["load"]}')
     words.append(f'other processes used {machine["foreign_share"] * 100:.0f} % of a core')
     if result['quick']:
         words.append('few samples')

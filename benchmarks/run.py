@@ -75,7 +75,8 @@ def main() -> int:
         parser.error(f'unknown part {unknown[0]}; known are: {", ".join(known)}')
 
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results['machine'] = machine.description()
+    if not chosen.part or 'machine' not in results:
+        results['machine'] = machine.description()
     print(f'load average {machine.load():.2f}')
     for name, measure in known.items():
         if chosen.part and name not in chosen.part:
@@ -87,7 +88,12 @@ def main() -> int:
             except (TimeoutError, RuntimeError):
                 print(processes.complain(), file=sys.stderr)
                 raise
-        results[name] = {**result, 'date': f'{datetime.now(UTC):%Y-%m-%d %H:%M} UTC', 'quick': chosen.quick}
+        results[name] = {
+            **result,
+            'date': f'{datetime.now(UTC):%Y-%m-%d %H:%M} UTC',
+            'quick': chosen.quick,
+            'processor': machine.description()['processor'],
+        }
         if not chosen.dry:
             RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + '\n')
         print(f'{name}: {time.monotonic() - began:.0f} s, load average {machine.load():.2f}', flush=True)
