@@ -215,8 +215,11 @@ def test_one_token_at_two_readers_at_once_starts_one_transaction(yard: Yard) -> 
         connector.sees('SS AR')
     yard.probe.spin(0.5)
     seen = len(yard.results)
-    for number, reader in enumerate((yard.reader('one'), yard.reader('two'))):
+    readers = yard.reader('one'), yard.reader('two')
+    yard.process.signal(signal.SIGSTOP)  # it finds both when it goes on
+    for number, reader in enumerate(readers):
         reader.publish(ProvidedIdToken(id_token='DEADBEEF', authorization_type=2, request_id=[number]))
+    yard.process.signal(signal.SIGCONT)
     yard.probe.wait(
         lambda: {each.request_id[0] for each in yard.results[seen:] if each.request_id} == {0, 1},
         'both readers have a result',
