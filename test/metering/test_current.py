@@ -31,6 +31,12 @@ def sample(
         (sample(watts=(6900.0,), volts=(115.0, None, None)), 1, 60.0),
         (sample(watts=(6900.0, 6900.0, 0.0, 0.0)), 3, 30.0),
         (sample((10.0, None, None), (6900.0, 2300.0, 4600.0, None)), 3, 20.0),
+        (sample((None, None, None), (None, 0.0, -4600.0, None)), 3, 20.0),
+        (sample(watts=(None, 2300.0, None, None), volts=(115.0, None, None)), 3, 20.0),
+        (sample(watts=(None, 2300.0, None, None), volts=(0.0, None, None)), 3, 10.0),
+        (sample(watts=(6900.0,), volts=(100.0, 200.0, 0.0)), 1, 46.0),
+        (sample(watts=(6900.0,)), 0, 30.0),
+        (sample(watts=(6900.0,)), 2, 15.0),
     ],
 )
 def test_the_highest_current(measured: Powermeter, phases: int, highest_a: float | None) -> None:
@@ -50,6 +56,21 @@ def test_the_highest_current(measured: Powermeter, phases: int, highest_a: float
         (sample((16.0, 16.0, 16.0), (11_040.0,)), False, False, True),
         (sample((16.0, 0.0, 0.0)), False, False, True),
         (sample((0.0, 0.0, 0.0), (0.0,)), False, False, False),
+        (sample(), False, False, False),
+        (sample(watts=(-100.0,)), False, False, False),
+        (sample(watts=(-100.1,)), True, False, False),
+        (sample(watts=(100.0,)), False, False, False),
+        (sample(watts=(100.1,)), False, False, True),
+        (sample(watts=(None, None, -120.0, None)), True, False, False),
+        (sample((2.0, 2.0, 2.0), (-120.0,)), False, False, False),
+        (sample((2.0, -2.1, 2.0), (-120.0,)), True, True, False),
+        (sample((None, 2.1, None), (-120.0,)), True, False, False),
+        (sample((-2.0, 0.0, 0.0)), False, False, False),
+        (sample((-2.1, None, None)), False, True, False),
+        (sample((2.0, 0.0, 0.0)), False, False, False),
+        (sample((None, 2.1, None)), False, False, True),
+        (sample((16.0, 16.0, 16.0), (50.0,)), False, False, False),
+        (sample((16.0, 16.0, 16.0), (None, None, None, None)), False, False, True),
     ],
 )
 def test_the_direction(measured: Powermeter, power: bool, amperes: bool, forward: bool) -> None:
@@ -68,6 +89,13 @@ def test_the_direction(measured: Powermeter, power: bool, amperes: bool, forward
         ((1.0, 16.0, 0.0), None),
         ((0.0, 1.0, 1.0), None),
         ((None, None, None), None),
+        ((2.1, 0.0, 0.0), False),
+        ((2.0, 0.0, 0.0), None),
+        ((None, 16.0, 0.0), True),
+        ((0.4, 16.0, 0.0), True),
+        ((0.5, 16.0, 0.0), None),
+        ((0.0, 2.1, 0.0), True),
+        ((0.0, 2.0, 2.0), None),
     ],
 )
 def test_the_order_of_the_phases(amperes: tuple[float | None, ...], on_others: bool | None) -> None:

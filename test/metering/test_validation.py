@@ -59,6 +59,76 @@ def test_m2_both_signs_of_a_current_are_believed(current_a: float, believed: boo
     assert sample.current_a.l1 == (current_a if believed else None)
 
 
+@pytest.mark.parametrize(
+    ('field', 'of', 'believed', 'refused'),
+    [
+        ('energy_wh_import', Energy, (0.0, 1e-6, 1e10), (-1e-6, 1.01e10, 9e-7)),
+        ('energy_wh_export', Energy, (0.0, 1e-6, 1e10), (-1e-6, 1.01e10, 9e-7)),
+        ('power_w', Power, (0.0, 1e-6, -1e-6, 150_000.0, -150_000.0), (150_000.5, -150_000.5, 9e-7, -9e-7)),
+        ('voltage_v', Voltage, (0.0, 1e-6, 500.0), (-1e-6, 500.5, 9e-7)),
+        ('current_a', Current, (0.0, 1e-6, -1e-6, 250.0, -250.0), (250.5, -250.5, 9e-7, -9e-7)),
+        ('reactive_power_var', ReactivePower, (0.0, 1e-6, -150_000.0, 150_000.0), (150_000.5, -9e-7)),
+    ],
+)
+def test_m2_the_range_of_each_number(
+    field: str, of: type, believed: tuple[float, ...], refused: tuple[float, ...]
+) -> None:
+    for value in believed:
+        sample = replace(GOOD, **{field: of(l2=value)})
+        assert plausible(sample) == (sample, 0), value
+    for value in refused:
+        sample, left_out = plausible(replace(GOOD, **{field: of(l1=1.0, l2=value, l3=value)}))
+        assert (getattr(sample, field), left_out) == (of(l1=1.0), 2), value
+
+
+@pytest.mark.parametrize(
+    ('volts', 'ampere', 'is_dead'),
+    [
+        ((80.0, 9.9), 0.0, True),
+        ((79.9, 9.9), 0.0, False),
+        ((230.0, 10.0), 0.0, False),
+        ((230.0, None), 0.0, False),
+        ((230.0, 0.0), 0.49, True),
+        ((230.0, 0.0), -0.49, True),
+        ((230.0, 0.0), None, True),
+    ],
+)
+def test_m5_what_a_phase_that_is_not_connected_is(
+    volts: tuple[float, float | None], ampere: float | None, is_dead: bool
+) -> None:
+    sample, left_out = plausible(
+        Powermeter(
+            voltage_v=Voltage(None, volts[0], volts[1], None),
+            current_a=Current(None, 16.0, ampere, 16.0),
+            reactive_power_var=ReactivePower(3.0, 1.0, 2.0, 0.0),
+        )
+    )
+    assert sample == Powermeter(
+        voltage_v=Voltage(None, volts[0], None if is_dead else volts[1], None),
+        current_a=Current(None, 16.0, None if is_dead else ampere, 16.0),
+        reactive_power_var=ReactivePower(3.0, 1.0, None if is_dead else 2.0, 0.0),
+    )
+    assert left_out == 0
+
+
+@pytest.mark.parametrize('ampere', [0.5, -0.5])
+def test_m5_a_phase_that_carries_current_keeps_its_numbers_but_the_voltage(ampere: float) -> None:
+    amperes, watts = Current(None, 16.0, ampere, 16.0), Power(7360.0, 3680.0, 0.0, 3680.0)
+    sample, _ = plausible(
+        Powermeter(voltage_v=Voltage(None, 230.0, 0.0, 230.0), current_a=amperes, power_w=watts)
+    )
+    assert sample == Powermeter(voltage_v=Voltage(None, 230.0, None, 230.0), current_a=amperes, power_w=watts)
+
+
+def test_m5_without_a_measured_current_the_powers_of_a_dead_phase_are_left_out() -> None:
+    sample, _ = plausible(
+        Powermeter(voltage_v=Voltage(None, 0.0, 0.0, 230.0), power_w=Power(3680.0, 0.0, 0.0, 3680.0))
+    )
+    assert sample == Powermeter(
+        voltage_v=Voltage(None, None, None, 230.0), power_w=Power(3680.0, None, None, 3680.0)
+    )
+
+
 @pytest.mark.parametrize('power_w', [150_001.0, -150_001.0, math.inf])
 def test_m2_an_impossible_power_is_left_out_alone(power_w: float) -> None:
     sample, left_out = plausible(replace(GOOD, power_w=Power(power_w, 3680.0)))
@@ -92,8 +162,10 @@ def test_m5_without_any_voltage_nothing_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ('sent_hz', 'believed_hz'), [(500.0, 50.0), (600.0, 60.0), (50.0, 50.0), (5.0, None), (71.0, None)]
-)
+    ('sent_hz', 'believed_hz'), [(500.0, 50.0), (600.0, 60.0), (50.0, 50.0), (5.0, None), (71.0, None),
+     (400.0, 40.0), (700.0, 70.0), (399.9, None), (700.1, None), (40.0, 40.0), (70.0, 70.0), (39.9, None),
+     (70.1, None), (math.nan, None)],
+)  # fmt: skip
 def test_m8_ten_times_the_frequency_is_converted(sent_hz: float, believed_hz: float | None) -> None:
     assert plausible(replace(GOOD, frequency_hz=Frequency(sent_hz)))[0].frequency_hz == Frequency(believed_hz)
 
@@ -119,6 +191,10 @@ def test_what_was_validated_once_is_not_changed_again(wrong: float) -> None:
         ((31.0, math.nan), None),
         ((31.0, 31.0, 200.0), None),
         ((31.0, 31.0, -60.0), None),
+        ((-55.0, -55.0), -55.0),
+        ((150.0, 150.0), 150.0),
+        ((31.0, 31.0, -55.1), None),
+        ((31.0, 31.0, 150.1), None),
     ],
 )
 def test_a_temperature_is_not_decided_by_one_sample(
