@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, is_dataclass
-from enum import IntEnum
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -262,7 +261,7 @@ class Graph:
 
 
 def reply_of(namespace: str, service: str, response: Any) -> ServiceReply:
-    """Return a response as plain data; without ``success`` the result decides."""
+    """Return a response as plain data; ``get_id`` has no ``success``, its message decides."""
     fields: dict[str, Any] = {
         name: getattr(response, name)
         for name in response.get_fields_and_field_types()
@@ -270,9 +269,7 @@ def reply_of(namespace: str, service: str, response: Any) -> ServiceReply:
     }
     success = getattr(response, 'success', True)
     if 'result' in fields:
-        result: IntEnum = SwitchThreePhasesWhileChargingResult(fields['result'])
-        fields['result'] = result
-        success = result == SwitchThreePhasesWhileChargingResult.SUCCESS
+        fields['result'] = SwitchThreePhasesWhileChargingResult(fields['result'])
     elif service == endpoints.GET_ID.name:
         success = not response.message
     return ServiceReply(namespace, service, success, response.message, fields)

@@ -189,7 +189,7 @@ def test_every_response_has_a_sentence_and_a_verdict(name: str) -> None:
     answers = {field.name: str(field.type) for field in SERVICES[name].response.fields}
     verdicts = {
         'GetId': {'connector_id': 'int32'},
-        'SwitchThreePhasesWhileCharging': {'result': 'uint8'},
+        'SwitchThreePhasesWhileCharging': {'result': 'uint8', 'success': 'bool'},
         'ReserveConnector': {'success': 'bool', 'status': 'uint8', 'reservation_id': 'int32'},
         'ListRecords': {
             'success': 'bool',

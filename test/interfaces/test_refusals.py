@@ -236,8 +236,9 @@ def test_an_answer_fills_the_response_of_a_command() -> None:
 def test_an_answer_fills_the_result_of_the_phase_switch() -> None:
     response = s.SwitchThreePhasesWhileCharging.Response
     refused = answer_to_response(Answer(False, 'no', 2), response())
-    assert refused.result == response.ERROR_NOT_SUPPORTED
-    assert answer_to_response(Answer(True), response()).result == response.SUCCESS
+    assert (refused.success, refused.result) == (False, response.ERROR_NOT_SUPPORTED)
+    accepted = answer_to_response(Answer(True), response())
+    assert (accepted.success, accepted.result) == (True, response.SUCCESS)
 
 
 @pytest.mark.parametrize('service', [s.Enable, s.GetId, s.SwitchThreePhasesWhileCharging, s.SimulateFault])

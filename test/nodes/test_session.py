@@ -161,6 +161,7 @@ def test_phase_switch_while_charging(connector: Connector):
     results = SwitchThreePhasesWhileCharging.Response
     answer = connector.call('switch_three_phases_while_charging', three_phases=False)
     assert answer.result == results.ERROR_NOT_CHARGING
+    assert not answer.success
     assert answer.message
 
 
