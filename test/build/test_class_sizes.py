@@ -54,7 +54,8 @@ def too_large(source: str) -> Iterator[str]:
 
 
 def test_large_classes_and_no_others_give_a_reason() -> None:
-    modules = sorted(PACKAGE.rglob('*.py'))
+    generated = {PACKAGE / kind for kind in ('msg', 'srv', 'action')}
+    modules = sorted(path for path in PACKAGE.rglob('*.py') if path.parent not in generated)
     assert len(modules) > 200
     problems = [f'{path.name}: {each}' for path in modules for each in too_large(path.read_text())]
     assert not problems, '\n'.join(problems)
