@@ -91,6 +91,13 @@ def test_one_connector_gets_a_card_with_everything():
         assert word in shown
 
 
+def test_the_card_of_a_disabled_connector_claims_nothing_of_a_car_that_it_cannot_see():
+    disabled = replace(CHARGING, plugged=True, cp_state=ControlPilotState.F)
+    shown = text(card(next(iter(monitor_of(disabled).in_order())), 80, NOW))
+    assert 'not visible while the pilot shows F' in shown
+    assert 'plugged in' not in shown
+
+
 def test_the_card_of_an_empty_connector_leaves_out_what_there_is_not():
     idle = EvseStatus(
         state=ChargerState.IDLE,
