@@ -322,6 +322,8 @@ test_ros() {
         return
     fi
     ! has_module xdist || several=(-n "$side_by_side" --dist loadfile)
+    # The order of test/conftest.py, the long files first, instead of that by the number of tests (newer xdist).
+    ! python3 -m pytest --help | grep -q no-loadscope-reorder || several+=(--no-loadscope-reorder)
     ! has_module pytest_rerunfailures || retried=(--reruns 2 -r R)
     # shellcheck disable=SC2046
     run_pytest $(pytest_options) "${several[@]}" "${retried[@]}" -m 'not alone' --junitxml "$build/test/processes.xml" "${ros[@]}" || status=1
