@@ -7,7 +7,8 @@ The order inside a step is the order of importance: what is wrong, what ends, wh
 the outputs last.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
@@ -236,13 +237,22 @@ class Kernel:
 
     def status(self, now: Now) -> EvseStatus:
         """Return the status as it is at ``now``."""
-        self._connector.now = now
-        return status(self._connector)
+        with self._at(now) as connector:
+            return status(connector)
 
     def meter(self, now: Now) -> MeterReport:
         """Return how the meter does at ``now``."""
-        self._connector.now = now
-        return meter_report(self._connector)
+        with self._at(now) as connector:
+            return meter_report(connector)
+
+    @contextmanager
+    def _at(self, now: Now) -> Iterator[Connector]:
+        """Show the facts at a time; a question leaves no trace in them, for no recording has it."""
+        before, self._connector.now = self._connector.now, now
+        try:
+            yield self._connector
+        finally:
+            self._connector.now = before
 
     def grant(self, now: Now) -> Grant | None:
         """Return the energy manager's grant that is in force, if any."""

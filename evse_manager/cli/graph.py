@@ -73,7 +73,11 @@ def new_executor(context: Context) -> Executor:
 
 
 class Graph:
-    """A hidden node on the graph, from ``enter`` to ``leave``, or for as long as a ``with`` block lasts."""
+    """
+    A hidden node on the graph, from ``enter`` to ``leave``, or for as long as a ``with`` block lasts.
+
+    It uses the middleware as the process does; a process of this package begins with ``graph_of_process``.
+    """
 
     def __init__(self) -> None:
         self._leaving = ExitStack()
@@ -84,7 +88,6 @@ class Graph:
         self.began = time.monotonic()
         # Signals stay Python's: Ctrl-C raises KeyboardInterrupt at the next slice of a wait.
         self.context = Context()
-        middleware.configure()
         try:
             rclpy.init(args=[], context=self.context, signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:  # of many unrelated classes: a broken ROS_DOMAIN_ID, no middleware
@@ -258,6 +261,17 @@ class Graph:
             else 'is it ending?'
         )
         return NotFoundError(f'{namespace} is there but offers no {service}: {cause}')
+
+
+def graph_of_process() -> Graph:
+    """
+    Return the graph of a process of this package, whose middleware is configured for it.
+
+    Fast DDS reads its profile once, before the first participant of a process: in a process of somebody
+    else, such as rqt, the variables would come too late and half of them would act.
+    """
+    middleware.configure()
+    return Graph()
 
 
 def reply_of(namespace: str, service: str, response: Any) -> ServiceReply:

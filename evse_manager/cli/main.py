@@ -98,10 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.run in OF_FILES and given.file is not None:
         return run(given, None)
     try:
-        from evse_manager.cli.graph import Graph  # noqa: PLC0415 - help and wrong usage do not wait for ROS
+        from evse_manager.cli.graph import graph_of_process  # noqa: PLC0415 - help and wrong usage do not wait for ROS
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    graph = Graph()
+    graph = graph_of_process()
     code = ExitCode.REFUSED
     try:
         code = run(given, graph)

@@ -139,9 +139,9 @@ def complete_files(prefix: str, **_: Any) -> list[str]:
 
 def complete_connectors(prefix: str, **_: Any) -> list[str]:
     """Return the connectors on the graph that begin so, for the completion of a shell."""
-    from evse_manager.cli.graph import COMPLETION_S, Graph  # noqa: PLC0415 - parsing does not wait for ROS
+    from evse_manager.cli.graph import COMPLETION_S, graph_of_process  # noqa: PLC0415 - parsing does not wait for ROS
 
-    with Graph() as graph:
+    with graph_of_process() as graph:
         return [name for name in graph.discover(COMPLETION_S) if name.startswith(prefix)]
 
 

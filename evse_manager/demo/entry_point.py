@@ -47,10 +47,10 @@ def hint(screen: LiveScreen, domain: int) -> None:
 def nodes_of(screen: LiveScreen, namespace: str, driver: str) -> 'Iterator[tuple[Graph, Nodes]]':
     """Give the graph and the nodes of a demonstration; print the end of their logs when it fails."""
     # Not before the domain is chosen and the help printed: this is where ROS comes in.
-    from evse_manager.cli.graph import Graph  # noqa: PLC0415
+    from evse_manager.cli.graph import graph_of_process  # noqa: PLC0415
 
     # The graph is left last: where that hangs, the process ends, and the nodes must be gone before.
-    with Graph() as graph, Nodes(namespace, driver) as nodes:
+    with graph_of_process() as graph, Nodes(namespace, driver) as nodes:
         try:
             yield graph, nodes
         except CliError:

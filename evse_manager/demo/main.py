@@ -60,9 +60,9 @@ def parse(argv: Sequence[str] | None) -> Namespace:
 
 def refuse_company(given: Namespace, domain: int) -> None:
     """Raise UsageError where the namespace is in use: a real charger must not be played with."""
-    from evse_manager.cli.graph import Graph  # noqa: PLC0415
+    from evse_manager.cli.graph import graph_of_process  # noqa: PLC0415
 
-    with Graph() as graph:
+    with graph_of_process() as graph:
         if given.namespace in graph.discover(LOOK_S):
             raise UsageError(
                 f'there is a connector {given.namespace} on ROS domain {domain} already; '

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 
 from evse_manager.cli.errors import ExitCode, UsageError
+from evse_manager.nodes import middleware
 from evse_manager.rqt.binding import QtCore, QtWidgets
 from evse_manager.rqt.link import GraphLink
 from evse_manager.rqt.panel import Panel
@@ -25,6 +26,7 @@ def prepare_platform(picture: bool) -> None:
 def run_window(given: Namespace) -> ExitCode:
     """Show the window until it is closed, Ctrl-C, or the time given; then save a picture if wanted."""
     prepare_platform(bool(given.save_png))
+    middleware.configure()
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(sys.argv[:1])
     panel = Panel(GraphLink(given.connectors))
     try:

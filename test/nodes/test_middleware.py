@@ -122,9 +122,9 @@ def test_endpoints_take_no_memory_for_the_longest_messages_of_their_types(domain
 
 SEEK = """
 import os, sys, time
-from evse_manager.cli.graph import Graph
+from evse_manager.cli.graph import graph_of_process
 
-graph = Graph()
+graph = graph_of_process()
 graph.enter()
 begun = time.monotonic()
 found = graph.wait_until(lambda: sys.argv[1] in graph.connectors(), 20.0)
