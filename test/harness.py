@@ -37,13 +37,17 @@ SHORT = {kind: short(kind) for kind in SessionEventEnum if kind}
 """The codes of the golden sequences (docs/charging.md)."""
 
 
+EMPTY_DOMAIN = 101
+"""A ROS domain that no test takes: nothing is there."""
+
+
 def own_domain() -> int:
     """
     Take a ROS domain for this test process and everything it starts; no other test run gets it meanwhile.
 
-    From 102 on the ports of a domain lie among those that the system gives to any process.
+    From ``EMPTY_DOMAIN`` + 1 on the ports of a domain lie among those that the system gives to any process.
     """
-    domains = list(range(1, 102))
+    domains = list(range(1, EMPTY_DOMAIN))
     random.SystemRandom().shuffle(domains)
     for domain in domains:
         try:

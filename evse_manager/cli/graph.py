@@ -267,8 +267,8 @@ def graph_of_process() -> Graph:
     """
     Return the graph of a process of this package, whose middleware is configured for it.
 
-    Fast DDS reads its profile once, before the first participant of a process: in a process of somebody
-    else, such as rqt, the variables would come too late and half of them would act.
+    Fast DDS reads its profile once, before the first participant of a process: in a process of another
+    program, such as rqt, the variables would come too late and half of them would act.
     """
     middleware.configure()
     return Graph()

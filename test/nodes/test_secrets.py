@@ -73,6 +73,7 @@ class Vault:
         site.start('energy_manager', SITE, site_file=site_file, minimum_off_time_s=0.0)
         site.start('authorization', SITE, tokens_file=tokens)
         self.bay.sees('Enabled', 60.0)
+        probe.wait(lambda: self.heard[f'{SITE}/reservations'], 'the authorization node is heard', 60.0)
         self.readers = {
             where: probe.publisher('evse_manager/msg/ProvidedIdToken', path, STREAM)
             for where, path in (('site', f'{SITE}/tokens'), ('bay', f'{BAY}/token'))
