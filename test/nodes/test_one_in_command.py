@@ -32,6 +32,7 @@ def test_a_second_complete_connector_never_closes_and_everybody_can_read_why(
         lambda status: any('Another board node' in warning for warning in status.warnings), 'a warning'
     )
     probe.wait(lambda: 'StandsBy' in second.output, lambda: second.output)
+    probe.spin(0.5)  # what the second one said before it heard the first arrives
     connector.forget()
 
     connector.accepted('simulation/plug_in')
