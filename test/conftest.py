@@ -23,7 +23,7 @@ pytest_plugins = ('process_fixtures',) if find_spec('evse_manager.msg') else ()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line('markers', 'fault(number, ...): the test is one of the fault catalogue (F16, L4)')
-    config.addinivalue_line('markers', 'alone: the test needs the processors for itself')
+    config.addinivalue_line('markers', 'alone: the file needs the processors, or a process, for itself')
     path = os.environ.get('EVSE_FAULTS_PAGE')
     if path:
         config.pluginmanager.register(Page(Path(path)))
