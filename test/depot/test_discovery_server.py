@@ -23,7 +23,7 @@ from fenced import commands
 from harness import Connector, Probe, listening, shared_memory_of
 from shell import Shell
 
-# After one with a server the other participants of a process find nobody: it needs a process of its own.
+# After one with a server the other participants of a process find no node: it needs a process of its own.
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
 
 NAMES = ('evse_1', 'evse_2')
