@@ -1,5 +1,6 @@
 """The lease on the board, seen from the manager: numbering, answers, silence, a second manager."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,16 @@ import pytest
 from evse_manager.interface.enums import LinkState, PilotMode
 from evse_manager.interface.types import BoardCommand, BoardState
 from evse_manager.lease.board import CommandVerdict, Lease
-from evse_manager.lease.manager import OTHER_MANAGER, SILENT, BoardLeaseClient, BoardLost, BoardObserved
+from evse_manager.lease.manager import (
+    CONNECTING,
+    DEAF,
+    NO_HARDWARE,
+    OTHER_MANAGER,
+    SILENT,
+    BoardLeaseClient,
+    BoardLost,
+    BoardObserved,
+)
 
 X1 = BoardCommand(pilot_mode=PilotMode.X1)
 PWM = BoardCommand(pilot_mode=PilotMode.PWM, duty_cycle_percent=10.0, current_a=6.0)
@@ -35,7 +45,7 @@ def test_every_command_has_a_number_a_name_and_a_lease() -> None:
 
 @pytest.mark.parametrize('lease_s', [0.3, 1.0, 2.0])
 def test_three_renewals_fit_into_a_lease(lease_s: float) -> None:
-    assert 3.0 * BoardLeaseClient('me', lease_s).renewal_period < lease_s
+    assert 3.0 < lease_s / BoardLeaseClient('me', lease_s).renewal_period < 3.5
 
 
 def test_a_state_answers_the_newest_change_and_a_renewal_changes_nothing() -> None:
@@ -223,6 +233,116 @@ def test_the_end_of_a_silence_is_known_before_the_next_renewal() -> None:
     assert link.check(due - 0.01) is None
     assert link.check(due) is not None
     assert link.silent_at() is None, 'said once'
+
+
+@pytest.mark.parametrize(
+    ('state', 'why', 'name_after'),
+    [
+        (FOREIGN, OTHER_MANAGER, 'me'),
+        (OURS, DEAF, 'me'),
+        (replace(OURS, controller_id=''), DEAF, 'me (1)'),
+        (replace(OURS, link_state=LinkState.CONNECTING), CONNECTING, 'me'),
+        (replace(OURS, link_state=LinkState.CONNECTING, controller_id=''), CONNECTING, 'me'),
+    ],
+    ids=['another holds it', 'it does not answer', 'nobody holds it', 'no hardware yet', 'a new board'],
+)
+@pytest.mark.parametrize('by_check', [True, False])
+def test_a_board_is_lost_when_it_has_not_obeyed_for_more_than_the_lease_and_half_a_second(
+    state: BoardState, why: str, name_after: str, by_check: bool
+) -> None:
+    link = begun()
+    for at in (1.0, 2.0, 2.5):
+        assert not isinstance(link.observe(state, at), BoardLost)
+        assert link.check(at) is None
+    assert link.manager_id == 'me'
+    if by_check:
+        assert link.check(2.75) == BoardLost(why)
+    else:
+        assert link.observe(state, 2.75) == BoardLost(why)
+    assert link.manager_id == name_after
+    assert link.observe(state, 2.8) is None, 'reported once, and not observed either'
+    assert link.check(2.9) is None
+
+
+def test_an_answer_under_the_old_name_is_none_under_the_new_one() -> None:
+    link = begun()
+    free = replace(OURS, controller_id='')
+    for at in (1.0, 2.0, 2.75):
+        link.observe(free, at)
+    assert link.manager_id == 'me (1)'
+    assert link.waits_for_us(free)
+    renamed = replace(OURS, controller_id='me (1)', answered_sequence_number=1)
+    assert link.observe(renamed, 2.8) is None
+    number = link.stamp(X1, 2.9).sequence_number
+    answer = replace(renamed, answered_sequence_number=number)
+    assert link.observe(answer, 3.0) == BoardObserved(answer, True)
+
+
+def test_a_board_without_hardware_is_lost_at_once_with_every_state() -> None:
+    link = begun()
+    gone = replace(OURS, link_state=LinkState.LOST)
+    assert [link.observe(gone, at) for at in (0.1, 0.2)] == [BoardLost(NO_HARDWARE)] * 2
+    assert link.silent_at() is None
+    assert link.observe(answering(1), 0.3) == BoardObserved(answering(1), True)
+    assert link.silent_at() is not None
+
+
+def test_a_board_that_answers_late_but_goes_on_answering_obeys() -> None:
+    """The outputs change faster than they are answered, for longer than a board may disobey."""
+    link = BoardLeaseClient('me', 1.0)
+    for tick in range(40):
+        at = tick / 4.0
+        link.stamp(PWM if tick % 2 else X1, at)
+        observed = link.observe(answering(tick), at)
+        assert observed == BoardObserved(answering(tick), False)
+        assert link.check(at) is None
+
+
+def test_a_moment_of_obedience_starts_the_time_of_disobedience_again() -> None:
+    link = begun()
+    for at in (1.0, 2.0, 2.5):
+        assert link.observe(FOREIGN, at) is None
+    assert link.observe(answering(1), 2.5) == BoardObserved(answering(1), True)
+    assert [link.observe(FOREIGN, at) for at in (3.0, 3.75, 4.5)] == [None] * 3
+    assert link.observe(FOREIGN, 4.625) == BoardLost(OTHER_MANAGER)
+
+
+def test_a_board_is_silent_after_more_than_1_2_s() -> None:
+    link = begun()
+    link.observe(answering(1), 0.0)
+    assert link.silent_at() == pytest.approx(1.201)
+    assert link.check(0.5) is None
+    assert link.check(1.2) is None
+    assert link.check(1.201) == BoardLost(SILENT)
+
+
+def test_renewals_do_not_put_off_the_silence_of_a_board_that_was_never_heard() -> None:
+    link = BoardLeaseClient('me', 1.0)
+    assert link.check(100.0) is None, 'nothing was asked yet'
+    link.stamp(X1, 100.0)
+    link.stamp(X1, 101.0)
+    assert link.check(101.25) == BoardLost(SILENT)
+
+
+def test_a_stall_is_longer_than_a_lease() -> None:
+    link = begun()
+    assert link.check(0.25) is None
+    assert link.check(1.25) == BoardLost(SILENT), 'checks a lease apart are no stall'
+
+
+def test_an_endless_lease_is_not_supervised() -> None:
+    link = BoardLeaseClient('me', math.inf)
+    link.stamp(X1, 0.0)
+    assert not link.is_supervised
+    assert (link.check(1000.0), link.silent_at()) == (None, None)
+    assert BoardLeaseClient('me', 1e9).is_supervised
+
+
+def test_a_refused_manager_that_has_not_asked_yet_may_ask_at_once() -> None:
+    link = BoardLeaseClient('me', 1.0)
+    link.observe(FOREIGN, 0.0)
+    assert link.refused
+    assert link.may_renew(0.0)
 
 
 @pytest.mark.parametrize(
