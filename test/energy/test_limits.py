@@ -1,5 +1,6 @@
 """Limits given at run time: whose they are, how long they hold, how they are stored."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -120,6 +121,104 @@ def test_sources_are_limited_in_number() -> None:
     assert 'clear one of them' in limits.set(limit('one more', 10.0), NOW)
 
 
+@pytest.mark.parametrize(
+    'possible',
+    [
+        limit('x' * SOURCE_LENGTH_MAX, 0.0),
+        limit('operator', 10.0, priority=PRIORITY_MAX),
+        limit('operator', 10.0, priority=-PRIORITY_MAX),
+        limit('operator', 10.0, expires=Time(NOW + 1)),
+        limit('operator', 10.0, steps=(LimitStep(limit_w=0.0),)),
+        limit('operator', 10.0, steps=tuple(LimitStep(Time(at), 9.0) for at in range(STEPS_MAX))),
+        limit('operator', 10.0, node='bay_1'),
+    ],
+)
+def test_the_limits_of_each_number_are_possible(possible: RunTimeLimit) -> None:
+    limits = book()
+    assert limits.set(possible, NOW) == ''
+    assert limits.all() == [possible]
+
+
+def test_a_refusal_names_at_most_twenty_nodes_in_order() -> None:
+    limits = LimitBook([f'node_{place:02}' for place in reversed(range(25))])
+    known = ', '.join(f'node_{place:02}' for place in range(20))
+    assert limits.set(limit('operator', 10.0), NOW) == (
+        f"refused: there is no node 'grid'; known are {known}."
+    )
+
+
+def test_at_the_highest_number_of_sources_limits_can_be_replaced_and_cleared() -> None:
+    limits = book(*(limit(f'source {index}', 10.0) for index in range(LIMITS_PER_NODE_MAX)))
+    assert limits.set(limit('source 0', 9.0), NOW) == ''
+    assert bound_a(limits).limit == 9.0
+    assert limits.set(limit('one more', 0.0, steps=()), NOW) == '', 'nothing to be cleared is no error'
+    assert limits.set(limit('source 0', 0.0, steps=()), NOW) == ''
+    assert limits.set(limit('one more', 8.0), NOW) == ''
+    assert len(limits.all()) == LIMITS_PER_NODE_MAX
+    assert bound_a(limits).source == 'one more'
+
+
+def test_the_last_source_below_the_highest_number_is_taken() -> None:
+    limits = book(*(limit(f'source {index}', 10.0) for index in range(LIMITS_PER_NODE_MAX - 1)))
+    assert limits.set(limit('one more', 10.0), NOW) == ''
+
+
+def test_an_expired_limit_of_a_higher_priority_keeps_no_other_one_away() -> None:
+    limits = book(limit('operator', 10.0, priority=5, expires=Time(NOW + 1)))
+    assert 'has the priority 5' in limits.set(limit('operator', 20.0), NOW)
+    assert limits.set(limit('operator', 20.0), Time(NOW + 1)) == ''
+
+
+def test_limits_come_by_node_source_and_for_one_node_by_priority() -> None:
+    given = [limit('b', 3.0), limit('a', 4.0), limit('c', 5.0, 7), limit('z', 6.0, node='bay_1')]
+    limits = book(*given)
+    assert limits.all() == [given[3], given[1], given[0], given[2]]
+    assert limits.at('grid') == [given[2], given[1], given[0]]
+    assert limits.at('nowhere') == []
+
+
+def test_the_next_change_is_the_first_of_all_steps_and_expiries() -> None:
+    steps = (LimitStep(Time(NOW - 1), 1.0), LimitStep(NOW, 2.0), LimitStep(Time(NOW + 30), 3.0))
+    stepped = limit('operator', 0.0, steps=steps)
+    assert book(limit('bridge', 9.0)).next_change(NOW) is None
+    assert book(stepped).next_change(NOW) == NOW + 30
+    assert book(stepped).next_change(Time(NOW + 30)) is None
+    assert book(stepped, limit('bridge', 9.0, expires=Time(NOW + 20))).next_change(NOW) == NOW + 20
+    assert replace(stepped, expires=Time(NOW + 40)).next_change(NOW) == NOW + 30
+    assert replace(stepped, expires=Time(NOW + 40)).next_change(Time(NOW + 30)) == NOW + 40
+
+
+def test_current_and_power_are_limited_by_different_sources() -> None:
+    limits = book(
+        limit('current', 10.0), limit('power', 0.0, steps=(LimitStep(limit_a=20.0, limit_w=5000.0),))
+    )
+    assert limits.bounds('grid', NOW) == (
+        LimitBound(10.0, LimitOrigin.RUN_TIME, 'current'),
+        LimitBound(5000.0, LimitOrigin.RUN_TIME, 'power'),
+    )
+    assert limits.bounds('bay_1', NOW) == (LimitBound(), LimitBound())
+
+
+STORED = (
+    '[{"node": "grid", "source": "operator", "priority": 3, "expires": 99, "steps": '
+    '[{"start": 0, "limit_a": 10.0, "limit_w": null}, {"start": 7, "limit_a": null, "limit_w": 5000.0}]}, '
+    '{"node": "bay_1", "source": "s", "priority": 0, "expires": null, "steps": '
+    '[{"start": 0, "limit_a": 0.0, "limit_w": 0.0}]}]'
+)
+"""What an installation may have on its disk."""
+
+
+def test_the_stored_form_is_read_and_written() -> None:
+    limits = [
+        RunTimeLimit(
+            'grid', 'operator', 3, (LimitStep(limit_a=10.0), LimitStep(Time(7), limit_w=5000.0)), Time(99)
+        ),
+        RunTimeLimit('bay_1', 's', 0, (LimitStep(limit_a=0.0, limit_w=0.0),)),
+    ]
+    assert decode(STORED) == limits
+    assert json.loads(encode(limits)) == json.loads(STORED)
+
+
 @given(
     st.lists(
         st.builds(
@@ -150,7 +249,8 @@ def test_stored_limits_come_back_as_they_were(limits: list[RunTimeLimit]) -> Non
     'text',
     ['', '{}{', '[{}]', '[1]', 'null', '{"node": 1}',
      '[{"node":"grid","source":"s","priority":0,"expires":null,"steps":[]}]',
-     '[{"node":"grid","source":"s","priority":0,"expires":null,"steps":[{"start":0,"limit_a":NaN,"limit_w":1}]}]'],
+     '[{"node":"grid","source":"s","priority":0,"expires":null,"steps":[{"start":0,"limit_a":NaN,"limit_w":1}]}]',
+     '[{"node":"grid","source":"s","priority":0,"expires":null,"steps":[{"start":0,"limit_a":1,"limit_w":-1}]}]'],
 )  # fmt: skip
 def test_damaged_text_is_an_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - json raises a subclass

@@ -143,6 +143,155 @@ def test_what_is_refused(wrong: EnergyFlowRequest, text: str) -> None:
     assert read_request(wrong, SPEC, 230.0) == text
 
 
+def entry(at: Time | None, current_a: float) -> ScheduleReqEntry:
+    return ScheduleReqEntry(at, LimitsReq(ac_max_current_a=current_a))
+
+
+@pytest.mark.parametrize(
+    ('entries', 'wants_a'),
+    [
+        ((entry(Time(STAMP + 9), 6.0),), 6.0),
+        ((entry(Time(STAMP + 9), 6.0), entry(Time(STAMP + 10), 7.0)), 6.0),
+        ((entry(None, 6.0), entry(None, 7.0), entry(Time(STAMP + 1), 8.0)), 7.0),
+        ((entry(Time(1), 6.0), entry(Time(2), 7.0), entry(Time(3), 8.0)), 8.0),
+        ((entry(Time(1), 6.0), entry(Time(STAMP + 1), 7.0), entry(Time(3), 8.0)), 6.0),
+    ],
+    ids=['the first before its time', 'not a later one', 'without times', 'the last', 'up to the first later one'],
+)
+def test_the_last_entry_that_has_begun_counts(entries: tuple[ScheduleReqEntry, ...], wants_a: float) -> None:
+    assert read(request(schedule_import=entries)).wants_a == wants_a
+
+
+@pytest.mark.parametrize(
+    ('root', 'leaves', 'efficiency', 'wants_a'),
+    [
+        (LimitsReq(ac_max_current_a=20.0), LimitsReq(ac_max_current_a=8.0), 0.5, 16.0),
+        (LimitsReq(ac_max_current_a=10.0), LimitsReq(ac_max_current_a=8.0), 0.5, 10.0),
+        (LimitsReq(), LimitsReq(ac_max_current_a=8.0), 1.0, 8.0),
+        (LimitsReq(), LimitsReq(ac_max_current_a=8.0), 0.0, 8.0),
+        (LimitsReq(), LimitsReq(ac_max_current_a=8.0), 1.1, 8.0),
+        (LimitsReq(), LimitsReq(ac_max_current_a=8.0), -0.5, 8.0),
+        (LimitsReq(), LimitsReq(total_power_w=3450.0), 0.5, 10.0),
+        (LimitsReq(total_power_w=4140.0), LimitsReq(total_power_w=3450.0), 0.5, 6.0),
+    ],
+    ids=['leaves', 'root', 'no loss', 'unknown', 'above 1', 'negative', 'watts of leaves', 'watts of root'],
+)
+def test_the_side_of_the_grid_counts(
+    root: LimitsReq, leaves: LimitsReq, efficiency: float, wants_a: float
+) -> None:
+    asked = ScheduleReqEntry(STAMP, root, leaves, conversion_efficiency=efficiency)
+    assert read(request(schedule_import=(asked,))).wants_a == pytest.approx(wants_a)
+
+
+@pytest.mark.parametrize(
+    ('limits', 'minimum_a', 'phases'),
+    [
+        (LimitsReq(ac_max_current_a=16.0), 6.0, (3, 1)),
+        (LimitsReq(ac_max_current_a=16.0, ac_min_current_a=5.0), 6.0, (3, 1)),
+        (LimitsReq(ac_max_current_a=16.0, ac_min_current_a=7.0), 7.0, (3, 1)),
+        (LimitsReq(ac_max_current_a=16.0, ac_max_phase_count=1), 6.0, (1, 1)),
+        (LimitsReq(ac_max_current_a=16.0, ac_max_phase_count=3, ac_min_phase_count=3), 6.0, (3, 3)),
+    ],
+)
+def test_what_is_not_given_is_that_of_the_norm(
+    limits: LimitsReq, minimum_a: float, phases: tuple[int, int]
+) -> None:
+    demand = read(request(limits))
+    assert (demand.minimum_a, demand.most_phases, demand.fewest_phases) == (minimum_a, *phases)
+    assert not demand.switches_phases
+
+
+def test_a_connector_on_two_phases_asks_and_draws_on_those() -> None:
+    spec = connector('bay_1', phases=(0, 1))
+    asked = request(
+        LimitsReq(total_power_w=4600.0), energy_usage_root=Powermeter(power_w=Power(total=2300.0))
+    )
+    demand = read_request(asked, spec, 230.0)
+    assert isinstance(demand, Demand)
+    assert (demand.most_phases, demand.wants_a, demand.draw_a) == (2, 10.0, (5.0, 5.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ('energy_kwh', 'energy_wh'), [(None, None), (0.0, None), (-1.0, None), (0.5, 500.0), (0.001, 1.0)]
+)
+def test_an_energy_of_nothing_is_no_target(energy_kwh: float | None, energy_wh: float | None) -> None:
+    target = OptimizerTarget(energy_amount_needed_kwh=energy_kwh, leave_time=Time(9))
+    demand = read(request(optimizer_target=target))
+    assert (demand.energy_wh, demand.leaves) == (energy_wh, 9)
+
+
+def test_without_a_target_there_is_no_departure() -> None:
+    demand = read(request())
+    assert (demand.energy_wh, demand.leaves, demand.priority) == (None, None, 0)
+    assert (demand.grant_stamp, demand.grant_manager_id, demand.granted_phases) == (None, '', 3)
+
+
+@pytest.mark.parametrize(
+    ('granted', 'in_force', 'granted_a'),
+    [
+        (LimitsRes(ac_max_current_a=40.0), None, 32.0),
+        (LimitsRes(ac_max_current_a=-1.0), None, 0.0),
+        (LimitsRes(ac_max_current_a=0.0), None, 0.0),
+        (LimitsRes(ac_max_current_a=7.0, total_power_w=2300.0), None, 7.0),
+        (LimitsRes(total_power_w=2300.0), None, 10.0),
+        (LimitsRes(total_power_w=4600.0), LimitsRes(ac_max_phase_count=2), 10.0),
+        (LimitsRes(total_power_w=2300.0, ac_max_phase_count=1), LimitsRes(ac_max_phase_count=2), 10.0),
+        (LimitsRes(total_power_w=23_000.0), None, 32.0),
+        (None, LimitsRes(ac_max_current_a=7.0), 32.0),
+    ],
+)
+def test_the_current_of_a_grant(
+    granted: LimitsRes | None, in_force: LimitsRes | None, granted_a: float
+) -> None:
+    asked = request(grant_stamp=Time(1), granted=granted, limit_in_force=in_force)
+    assert read(asked).granted_a == pytest.approx(granted_a)
+
+
+@pytest.mark.parametrize(
+    ('meter', 'draw_a'),
+    [
+        (Powermeter(timestamp=Time(STAMP - 10 * SECOND), current_a=Current(l1=1.0, l2=2.0, l3=3.0)), (1.0, 2.0, 3.0)),
+        (Powermeter(timestamp=Time(STAMP - 10 * SECOND - 1), current_a=Current(l1=1.0, l2=2.0, l3=3.0)), None),
+        (Powermeter(current_a=Current(l1=200.0, l2=-200.0, l3=0.0)), (200.0, 0.0, 0.0)),
+        (Powermeter(current_a=Current(l1=0.0, l2=-200.5, l3=0.0)), None),
+        (Powermeter(current_a=Current(l1=1.0, l2=2.0)), None),
+        (Powermeter(current_a=Current(l1=1.0, l2=2.0), power_w=Power(total=690.0)), None),
+        (Powermeter(current_a=Current(l1=1.0, l2=2.0), power_w=Power(l3=690.0)), (1.0, 2.0, 3.0)),
+        (Powermeter(current_a=Current(l1=1.0, l2=2.0, l3=3.0), power_w=Power(l1=0.0)), (1.0, 2.0, 3.0)),
+        (Powermeter(current_a=Current(), power_w=Power(total=-690.0)), (0.0, 0.0, 0.0)),
+        (Powermeter(power_w=Power(l1=-230.0, l2=230.0, l3=230.0)), (0.0, 1.0, 1.0)),
+    ],
+    ids=[
+        'ten seconds old',
+        'older',
+        'the highest that is possible',
+        'impossible backwards',
+        'a phase missing',
+        'a phase missing with a total',
+        'one phase by its power',
+        'no power with a current',
+        'export of the total',
+        'export of a phase',
+    ],
+)
+def test_what_flows_by_parts(meter: Powermeter, draw_a: tuple[float, float, float] | None) -> None:
+    assert read(request(energy_usage_root=meter)).draw_a == draw_a
+
+
+@pytest.mark.parametrize('name', ['ac_max_current_a', 'ac_min_current_a', 'total_power_w'])
+def test_a_limit_of_nothing_is_possible_and_nan_is_refused(name: str) -> None:
+    assert isinstance(read_request(request(replace(LIMITS, **{name: 0.0})), SPEC, 230.0), Demand)
+    assert read_request(request(replace(LIMITS, **{name: math.nan})), SPEC, 230.0) == (
+        f'{name} is nan, but must be 0 or more.'
+    )
+
+
+def test_more_than_three_phases_at_least_are_refused() -> None:
+    assert read_request(request(replace(LIMITS, ac_min_phase_count=4)), SPEC, 230.0) == (
+        'ac_min_phase_count is 4, but must lie in 1 to 3 (0 = not given).'
+    )
+
+
 def test_a_grant_is_written() -> None:
     grant = ConnectorGrant(0, '/site/bay_1', 13.0, 3, STAMP, Time(STAMP - 5), True, 'row_a')
     assert write_grant(grant, 'm') == EnforcedLimits(

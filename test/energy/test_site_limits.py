@@ -39,3 +39,40 @@ def test_a_limit_and_a_schedule_at_once_are_refused() -> None:
     entry = ScheduleReqEntry(Time(1), LimitsReq(ac_max_current_a=10.0))
     with pytest.raises(ValueError, match='give either limit_a and limit_w or a schedule'):
         read_site_limit(SiteLimit('grid', 'operator', limit_a=10.0, schedule=(entry,)))
+
+
+@pytest.mark.parametrize(
+    ('limit', 'message'),
+    [
+        (
+            RunTimeLimit('grid', 's', 2, (LimitStep(limit_a=10.0),), Time(9)),
+            SiteLimit('grid', 's', 2, limit_a=10.0, expires=Time(9)),
+        ),
+        (RunTimeLimit('grid', 's', 0, (LimitStep(limit_w=0.0),)), SiteLimit('grid', 's', limit_w=0.0)),
+        (RunTimeLimit('grid', 's', 0, (LimitStep(limit_a=0.0),)), SiteLimit('grid', 's', limit_a=0.0)),
+        (
+            RunTimeLimit('grid', 's', 2, (LimitStep(limit_a=10.0), LimitStep(Time(7), limit_w=5000.0)), Time(9)),
+            SiteLimit(
+                'grid',
+                's',
+                2,
+                schedule=(
+                    ScheduleReqEntry(None, LimitsReq(ac_max_current_a=10.0)),
+                    ScheduleReqEntry(Time(7), LimitsReq(total_power_w=5000.0)),
+                ),
+                expires=Time(9),
+            ),
+        ),
+        (RunTimeLimit('grid', 's', 2, (), Time(9)), SiteLimit('grid', 's', 2, expires=Time(9))),
+    ],
+    ids=['a current', 'a power of nothing', 'a current of nothing', 'a schedule', 'to be cleared'],
+)
+def test_a_limit_and_its_message(limit: RunTimeLimit, message: SiteLimit) -> None:
+    assert write_site_limit(limit) == message
+    assert read_site_limit(message) == limit
+
+
+def test_a_power_and_a_schedule_at_once_are_refused_too() -> None:
+    entry = ScheduleReqEntry(Time(1), LimitsReq(ac_max_current_a=10.0))
+    with pytest.raises(ValueError, match=r'^refused: give either limit_a and limit_w or a schedule\.$'):
+        read_site_limit(SiteLimit('grid', 'operator', limit_w=10.0, schedule=(entry,)))
