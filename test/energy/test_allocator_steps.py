@@ -122,7 +122,8 @@ def test_stamps_rise_though_the_wall_clock_stands_or_goes_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ('ahead_ns', 'is_followed'), [(-5, False), (0, True), (172_800 * SECOND, True), (172_800 * SECOND + 1, False)]
+    ('ahead_ns', 'is_followed'),
+    [(-5, False), (0, True), (172_800 * SECOND, True), (172_800 * SECOND + 1, False)],
 )
 def test_stamps_are_newer_than_those_of_another_energy_manager_up_to_two_days_ahead(
     ahead_ns: int, is_followed: bool
@@ -196,9 +197,7 @@ def test_a_car_starts_with_what_is_free_while_another_is_reduced(free_a: float, 
     assert pending is (second_a == 0.0)
 
 
-@pytest.mark.parametrize(
-    ('free_a', 'second_a'), [(0.9, 8.0), (1.0, 9.0), (1.55, 9.5), (30.0, 20.0)]
-)
+@pytest.mark.parametrize(('free_a', 'second_a'), [(0.9, 8.0), (1.0, 9.0), (1.55, 9.5), (30.0, 20.0)])
 def test_a_part_of_a_raise_is_at_least_one_ampere(free_a: float, second_a: float) -> None:
     made = two(28.0 + free_a)
     ask(made, 'bay_1', SETTLED_S, 20.0)

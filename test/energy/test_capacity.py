@@ -8,7 +8,14 @@ import pytest
 
 from energy.virtual_site import fuse
 from evse_manager.energy.capacity import Capacity
-from evse_manager.energy.limits import LimitBook, LimitBound, LimitStep, RunTimeLimit, fuse_bounds, seconds_of_day
+from evse_manager.energy.limits import (
+    LimitBook,
+    LimitBound,
+    LimitStep,
+    RunTimeLimit,
+    fuse_bounds,
+    seconds_of_day,
+)
 from evse_manager.energy.meters import Reading
 from evse_manager.energy.tree import FuseSpec, MeterSpec, ScheduleStep, SiteTree, Topology
 from evse_manager.interface.enums import LimitOrigin
@@ -27,11 +34,14 @@ def at(hour: int, minute: int = 0, second: int = 0) -> Time:
 def book(**limits: float) -> LimitBook:
     """Return a book with limits of the grid by their sources [A]."""
     return LimitBook(
-        ['grid'], [RunTimeLimit('grid', name, steps=(LimitStep(limit_a=each),)) for name, each in limits.items()]
+        ['grid'],
+        [RunTimeLimit('grid', name, steps=(LimitStep(limit_a=each),)) for name, each in limits.items()],
     )
 
 
-def capacity(*fuses: FuseSpec, loads: dict[int, Phases] | None = None, limits: LimitBook | None = None) -> Capacity:
+def capacity(
+    *fuses: FuseSpec, loads: dict[int, Phases] | None = None, limits: LimitBook | None = None
+) -> Capacity:
     """Return the capacity of nodes of which these report a house load now; 100 V make the sums plain."""
     made = Capacity(Topology(SiteTree('site', fuses, (), nominal_voltage_v=100.0)), limits or book())
     for index, load in (loads or {}).items():
@@ -186,7 +196,9 @@ def test_a_silent_feeder_whose_safe_limit_is_above_its_limit_takes_nothing() -> 
 
 def test_a_silent_feeder_without_a_limit_counts_with_its_last_load() -> None:
     made = capacity(
-        fuse('grid', '', 100.0), fuse('row', 'grid', meter=METER, safe_limit_a=12.0), loads={1: (1.0, 2.0, 3.0)}
+        fuse('grid', '', 100.0),
+        fuse('row', 'grid', meter=METER, safe_limit_a=12.0),
+        loads={1: (1.0, 2.0, 3.0)},
     )
     made.update(200.0, at(12))
     assert made.silent == [False, True]

@@ -1,4 +1,4 @@
-"""The plan of a site: who takes part, in which order, with how much, on how many phases, and for which reason."""
+"""The plan of a site: who takes part, in which order, with how much, on how many phases, and why."""
 
 import pytest
 
@@ -110,14 +110,6 @@ def test_a_failsafe_current_is_the_least_that_is_granted(
     assert (target(world).reason, target(world).minimum_a) == (reason, 10.0)
 
 
-def test_a_failsafe_current_is_reserved_for_a_connector_that_wants_nothing() -> None:
-    world = VirtualSite(site(32.0, connector('bay_1', failsafe_current_a=8.0), connector('bay_2')))
-    world['bay_2'].wants_a = 32.0
-    world.run(20.0)
-    assert world.granted_a()['bay_2'] == 24.0
-    assert target(world, 0) == Target(phases=3, reason=GrantReason.NO_DEMAND)
-
-
 def test_a_failsafe_current_counts_on_the_phases_of_the_connector() -> None:
     world = VirtualSite(
         site(
@@ -189,7 +181,9 @@ def test_a_car_is_urgent_when_its_minimum_just_reaches_its_target(
 
 
 def test_a_car_that_lost_its_turn_pauses() -> None:
-    world = VirtualSite(site(6.0, connector('bay_0'), connector('bay_1', priority=1)), turns=TurnTimes(60.0, 30.0))
+    world = VirtualSite(
+        site(6.0, connector('bay_0'), connector('bay_1', priority=1)), turns=TurnTimes(60.0, 30.0)
+    )
     world['bay_0'].wants_a = 32.0
     world.run(10.0)
     assert world.granted_a() == {'bay_0': 6.0, 'bay_1': 0.0}
@@ -242,23 +236,3 @@ def test_one_phase_is_used_where_the_minimum_does_not_fit_on_three(
     world = switching(limit_w)
     world.run(10.0)
     assert world['bay_1'].limit() == (pytest.approx(limit[0]), limit[1])
-
-
-@pytest.mark.parametrize(
-    ('limit_w', 'phases'),
-    [(4600.0, 3), (4500.0, 1)],
-    ids=['6.67 A on three phases are 1.11 times 18 A on one', '6.52 A are 1.09 times'],
-)
-def test_three_phases_are_used_again_when_they_give_a_tenth_more_for_a_minute(
-    limit_w: float, phases: int
-) -> None:
-    """The car wants at most 18 A."""
-    world = switching(limit_w, wants_a=18.0, phase_switch_s=10.0)
-    own_limit(world, LimitStep(limit_w=3000.0), 'grid')
-    world.run(15.0)
-    assert world['bay_1'].limit() == (13.0, 1)
-    assert world.manager.set_limit(RunTimeLimit('grid', 'operator'), wall(world.now)) == ''
-    world.run(58.0)
-    assert world['bay_1'].limit() == (18.0, 1)
-    world.run(10.0)
-    assert world['bay_1'].limit()[1] == phases

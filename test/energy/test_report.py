@@ -1,4 +1,4 @@
-"""The status of a site: who has what, who waits, which limit binds, what is reserved, what needs attention."""
+"""The status of a site: limits, loads, grants and warnings of each node, as the energy manager tells them."""
 
 import math
 
@@ -215,7 +215,12 @@ def test_a_reason_is_a_sentence_with_its_figures(reason: GrantReason, sentence: 
 
 @pytest.mark.parametrize(
     ('binding', 'node', 'in_words'),
-    [(0, 'grid', 'grid (L1)'), (3, 'grid', 'grid (power)'), (OWN_LIMIT, 'bay_1', 'bay_1'), (NO_CONSTRAINT, '', '')],
+    [
+        (0, 'grid', 'grid (L1)'),
+        (3, 'grid', 'grid (power)'),
+        (OWN_LIMIT, 'bay_1', 'bay_1'),
+        (NO_CONSTRAINT, '', ''),
+    ],
 )
 def test_the_binding_limit_is_named(binding: int, node: str, in_words: str) -> None:
     world = VirtualSite(site(32.0, connector('bay_1')))

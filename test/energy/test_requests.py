@@ -156,7 +156,13 @@ def entry(at: Time | None, current_a: float) -> ScheduleReqEntry:
         ((entry(Time(1), 6.0), entry(Time(2), 7.0), entry(Time(3), 8.0)), 8.0),
         ((entry(Time(1), 6.0), entry(Time(STAMP + 1), 7.0), entry(Time(3), 8.0)), 6.0),
     ],
-    ids=['the first before its time', 'not a later one', 'without times', 'the last', 'up to the first later one'],
+    ids=[
+        'the first before its time',
+        'not a later one',
+        'without times',
+        'the last',
+        'up to the first later one',
+    ],
 )
 def test_the_last_entry_that_has_begun_counts(entries: tuple[ScheduleReqEntry, ...], wants_a: float) -> None:
     assert read(request(schedule_import=entries)).wants_a == wants_a
@@ -250,8 +256,14 @@ def test_the_current_of_a_grant(
 @pytest.mark.parametrize(
     ('meter', 'draw_a'),
     [
-        (Powermeter(timestamp=Time(STAMP - 10 * SECOND), current_a=Current(l1=1.0, l2=2.0, l3=3.0)), (1.0, 2.0, 3.0)),
-        (Powermeter(timestamp=Time(STAMP - 10 * SECOND - 1), current_a=Current(l1=1.0, l2=2.0, l3=3.0)), None),
+        (
+            Powermeter(timestamp=Time(STAMP - 10 * SECOND), current_a=Current(l1=1.0, l2=2.0, l3=3.0)),
+            (1.0, 2.0, 3.0),
+        ),
+        (
+            Powermeter(timestamp=Time(STAMP - 10 * SECOND - 1), current_a=Current(l1=1.0, l2=2.0, l3=3.0)),
+            None,
+        ),
         (Powermeter(current_a=Current(l1=200.0, l2=-200.0, l3=0.0)), (200.0, 0.0, 0.0)),
         (Powermeter(current_a=Current(l1=0.0, l2=-200.5, l3=0.0)), None),
         (Powermeter(current_a=Current(l1=1.0, l2=2.0)), None),

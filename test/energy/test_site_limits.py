@@ -51,7 +51,9 @@ def test_a_limit_and_a_schedule_at_once_are_refused() -> None:
         (RunTimeLimit('grid', 's', 0, (LimitStep(limit_w=0.0),)), SiteLimit('grid', 's', limit_w=0.0)),
         (RunTimeLimit('grid', 's', 0, (LimitStep(limit_a=0.0),)), SiteLimit('grid', 's', limit_a=0.0)),
         (
-            RunTimeLimit('grid', 's', 2, (LimitStep(limit_a=10.0), LimitStep(Time(7), limit_w=5000.0)), Time(9)),
+            RunTimeLimit(
+                'grid', 's', 2, (LimitStep(limit_a=10.0), LimitStep(Time(7), limit_w=5000.0)), Time(9)
+            ),
             SiteLimit(
                 'grid',
                 's',

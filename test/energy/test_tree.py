@@ -6,7 +6,15 @@ from dataclasses import replace
 import pytest
 
 from energy.virtual_site import connector, fuse
-from evse_manager.energy.tree import ConnectorSpec, FuseSpec, MeterSpec, ScheduleStep, SiteTree, Topology, TreeError
+from evse_manager.energy.tree import (
+    ConnectorSpec,
+    FuseSpec,
+    MeterSpec,
+    ScheduleStep,
+    SiteTree,
+    Topology,
+    TreeError,
+)
 
 GRID = fuse('grid', '', 40.0)
 ROW = fuse('row', 'grid', 32.0)
@@ -119,7 +127,11 @@ def test_the_limits_of_each_number_are_possible(
             (replace(BAY, failsafe_current_a=32.5),),
             'bay: failsafe_current_a is 32.5, but must lie in 0 to max_current_a.',
         ),
-        ((GRID, ROW), (replace(BAY, weight=1000.5),), 'bay: weight is 1000.5, but must lie in 0.001 to 1000.'),
+        (
+            (GRID, ROW),
+            (replace(BAY, weight=1000.5),),
+            'bay: weight is 1000.5, but must lie in 0.001 to 1000.',
+        ),
         (
             (GRID, ROW),
             (replace(BAY, phases=(3,)),),

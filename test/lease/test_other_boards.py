@@ -84,7 +84,6 @@ def test_after_the_silence_of_its_board_a_manager_leads_the_next_one_that_report
     old = state('next', answered=1)
     assert link.observe(old, 1.5) is None, 'an answer to a command for the board before'
     assert link.board_id == 'next'
-    assert link.waits_for_us(state('next', ''))
     number = link.stamp(X1, 1.5).sequence_number
     answer = state('next', answered=number)
     assert link.observe(answer, 1.6) == BoardObserved(answer, True)
