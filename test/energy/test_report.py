@@ -1,4 +1,4 @@
-"""The status of a site: limits, loads, grants and warnings of each node, as the energy manager tells them."""
+"""The status of a site: limits, loads, grants and warnings of each node, as it is published."""
 
 import math
 
