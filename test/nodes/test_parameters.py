@@ -20,28 +20,22 @@ WRONG = {
 }
 
 
-@pytest.fixture(scope='module')
-def refused(shared_site: Site) -> dict[str, Process]:
-    """A node for each wrong parameter, all at once."""
-    return {name: shared_site.manager('/refused', **{name: value}) for name, (value, _) in WRONG.items()} | {
-        'driver': shared_site.board('/refused', driver='imaginary')
-    }
-
-
 @pytest.mark.parametrize('name', WRONG)
 @pytest.mark.fault('P12')
-def test_a_wrong_value_stops_the_node_with_name_value_and_range(name: str, refused: dict[str, Process]):
-    process = refused[name]
+def test_a_wrong_value_stops_the_node_with_name_value_and_range(name: str, site: Site):
+    value, reason = WRONG[name]
+    process = site.manager('/refused', **{name: value})
     assert process.wait(30.0) == 2
     (line,) = [line for line in process.output.splitlines() if line.startswith('evse_manager:')]
     assert name in line
-    assert WRONG[name][1] in line
+    assert reason in line
     assert 'Traceback' not in process.output
 
 
-def test_a_wrong_driver_stops_the_board_node(refused: dict[str, Process]):
-    assert refused['driver'].wait(30.0) == 2
-    assert "driver is 'imaginary', but must be one of" in refused['driver'].output
+def test_a_wrong_driver_stops_the_board_node(site: Site):
+    process = site.board('/refused', driver='imaginary')
+    assert process.wait(30.0) == 2
+    assert "driver is 'imaginary', but must be one of" in process.output
 
 
 @pytest.mark.parametrize('executable', ['evse_manager', 'board_support', 'simulation_clock'])
