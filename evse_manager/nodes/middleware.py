@@ -12,7 +12,7 @@ How the processes of the package use Fast DDS, unless the environment says other
   processes of a machine.  With ``ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST`` itself rmw_fastrtps replaces the
   transports by its own, shared memory among them, and looks at 32.
 - Memory is taken for the messages that come, not beforehand for the longest that a bounded type allows:
-  19 MB of a connector for ``set_external_limits`` and ``energy/limits`` alone.  rmw_fastrtps leaves that to
+  18 MB of a connector for ``set_external_limits`` and ``energy/limits`` alone.  rmw_fastrtps leaves that to
   the profile with ``RMW_FASTRTPS_USE_QOS_FROM_XML``; what it sets otherwise stands in the profile.
 """
 

@@ -357,14 +357,12 @@ def test_one_whose_clock_is_behind_the_former_ones_is_followed(ahead_s: float) -
 # --- phases -------------------------------------------------------------------------------------------
 
 
-def test_a_car_charges_on_one_phase_where_three_do_not_fit_and_on_three_when_they_do() -> None:
+def test_a_car_charges_on_one_phase_where_three_do_not_fit() -> None:
     world = VirtualSite(site(63.0, connector('bay_1'), limit_w=3000.0), phase_switch_s=300.0)
     world['bay_1'].switches_phases = True
     charge(world, 'bay_1')
     world.run(10.0)
     assert (world['bay_1'].limit(), connector_status(world, 'bay_1').granted_phases) == ((13.0, 1), 1)
-    operator = RunTimeLimit('grid', 'operator', steps=(LimitStep(limit_w=3000.0),))
-    world.manager.set_limit(operator, wall(world.now))
 
 
 def test_phases_are_changed_only_after_the_minimum_time() -> None:

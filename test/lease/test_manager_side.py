@@ -244,7 +244,7 @@ def test_the_end_of_a_silence_is_known_before_the_next_renewal() -> None:
         (replace(OURS, link_state=LinkState.CONNECTING), CONNECTING, 'me'),
         (replace(OURS, link_state=LinkState.CONNECTING, controller_id=''), CONNECTING, 'me'),
     ],
-    ids=['another holds it', 'it does not answer', 'nobody holds it', 'no hardware yet', 'a new board'],
+    ids=['another holds it', 'it does not answer', 'no manager holds it', 'no hardware yet', 'a new board'],
 )
 @pytest.mark.parametrize('by_check', [True, False])
 def test_a_board_is_lost_when_it_has_not_obeyed_for_more_than_the_lease_and_half_a_second(

@@ -170,7 +170,7 @@ class Witness:
             assert request.name != 'FF'
         self._asked = len(harness.requests)
         if self.quiet_since is not None and harness.now > self.quiet_since + OPENS_WITHIN_S + 2.0:
-            assert not harness.closed, 'power that nobody permitted'
+            assert not harness.closed, 'power without a permission'
 
     def judge(self, seen: Observation) -> None:
         if seen.link is LinkState.UP and seen.contactor is ContactorState.CLOSED:
